@@ -1,0 +1,18 @@
+//! Floor 1: the words of the house as types and pure functions.
+//!
+//! No runtime, no database, no network, no clock: what a function needs comes in as an argument.
+
+pub mod action;
+pub mod address;
+pub mod campaign;
+pub mod hit;
+pub mod id;
+pub mod message;
+pub mod profile;
+pub mod project;
+pub mod rate;
+pub mod run;
+pub mod score;
+pub mod segment;
+pub mod time;
+pub mod token;

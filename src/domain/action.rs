@@ -1,0 +1,31 @@
+//! Actions: what a hit, an answer or an imported event means once judged.
+
+use super::time::Micros;
+
+/// Kinds that the house itself records. Imported actions may bring kinds of their own; whether a
+/// kind scores is decided by `[score.points]` alone.
+pub mod kind {
+    /// A message was opened; once per message.
+    pub const OPEN: &str = "open";
+    /// A link was followed; once per message and link.
+    pub const CLICK: &str = "click";
+    /// A person wrote back.
+    pub const REPLY: &str = "reply";
+    /// A topic was left.
+    pub const UNSUBSCRIBE: &str = "unsubscribe";
+    /// Something was bought, booked, signed: imported.
+    pub const CONVERSION: &str = "conversion";
+}
+
+/// What scoring needs of an action. The ledger of a person is ordered by (`at`, `id`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LedgerEntry {
+    /// When it happened.
+    pub at: Micros,
+    /// Tells apart actions of the same instant.
+    pub id: i64,
+    /// The action's kind.
+    pub kind: String,
+    /// What it was about.
+    pub category: Option<String>,
+}

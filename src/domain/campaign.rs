@@ -1,0 +1,110 @@
+//! A campaign as checked: one file under `config/campaigns/`, its name is the file's stem.
+
+use std::time::Duration;
+
+use super::rate::Rate;
+use super::segment::Condition;
+use super::time::Micros;
+
+/// The configured programme.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// The file's stem.
+    pub name: String,
+    /// The topic whose subscribers may get it.
+    pub topic: String,
+    /// The subject, a Handlebars template.
+    pub subject: String,
+    /// The HTML template's path under `templates/`.
+    pub template: String,
+    /// The text template's path under `templates/`; derived from the HTML when absent.
+    pub text_template: Option<String>,
+    /// When it is sent by the service; none: by hand only.
+    pub schedule: Option<Schedule>,
+    /// Whom the rule finds; none: every subscriber of the topic.
+    pub audience: Option<Condition>,
+    /// The campaign's own limit.
+    pub throttle: Option<Rate>,
+    /// Categories by URL pattern, first match wins; `*` matches any run of characters.
+    pub links: Vec<LinkRule>,
+    /// What `offers` picks from.
+    pub offers: Offers,
+}
+
+/// A URL pattern and the category of links that match it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkRule {
+    /// A URL in which `*` matches any run of characters.
+    pub pattern: String,
+    /// A name from `[categories]`.
+    pub category: String,
+}
+
+impl LinkRule {
+    /// Whether the whole URL matches the pattern.
+    #[must_use]
+    pub fn matches(&self, url: &str) -> bool {
+        let mut parts = self.pattern.split('*');
+        let Some(mut rest) = parts.next().and_then(|head| url.strip_prefix(head)) else {
+            return false;
+        };
+        let mut parts = parts.peekable();
+        if parts.peek().is_none() {
+            return rest.is_empty();
+        }
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return rest.len() >= part.len() && rest.ends_with(part);
+            }
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+/// The offers of a campaign.
+#[derive(Clone, Debug, Default)]
+pub struct Offers {
+    /// Probability, per slot, that an offer is drawn at random instead of by affinity.
+    pub explore: f64,
+    /// In the file's order.
+    pub items: Vec<OfferItem>,
+}
+
+/// One offer. Templates see every field, further keys of the file included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfferItem {
+    /// A name from `[categories]`.
+    pub category: String,
+    /// What it is called.
+    pub title: String,
+    /// Where its link leads.
+    pub url: String,
+    /// Its picture.
+    pub image: Option<String>,
+    /// Further keys, as written.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// When the service runs the campaign.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// One instant or a recurrence.
+    pub when: When,
+    /// The zone in which `when` and the window are read.
+    pub zone: String,
+    /// A start later than this after its time expires.
+    pub latest_start: Duration,
+}
+
+/// One instant or a recurrence.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// Once, at this instant.
+    At(Micros),
+    /// A cron expression in the schedule's zone.
+    Every(String),
+}

@@ -1,0 +1,118 @@
+//! The states of a message and how they follow each other.
+
+/// Where a message stands. `waiting + claimed + sending + accepted + rejected + deferred + unknown
+/// + skipped` are all messages of a run, always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageState {
+    /// Put back without an attempt; claimed again later.
+    Waiting,
+    /// Taken by a node, permission checked.
+    Claimed,
+    /// Durable before the first byte of DATA leaves.
+    Sending,
+    /// A relay has taken it.
+    Accepted,
+    /// Refused for good, or given up.
+    Rejected,
+    /// Refused for now; tried again.
+    Deferred,
+    /// The final dot went out and no answer was stored. Never sent again by itself.
+    Unknown,
+    /// Not sent, for a reason that stands beside it.
+    Skipped,
+}
+
+impl MessageState {
+    /// All states, in the order in which reports list them.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Claimed,
+        Self::Sending,
+        Self::Accepted,
+        Self::Deferred,
+        Self::Rejected,
+        Self::Unknown,
+        Self::Skipped,
+    ];
+
+    /// The word in the database and in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Claimed => "claimed",
+            Self::Sending => "sending",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Deferred => "deferred",
+            Self::Unknown => "unknown",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// The state of a word from the database.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+
+    /// Whether the state machine has an arrow from here to `next`.
+    #[must_use]
+    pub fn may_become(self, next: Self) -> bool {
+        use MessageState::{Accepted, Claimed, Deferred, Rejected, Sending, Skipped, Unknown, Waiting};
+        matches!(
+            (self, next),
+            (Waiting, Claimed | Skipped)
+                | (Claimed, Sending | Waiting | Skipped | Deferred | Rejected)
+                | (Sending, Accepted | Rejected | Deferred | Unknown | Waiting)
+                | (Deferred, Claimed | Skipped | Rejected)
+                | (Unknown, Accepted | Rejected | Deferred)
+        )
+    }
+
+    /// Whether nothing more happens to the message by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Accepted | Self::Rejected | Self::Unknown | Self::Skipped)
+    }
+}
+
+/// Why a person in the audience gets no message. Each counts under the first that holds, in this
+/// order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Exclusion {
+    /// The address is suppressed.
+    Suppressed,
+    /// No `contact` consent or no subscription for the topic.
+    NoConsent,
+    /// The recipient has paused mailings.
+    Paused,
+    /// This run has a message for the recipient already.
+    AlreadyMessaged,
+    /// As many messages as the cap allows.
+    FrequencyCap,
+}
+
+impl Exclusion {
+    /// All reasons in the order in which they are checked.
+    pub const ALL: [Self; 5] =
+        [Self::Suppressed, Self::NoConsent, Self::Paused, Self::AlreadyMessaged, Self::FrequencyCap];
+
+    /// The word in the database and in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Suppressed => "suppressed",
+            Self::NoConsent => "no_consent",
+            Self::Paused => "paused",
+            Self::AlreadyMessaged => "already_messaged",
+            Self::FrequencyCap => "frequency_cap",
+        }
+    }
+
+    /// The reason of a word from the database.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+}

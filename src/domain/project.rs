@@ -1,0 +1,76 @@
+//! A project as checked: `config/colloquy.toml` without its secrets.
+
+use std::collections::BTreeMap;
+
+use super::rate::Rate;
+use super::score::{ClusterRules, ScoreRules};
+use super::segment::Condition;
+
+/// Who sends. Templates see it as `sender`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sender {
+    /// Display name of `from`, may be empty.
+    pub from_name: String,
+    /// Address of `from`.
+    pub from_address: String,
+    /// Where human answers go.
+    pub reply_to: Option<String>,
+    /// Required in every mailing (CAN-SPAM, CASL, §5 DDG).
+    pub postal_address: Option<String>,
+    /// The imprint's page.
+    pub imprint_url: Option<String>,
+    /// The domain of return paths; default the domain of `from`.
+    pub bounce_domain: String,
+    /// BCP 47.
+    pub locale: String,
+    /// IANA name.
+    pub timezone: String,
+}
+
+/// What an attribute holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AttributeType {
+    /// Any text.
+    #[default]
+    Text,
+    /// A number; stored as JSON number.
+    Number,
+    /// A day, `YYYY-MM-DD`; stored as JSON string.
+    Date,
+    /// `true` or `false`; stored as JSON boolean.
+    Bool,
+}
+
+/// A declared attribute.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Attribute {
+    /// What it holds.
+    pub kind: AttributeType,
+    /// Whether the recipient may change it.
+    pub editable: bool,
+}
+
+/// The rules that campaigns, scoring and pages share.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Who sends.
+    pub sender: Sender,
+    /// Titles by topic name.
+    pub topics: BTreeMap<String, String>,
+    /// Titles by category name.
+    pub categories: BTreeMap<String, String>,
+    /// Points and half-life.
+    pub score: ScoreRules,
+    /// Entry, margin, half-life of affinities.
+    pub cluster: ClusterRules,
+    /// At most so many messages to one person in a window, over all topics.
+    pub frequency_cap: Option<Rate>,
+    /// A run pauses itself when this share of at least 200 outcomes is rejected.
+    pub pause_at_rejections: Option<f64>,
+    /// Named rules, with the names inside them already resolved.
+    pub segments: BTreeMap<String, Condition>,
+    /// Declared attributes by name; others are text.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// Public base of links, pixel and pages, without trailing slash.
+    pub base_url: String,
+}

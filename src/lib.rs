@@ -1,0 +1,15 @@
+//! Colloquy, an email dialog-marketing campaign runner: send, listen, learn, send better.
+//!
+//! The house has floors, and imports go down only, never sideways between siblings:
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 5 front | `cli` |
+//! | 4 assembly | `app`, `lifecycle`, `demo` |
+//! | 3 services | `plan`, `send`, `track`, `pages`, `score`, `console` |
+//! | 2 adapters | `clock`, `config`, `store`, `render`, `relay` |
+//! | 1 domain | `domain` |
+//!
+//! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
+
+pub mod domain;
