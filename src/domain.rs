@@ -11,6 +11,7 @@ pub mod message;
 pub mod profile;
 pub mod project;
 pub mod rate;
+pub mod relay;
 pub mod run;
 pub mod score;
 pub mod segment;
