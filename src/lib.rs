@@ -13,3 +13,4 @@
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
 
 pub mod domain;
+pub mod render;

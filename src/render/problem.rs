@@ -1,0 +1,42 @@
+//! What can be wrong with a template: found when it is compiled, or for one recipient.
+
+use std::fmt;
+
+/// A fault in a template, found before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TemplateProblem {
+    /// Path under the project root. Subjects stand in the campaign's file.
+    pub file: String,
+    /// From 1. Within the subject for a subject.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for TemplateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}
+
+/// A template that cannot be rendered for one recipient: the message is skipped. It names template,
+/// place and variable, never a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct RenderError {
+    /// Path under the project root.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The variable that is missing, if that is the reason.
+    pub variable: Option<String>,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+}
