@@ -12,5 +12,9 @@
 //!
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
 
+pub mod clock;
+pub mod domain;
+pub mod clock;
 pub mod domain;
 pub mod render;
+pub mod store;

@@ -1,1 +1,3 @@
+//! The command `colloquy`.
+
 fn main() {}

@@ -1,0 +1,227 @@
+-- Times are microseconds since 1970, UTC. Words (states, kinds) are text, so that a person with a
+-- shell can read the tables.
+
+CREATE TABLE facts (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- People -----------------------------------------------------------------------------------------
+
+CREATE TABLE recipients (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    address      TEXT,                      -- normalised; NULL once erased
+    domain       TEXT NOT NULL,
+    address_hash BLOB,                      -- keyed, what suppressions are compared with
+    attributes   TEXT NOT NULL DEFAULT '{}',
+    tracking     BOOLEAN NOT NULL DEFAULT FALSE,
+    paused_until INTEGER,
+    created_at   INTEGER NOT NULL,
+    erased_at    INTEGER
+);
+CREATE UNIQUE INDEX recipients_address ON recipients (address);
+
+CREATE TABLE subscriptions (
+    recipient_id INTEGER NOT NULL REFERENCES recipients (id),
+    topic        TEXT NOT NULL,
+    subscribed   BOOLEAN NOT NULL,
+    since        INTEGER NOT NULL,
+    PRIMARY KEY (recipient_id, topic)
+) WITHOUT ROWID;
+
+-- The ledger of permissions: append-only, one hash chain per recipient. Erasure empties payload and
+-- salt and leaves the chain.
+CREATE TABLE consents (
+    recipient_id INTEGER NOT NULL REFERENCES recipients (id),
+    seq          INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    purpose      TEXT NOT NULL CHECK (purpose IN ('contact', 'tracking')),
+    topic        TEXT NOT NULL DEFAULT '',
+    granted      BOOLEAN NOT NULL,
+    payload      TEXT,
+    salt         BLOB,
+    commitment   BLOB NOT NULL,
+    chain        BLOB NOT NULL,
+    PRIMARY KEY (recipient_id, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE suppressions (
+    hash   BLOB PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What is sent -----------------------------------------------------------------------------------
+
+CREATE TABLE versions (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    hash    TEXT NOT NULL UNIQUE,
+    applied INTEGER                         -- order of the last apply; NULL: made by a send
+);
+
+CREATE TABLE version_files (
+    version_id INTEGER NOT NULL REFERENCES versions (id),
+    path       TEXT NOT NULL,
+    content    TEXT NOT NULL,
+    PRIMARY KEY (version_id, path)
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    campaign   TEXT NOT NULL,
+    topic      TEXT NOT NULL,
+    occasion   TEXT NOT NULL,
+    version_id INTEGER NOT NULL REFERENCES versions (id),
+    state      TEXT NOT NULL CHECK (state IN ('scheduled', 'running', 'paused', 'done', 'cancelled', 'expired')),
+    reason     TEXT,
+    at         INTEGER NOT NULL,            -- the instant at which the audience is judged
+    cursor     INTEGER NOT NULL DEFAULT 0,  -- the audience up to this recipient has its messages
+    claimed_all BOOLEAN NOT NULL DEFAULT FALSE,
+    planned    INTEGER,
+    started_at INTEGER,
+    ended_at   INTEGER,
+    UNIQUE (campaign, occasion)
+);
+CREATE INDEX runs_open ON runs (state) WHERE state IN ('scheduled', 'running', 'paused');
+
+CREATE TABLE run_exclusions (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    reason TEXT NOT NULL,
+    people INTEGER NOT NULL,
+    PRIMARY KEY (run_id, reason)
+) WITHOUT ROWID;
+
+CREATE TABLE nodes (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT NOT NULL,
+    heartbeat  INTEGER NOT NULL DEFAULT 0,  -- a counter, no clock
+    started_at INTEGER NOT NULL
+);
+
+CREATE TABLE messages (
+    run_id       INTEGER NOT NULL,
+    recipient_id INTEGER NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'sending', 'accepted', 'rejected', 'deferred', 'unknown', 'skipped')),
+    node_id      INTEGER,
+    attempt      INTEGER NOT NULL DEFAULT 0,
+    at           INTEGER NOT NULL,          -- of the last claim or answer
+    due_at       INTEGER,                   -- waiting and deferred: not before
+    first_at     INTEGER,                   -- of the first attempt
+    relay        TEXT,
+    code         INTEGER,
+    reply        TEXT,                      -- the server's words, or why it was skipped
+    PRIMARY KEY (run_id, recipient_id)
+) WITHOUT ROWID;
+CREATE INDEX messages_due ON messages (run_id, due_at) WHERE state IN ('waiting', 'deferred');
+CREATE INDEX messages_held ON messages (node_id) WHERE state IN ('claimed', 'sending');
+CREATE INDEX messages_recipient ON messages (recipient_id, at);
+
+-- Attempts that did not end with `accepted`; an accepted one stands in its message.
+CREATE TABLE attempts (
+    run_id       INTEGER NOT NULL,
+    recipient_id INTEGER NOT NULL,
+    attempt      INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    relay        TEXT NOT NULL,
+    outcome      TEXT NOT NULL,
+    code         INTEGER,
+    reply        TEXT NOT NULL,
+    PRIMARY KEY (run_id, recipient_id, attempt)
+) WITHOUT ROWID;
+
+-- What comes back --------------------------------------------------------------------------------
+
+CREATE TABLE hits (
+    id           BLOB PRIMARY KEY,          -- UUIDv7
+    at           INTEGER NOT NULL,
+    kind         TEXT NOT NULL CHECK (kind IN ('open', 'click')),
+    method       TEXT NOT NULL,
+    run_id       INTEGER NOT NULL,
+    recipient_id INTEGER NOT NULL,
+    link         INTEGER NOT NULL DEFAULT 0,
+    item         INTEGER NOT NULL DEFAULT 0,
+    category     TEXT NOT NULL DEFAULT '',
+    url          TEXT NOT NULL DEFAULT '',
+    user_agent   TEXT NOT NULL DEFAULT '',
+    network      TEXT NOT NULL DEFAULT '',  -- truncated to /24 or /48
+    verdict      TEXT CHECK (verdict IN ('human', 'proxy', 'machine', 'unknown')),
+    rule         TEXT                       -- what decided
+) WITHOUT ROWID;
+CREATE INDEX hits_message ON hits (run_id, recipient_id, at);
+CREATE INDEX hits_unjudged ON hits (id) WHERE verdict IS NULL;
+
+CREATE TABLE actions (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    key          TEXT NOT NULL UNIQUE,      -- says a thing once: o:run:recipient, c:run:recipient:link:item, i:imported id
+    recipient_id INTEGER NOT NULL REFERENCES recipients (id),
+    kind         TEXT NOT NULL,
+    category     TEXT,
+    at           INTEGER NOT NULL,
+    run_id       INTEGER,
+    url          TEXT,
+    scored       BOOLEAN NOT NULL DEFAULT FALSE
+);
+CREATE INDEX actions_recipient ON actions (recipient_id, at, id);
+CREATE INDEX actions_unscored ON actions (id) WHERE NOT scored;
+
+-- What is learnt ---------------------------------------------------------------------------------
+-- f, f7 and fa are forward-decayed: points times 2^((at - landmark) / half-life), with the score's
+-- half-life, seven days, and the affinities' half-life. The landmark and the rules stand in `facts`.
+
+CREATE TABLE score_entries (
+    recipient_id INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    action_id    INTEGER NOT NULL,
+    kind         TEXT NOT NULL,
+    category     TEXT,
+    points       REAL NOT NULL,
+    f            REAL NOT NULL,
+    f7           REAL NOT NULL,
+    fa           REAL NOT NULL,
+    PRIMARY KEY (recipient_id, at, action_id)
+) WITHOUT ROWID;
+
+CREATE TABLE profiles (
+    recipient_id  INTEGER PRIMARY KEY REFERENCES recipients (id),
+    f             REAL NOT NULL,
+    f7            REAL NOT NULL,
+    fa            REAL NOT NULL,            -- over all categories, those above zero
+    points        REAL NOT NULL,            -- sum of |points|, for the tolerance of checks
+    last_at       INTEGER NOT NULL,
+    last_id       INTEGER NOT NULL,
+    warm          BOOLEAN NOT NULL,         -- whether the score stood at the threshold after the last action
+    cools_at      INTEGER,                  -- when it falls below, if nothing happens
+    cluster       TEXT,
+    cluster_until INTEGER
+);
+CREATE INDEX profiles_f ON profiles (f);
+CREATE INDEX profiles_cools ON profiles (cools_at) WHERE cools_at IS NOT NULL;
+CREATE INDEX profiles_cluster ON profiles (cluster, cluster_until) WHERE cluster IS NOT NULL;
+
+CREATE TABLE affinities (
+    recipient_id INTEGER NOT NULL,
+    category     TEXT NOT NULL,
+    fa           REAL NOT NULL,
+    PRIMARY KEY (recipient_id, category)
+) WITHOUT ROWID;
+
+-- Who was in which cluster when: [from_at, until_at); the last span's end is known in advance.
+CREATE TABLE cluster_spans (
+    recipient_id INTEGER NOT NULL,
+    ordinal      INTEGER NOT NULL,
+    cluster      TEXT NOT NULL,
+    from_at      INTEGER NOT NULL,
+    until_at     INTEGER NOT NULL,
+    PRIMARY KEY (recipient_id, ordinal)
+) WITHOUT ROWID;
+
+-- The n-th crossing of a kind is one moment, even when a late action moves its instant.
+CREATE TABLE moments (
+    recipient_id INTEGER NOT NULL,
+    kind         TEXT NOT NULL CHECK (kind IN ('rose', 'cooled', 'cluster')),
+    ordinal      INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    subject      TEXT NOT NULL,             -- the threshold or the cluster
+    PRIMARY KEY (recipient_id, kind, ordinal)
+) WITHOUT ROWID;

@@ -1,0 +1,192 @@
+//! The database: the only place with SQL.
+//!
+//! SQLite and PostgreSQL stand behind one type. Statements are one text for both, in the common
+//! subset: `$1` placeholders, no `now()`, no casts with `::`, times as bound integers. Where the
+//! engines must differ, two texts stand side by side.
+
+mod connection;
+mod error;
+mod group;
+mod schema;
+mod sql;
+mod value;
+
+pub use connection::{Row, Session};
+pub use error::{Error, Result};
+pub use group::Group;
+pub use sql::{Sql, list, values};
+pub use value::Value;
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+/// Builds the arguments of a statement from anything that converts into a [`Value`].
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::Value::from($value)),*] };
+}
+
+/// The database, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    engine: Engine,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    /// One writer, several readers.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// Which engine answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The embedded default.
+    Sqlite,
+    /// For more than one machine.
+    Postgres,
+}
+
+/// How long a SQLite writer waits for another process, and a pool for a free connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+const READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 12;
+
+impl Store {
+    /// Opens `sqlite:PATH` (created when absent, relative to `root`) or `postgres://…`, and brings
+    /// the schema up to date.
+    ///
+    /// # Errors
+    /// When the address is not understood, the database cannot be reached, or its schema is newer
+    /// than this program.
+    pub async fn open(url: &str, root: &Path) -> Result<Self> {
+        let store = Self { engine: connect(url, root).await? };
+        schema::migrate(&store.engine).await?;
+        Ok(store)
+    }
+
+    /// Which engine answers.
+    #[must_use]
+    pub fn kind(&self) -> EngineKind {
+        match self.engine {
+            Engine::Sqlite { .. } => EngineKind::Sqlite,
+            Engine::Postgres(_) => EngineKind::Postgres,
+        }
+    }
+
+    /// A connection for reading. What it reads in one statement is consistent.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn read(&self) -> Result<Session> {
+        Ok(match &self.engine {
+            Engine::Sqlite { readers, .. } => Session::sqlite(readers.acquire().await?),
+            Engine::Postgres(pool) => Session::postgres(pool.acquire().await?),
+        })
+    }
+
+    /// A write transaction. Dropping it without [`Session::commit`] rolls back.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or SQLite's writer stays taken for half a minute.
+    pub async fn write(&self) -> Result<Session> {
+        let mut session = match &self.engine {
+            Engine::Sqlite { writer, .. } => Session::sqlite(writer.acquire().await?),
+            Engine::Postgres(pool) => Session::postgres(pool.acquire().await?),
+        };
+        session.begin().await?;
+        Ok(session)
+    }
+
+    /// Ends all connections; what was committed is on disk.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Engine::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn connect(url: &str, root: &Path) -> Result<Engine> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = root.join(path.trim_start_matches("//"));
+        let options = sqlite_options(&path);
+        let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options.clone().create_if_missing(true))
+            .await
+            .map_err(unreachable)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        return Ok(Engine::Sqlite { writer, readers });
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(Error::Scheme(url.split(':').next().unwrap_or_default().to_owned()));
+    }
+    let options = PgConnectOptions::from_str(url)?.application_name("colloquy").disable_statement_logging();
+    let what =
+        format!("postgres://{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or(""));
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await
+        .map_err(|source| Error::Unreachable { what, source })?;
+    Ok(Engine::Postgres(pool))
+}
+
+/// WAL and `synchronous=FULL`: what was committed survives a power cut.
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("wal_autocheckpoint", "4000")
+        .statement_cache_capacity(200)
+        .disable_statement_logging()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_transaction_leaves_nothing_and_the_writer_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite:t.db", dir.path()).await.unwrap();
+        let mut lost = store.write().await.unwrap();
+        lost.execute("INSERT INTO facts (name, value) VALUES ($1, $2)", args!["a", "1"]).await.unwrap();
+        drop(lost);
+        let mut kept = store.write().await.unwrap();
+        kept.execute("INSERT INTO facts (name, value) VALUES ($1, $2)", args!["b", "2"]).await.unwrap();
+        kept.commit().await.unwrap();
+        let rows: Vec<(String,)> = store.read().await.unwrap().all("SELECT name FROM facts", vec![]).await.unwrap();
+        assert_eq!(rows, [("b".to_owned(),)]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite:t.db", dir.path()).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        assert!(reader.execute("INSERT INTO facts (name, value) VALUES ('a', '1')", vec![]).await.is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! One connection of either engine, in or out of a transaction.
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Executor as _, FromRow, Postgres, Sqlite};
+
+use super::{EngineKind, Error, Result, Sql, Value};
+
+/// A row type that both engines can fill.
+pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
+
+#[derive(Debug)]
+enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// A connection. Inside a transaction (see [`super::Store::write`]) dropping it closes the
+/// connection, which rolls back whatever state a cancelled future left behind.
+#[derive(Debug)]
+pub struct Session {
+    connection: Option<Connection>,
+    transaction: bool,
+}
+
+/// Expands `$body` once per engine, with `$query` bound to all arguments.
+macro_rules! run {
+    ($session:expr, $sql:expr, $args:expr, $make:path, |$query:ident, $connection:ident| $body:expr) => {{
+        let sql = AssertSqlSafe($sql.0);
+        match $session.connection.as_mut().ok_or(Error::Stopped)? {
+            Connection::Sqlite(held) => {
+                let $connection = &mut **held;
+                let mut $query = $make(sql);
+                for value in $args {
+                    $query = match value {
+                        Value::Int(v) => $query.bind(v),
+                        Value::Real(v) => $query.bind(v),
+                        Value::Text(v) => $query.bind(v),
+                        Value::Blob(v) => $query.bind(v),
+                        Value::Bool(v) => $query.bind(v),
+                        Value::Json(v) => $query.bind(v),
+                    };
+                }
+                $body
+            }
+            Connection::Postgres(held) => {
+                let $connection = &mut **held;
+                let mut $query = $make(sql);
+                for value in $args {
+                    $query = match value {
+                        Value::Int(v) => $query.bind(v),
+                        Value::Real(v) => $query.bind(v),
+                        Value::Text(v) => $query.bind(v),
+                        Value::Blob(v) => $query.bind(v),
+                        Value::Bool(v) => $query.bind(v),
+                        Value::Json(v) => $query.bind(v),
+                    };
+                }
+                $body
+            }
+        }
+    }};
+}
+
+impl Session {
+    pub(super) fn sqlite(connection: PoolConnection<Sqlite>) -> Self {
+        Self { connection: Some(Connection::Sqlite(connection)), transaction: false }
+    }
+
+    pub(super) fn postgres(connection: PoolConnection<Postgres>) -> Self {
+        Self { connection: Some(Connection::Postgres(connection)), transaction: false }
+    }
+
+    /// Which engine answers.
+    #[must_use]
+    pub fn kind(&self) -> EngineKind {
+        match self.connection {
+            Some(Connection::Postgres(_)) => EngineKind::Postgres,
+            _ => EngineKind::Sqlite,
+        }
+    }
+
+    /// Runs a statement; the number of rows that it changed.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<u64> {
+        let sql = sql.into();
+        Ok(run!(self, sql, args, sqlx::query, |query, connection| query.execute(connection).await?.rows_affected()))
+    }
+
+    /// Runs a statement that must change exactly `expected` rows.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] when it changes another number.
+    pub async fn change(&mut self, expected: u64, sql: impl Into<Sql>, args: Vec<Value>) -> Result<()> {
+        let sql = sql.into();
+        let statement = sql.clone();
+        let actual = self.execute(sql, args).await?;
+        if actual == expected {
+            return Ok(());
+        }
+        Err(Error::Rows { expected, actual, statement: statement.0.into_owned() })
+    }
+
+    /// All rows of a query. Bound its number by LIMIT.
+    ///
+    /// # Errors
+    /// When the database refuses, or a row does not fit `T`.
+    pub async fn all<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Vec<T>> {
+        let sql = sql.into();
+        Ok(run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_all(connection).await?))
+    }
+
+    /// The first row of a query, if there is one.
+    ///
+    /// # Errors
+    /// When the database refuses, or the row does not fit `T`.
+    pub async fn first<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Option<T>> {
+        let sql = sql.into();
+        Ok(run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_optional(connection).await?))
+    }
+
+    /// The only row of a query.
+    ///
+    /// # Errors
+    /// When there is none, the database refuses, or the row does not fit `T`.
+    pub async fn one<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<T> {
+        self.first(sql, args).await?.ok_or(Error::Sql(sqlx::Error::RowNotFound))
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<()> {
+        self.transaction = true;
+        self.simple("BEGIN IMMEDIATE", "BEGIN").await
+    }
+
+    /// Commits. On return the transaction is on disk.
+    ///
+    /// # Errors
+    /// When the database refuses; then nothing was written, or it cannot be told.
+    pub async fn commit(mut self) -> Result<()> {
+        self.simple("COMMIT", "COMMIT").await?;
+        self.transaction = false;
+        Ok(())
+    }
+
+    /// Gives the transaction up.
+    ///
+    /// # Errors
+    /// When the database cannot be reached; it rolls back all the same.
+    pub async fn rollback(mut self) -> Result<()> {
+        self.simple("ROLLBACK", "ROLLBACK").await?;
+        self.transaction = false;
+        Ok(())
+    }
+
+    async fn simple(&mut self, sqlite: &'static str, postgres: &'static str) -> Result<()> {
+        match self.connection.as_mut().ok_or(Error::Stopped)? {
+            Connection::Sqlite(c) => (&mut **c).execute(sqlite).await.map(drop)?,
+            Connection::Postgres(c) => (&mut **c).execute(postgres).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// Asks the engine to parse and plan a statement without running it.
+    ///
+    /// # Errors
+    /// When the statement is not valid for the engine's schema.
+    pub async fn prepare(&mut self, sql: impl Into<Sql>) -> Result<()> {
+        use sqlx::SqlSafeStr as _;
+        let sql = AssertSqlSafe(sql.into().0).into_sql_str();
+        match self.connection.as_mut().ok_or(Error::Stopped)? {
+            Connection::Sqlite(c) => (&mut **c).prepare(sql).await.map(drop)?,
+            Connection::Postgres(c) => (&mut **c).prepare(sql).await.map(drop)?,
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.transaction {
+            return;
+        }
+        match self.connection.take() {
+            Some(Connection::Sqlite(c)) => drop(c.detach()),
+            Some(Connection::Postgres(c)) => drop(c.detach()),
+            None => {}
+        }
+    }
+}

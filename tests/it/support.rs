@@ -1,0 +1,67 @@
+//! What the integration tests share.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use colloquy::store::{EngineKind, Store};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+/// A fresh database of one engine, gone with the test.
+pub struct Database {
+    /// Its directory; the project root of tests that need one.
+    pub dir: tempfile::TempDir,
+    /// Its address, as a config file writes it.
+    pub url: String,
+    /// The open store.
+    pub store: Store,
+}
+
+/// A fresh database.
+///
+/// # Panics
+/// When the engine is missing: `scripts/test` provides PostgreSQL and names it in
+/// `COLLOQUY_TEST_POSTGRES`.
+pub async fn database(kind: EngineKind) -> Database {
+    let dir = tempfile::tempdir().unwrap();
+    let url = match kind {
+        EngineKind::Sqlite => "sqlite:colloquy.db".to_owned(),
+        EngineKind::Postgres => postgres_database().await,
+    };
+    let store = Store::open(&url, dir.path()).await.unwrap();
+    Database { dir, url, store }
+}
+
+async fn postgres_database() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let server = std::env::var("COLLOQUY_TEST_POSTGRES")
+        .expect("COLLOQUY_TEST_POSTGRES names no PostgreSQL; run the tests with `make test`");
+    let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = PgConnection::connect(&server).await.expect("PostgreSQL answers");
+    admin.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name}"))).await.unwrap();
+    admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    let mut url = url::Url::parse(&server).unwrap();
+    url.set_path(&name);
+    url.to_string()
+}
+
+/// Declares the same test for SQLite and PostgreSQL; the body gets a [`Database`].
+macro_rules! on_both_engines {
+    ($($(#[$meta:meta])* async fn $name:ident($database:ident) $body:block)+) => {
+        $(mod $name {
+            use super::*;
+            async fn body($database: crate::support::Database) $body
+
+            $(#[$meta])*
+            #[tokio::test]
+            async fn sqlite() {
+                body(crate::support::database(colloquy::store::EngineKind::Sqlite).await).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test]
+            async fn postgres() {
+                body(crate::support::database(colloquy::store::EngineKind::Postgres).await).await;
+            }
+        })+
+    };
+}
+pub(crate) use on_both_engines;
