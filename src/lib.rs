@@ -7,14 +7,13 @@
 //! | 5 front | `cli` |
 //! | 4 assembly | `app`, `lifecycle`, `demo` |
 //! | 3 services | `plan`, `send`, `track`, `pages`, `score`, `console` |
-//! | 2 adapters | `clock`, `config`, `store`, `render`, `relay` |
+//! | 2 adapters | `clock`, `config`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
 //!
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
 
 pub mod clock;
 pub mod domain;
-pub mod clock;
-pub mod domain;
+pub mod metrics;
 pub mod render;
 pub mod store;

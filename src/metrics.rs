@@ -1,0 +1,285 @@
+//! What the services count, in Prometheus' text form.
+//!
+//! One [`Metrics`] per process, passed to each service. Labels never hold addresses; recipient
+//! domains are kept to a bounded number, so that memory does not grow with the audience.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::hit::{HitKind, Verdict};
+use crate::domain::message::MessageState;
+
+/// Domains with a label of their own; later ones are counted as `other`. Recipients arrive mixed,
+/// so the large providers are among the first.
+const DOMAINS: usize = 50;
+const OTHER: &str = "other";
+
+/// The process's counters, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    domains: RwLock<HashSet<String>>,
+    outcomes: Family<Outcome, Counter>,
+    by_domain: Family<ByDomain, Counter>,
+    claims: Counter,
+    queue: Family<ByState, Gauge>,
+    handover: Family<ByRelay, Histogram, fn() -> Histogram>,
+    throttle_waits: Family<ByLimit, Counter<f64, std::sync::atomic::AtomicU64>>,
+    hits: Family<ByHit, Counter>,
+    verdicts: Family<ByVerdict, Counter>,
+    spool_depth: Gauge,
+    scored: Counter,
+    scorer_lag: Gauge<f64, std::sync::atomic::AtomicU64>,
+    scorer_backlog: Gauge,
+    requests: Family<ByRoute, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    relay: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByDomain {
+    domain: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByState {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRelay {
+    relay: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByLimit {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByHit {
+    kind: &'static str,
+    fate: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByVerdict {
+    kind: &'static str,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRoute {
+    route: &'static str,
+    status: u16,
+}
+
+/// What became of a request for a pixel or a tracked link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HitFate {
+    /// It is in the spool.
+    Stored,
+    /// The recipient has withdrawn tracking: answered, not stored.
+    Silenced,
+    /// The spool failed.
+    Lost,
+}
+
+impl HitFate {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Silenced => "silenced",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All counters at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("colloquy"),
+            domains: RwLock::default(),
+            outcomes: Family::default(),
+            by_domain: Family::default(),
+            claims: Counter::default(),
+            queue: Family::default(),
+            handover: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10))),
+            throttle_waits: Family::default(),
+            hits: Family::default(),
+            verdicts: Family::default(),
+            spool_depth: Gauge::default(),
+            scored: Counter::default(),
+            scorer_lag: Gauge::default(),
+            scorer_backlog: Gauge::default(),
+            requests: Family::default(),
+        };
+        inner.register();
+        Self(Arc::new(inner))
+    }
+
+    /// An attempt of a message ended: with a state, at a relay, for a recipient's domain.
+    pub fn outcome(&self, relay: &str, domain: &str, state: MessageState) {
+        let outcome = state.as_str();
+        self.0.outcomes.get_or_create(&Outcome { relay: relay.to_owned(), outcome }).inc();
+        self.0.by_domain.get_or_create(&ByDomain { domain: self.0.domain(domain), outcome }).inc();
+    }
+
+    /// How long a relay took for one message, from MAIL to the answer to the final dot.
+    pub fn handover(&self, relay: &str, took: Duration) {
+        self.0.handover.get_or_create(&ByRelay { relay: relay.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// So many messages were claimed.
+    pub fn claimed(&self, messages: u64) {
+        self.0.claims.inc_by(messages);
+    }
+
+    /// So many messages of open runs stand in this state now.
+    pub fn set_queue(&self, state: MessageState, messages: i64) {
+        self.0.queue.get_or_create(&ByState { state: state.as_str() }).set(messages);
+    }
+
+    /// A message waited for a limit: `relay`, `domain` or `campaign`.
+    pub fn throttle_wait(&self, limit: &'static str, waited: Duration) {
+        self.0.throttle_waits.get_or_create(&ByLimit { limit }).inc_by(waited.as_secs_f64());
+    }
+
+    /// A pixel or a tracked link was asked for.
+    pub fn hit(&self, kind: HitKind, fate: HitFate) {
+        self.0.hits.get_or_create(&ByHit { kind: kind.as_str(), fate: fate.as_str() }).inc();
+    }
+
+    /// So many hits of a kind got a verdict.
+    pub fn judged(&self, kind: HitKind, verdict: Verdict, hits: u64) {
+        self.0.verdicts.get_or_create(&ByVerdict { kind: kind.as_str(), verdict: verdict.as_str() }).inc_by(hits);
+    }
+
+    /// So many hits wait in the spool.
+    pub fn set_spool_depth(&self, hits: i64) {
+        self.0.spool_depth.set(hits);
+    }
+
+    /// So many actions were taken into the scores.
+    pub fn scored(&self, actions: u64) {
+        self.0.scored.inc_by(actions);
+    }
+
+    /// How many actions wait for the scorer, and how long the oldest has waited.
+    pub fn set_scorer_lag(&self, backlog: i64, oldest: Duration) {
+        self.0.scorer_backlog.set(backlog);
+        self.0.scorer_lag.set(oldest.as_secs_f64());
+    }
+
+    /// A request was answered. `route` is the route's name, never the path with its token.
+    pub fn request(&self, route: &'static str, status: u16) {
+        self.0.requests.get_or_create(&ByRoute { route, status }).inc();
+    }
+
+    /// The text that `/metrics` answers with (OpenMetrics 1.0).
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::with_capacity(4_096);
+        // Writing into a String cannot fail.
+        let _ = encode(&mut text, &self.0.registry);
+        text
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("messages", "Attempts by relay and outcome", self.outcomes.clone());
+        r.register("messages_by_domain", "Attempts by recipient domain and outcome", self.by_domain.clone());
+        r.register("claims", "Messages claimed", self.claims.clone());
+        r.register("queue", "Messages of open runs by state", self.queue.clone());
+        r.register_with_unit("handover", "Time from MAIL to the last answer", Unit::Seconds, self.handover.clone());
+        r.register_with_unit("throttle_wait", "Time waited for limits", Unit::Seconds, self.throttle_waits.clone());
+        r.register("hits", "Requests for pixels and tracked links", self.hits.clone());
+        r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());
+        r.register("spool_depth", "Hits waiting in the spool", self.spool_depth.clone());
+        r.register("scored_actions", "Actions taken into the scores", self.scored.clone());
+        r.register_with_unit("scorer_lag", "Age of the oldest unscored action", Unit::Seconds, self.scorer_lag.clone());
+        r.register("scorer_backlog", "Actions waiting for the scorer", self.scorer_backlog.clone());
+        r.register("http_requests", "Requests by route and status", self.requests.clone());
+    }
+
+    fn domain(&self, domain: &str) -> String {
+        let known = self.domains.read().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(domain) {
+            return domain.to_owned();
+        }
+        if known.len() >= DOMAINS {
+            return OTHER.to_owned();
+        }
+        drop(known);
+        let mut known = self.domains.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= DOMAINS && !known.contains(domain) {
+            return OTHER.to_owned();
+        }
+        known.insert(domain.to_owned());
+        domain.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_stands_in_the_text() {
+        let metrics = Metrics::new();
+        metrics.outcome("main", "example.org", MessageState::Accepted);
+        metrics.judged(HitKind::Click, Verdict::Human, 3);
+        metrics.set_spool_depth(7);
+        metrics.throttle_wait("domain", Duration::from_millis(1_500));
+        metrics.request("click", 302);
+        let text = metrics.encode();
+        for line in [
+            r#"colloquy_messages_total{relay="main",outcome="accepted"} 1"#,
+            r#"colloquy_messages_by_domain_total{domain="example.org",outcome="accepted"} 1"#,
+            r#"colloquy_verdicts_total{kind="click",verdict="human"} 3"#,
+            "colloquy_spool_depth 7",
+            r#"colloquy_throttle_wait_seconds_total{limit="domain"} 1.5"#,
+            r#"colloquy_http_requests_total{route="click",status="302"} 1"#,
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn labels_do_not_grow_with_the_domains_mailed() {
+        let metrics = Metrics::new();
+        for n in 0..1_000 {
+            metrics.outcome("main", &format!("d{n}.example"), MessageState::Accepted);
+        }
+        let text = metrics.encode();
+        assert_eq!(text.matches("messages_by_domain_total{").count(), DOMAINS + 1);
+        assert!(text.contains(r#"domain="other",outcome="accepted"} 950"#), "{text}");
+    }
+}
