@@ -17,3 +17,4 @@ pub mod domain;
 pub mod metrics;
 pub mod render;
 pub mod store;
+pub mod relay;

@@ -1,0 +1,172 @@
+//! What is handed over: the envelope, and the text in the form in which it crosses the wire.
+
+use std::borrow::Cow;
+
+use crate::domain::address::Address;
+
+/// Most octets of a line, without its CRLF (RFC 5322 §2.1.1).
+const MAX_LINE: usize = 998;
+
+/// The end of a message (RFC 5321 §4.1.1.4), after the text's own last CRLF.
+const DOT: &str = ".\r\n";
+
+/// Who sends to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// Where reports of failed delivery go; `None` is the empty path of mail that must not be
+    /// answered (RFC 5321 §4.5.5).
+    pub return_path: Option<&'a Address>,
+    /// Whom it is for.
+    pub recipient: &'a Address,
+    /// Names the message: the `ENVID` of delivery reports (RFC 3461) and the stem of a file.
+    /// Characters other than ASCII letters, digits, `-` and `_` become `_`.
+    pub id: &'a str,
+}
+
+impl Envelope<'_> {
+    /// The id with nothing in it that means something to SMTP or to a file system.
+    pub(super) fn safe_id(&self) -> String {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        self.id.chars().take(100).map(safe).collect()
+    }
+}
+
+/// Why bytes are no message that can be sent. Each is a fault of the one who built it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedMessage {
+    /// Not UTF-8: a part lacks its transfer encoding.
+    #[error("the message is not UTF-8; encode its parts as quoted-printable or base64")]
+    NotText,
+    /// A CR or LF on its own, which servers read differently (SMTP smuggling).
+    #[error("a line of the message does not end in CRLF")]
+    BareLineBreak,
+    /// A line of more than 998 octets.
+    #[error("a line of the message is longer than 998 octets; wrap or encode it")]
+    LongLine,
+}
+
+/// A message ready for the wire: checked, dots stuffed (RFC 5321 §4.5.2), the final dot in place.
+#[derive(Clone, Debug)]
+pub struct Message {
+    wire: String,
+    stuffed: usize,
+}
+
+impl Message {
+    /// Takes a whole message with CRLF line ends. Costs a pass over the text, so it belongs beside
+    /// rendering, off the async threads.
+    ///
+    /// # Errors
+    /// When the bytes are no message that every server reads alike.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, MalformedMessage> {
+        let mut text = String::from_utf8(bytes).map_err(|_| MalformedMessage::NotText)?;
+        if !text.ends_with("\r\n") {
+            text.push_str("\r\n");
+        }
+        let mut breaks = 0;
+        let mut stuffed = 0;
+        for line in text.split_inclusive('\n') {
+            let line = line.strip_suffix("\r\n").ok_or(MalformedMessage::BareLineBreak)?;
+            if line.len() > MAX_LINE {
+                return Err(MalformedMessage::LongLine);
+            }
+            breaks += 1;
+            stuffed += usize::from(line.starts_with('.'));
+        }
+        if text.bytes().filter(|b| *b == b'\r').count() != breaks {
+            return Err(MalformedMessage::BareLineBreak);
+        }
+        let mut wire = if stuffed == 0 { text } else { stuff(&text, stuffed) };
+        wire.push_str(DOT);
+        Ok(Self { wire, stuffed })
+    }
+
+    /// What crosses the wire after the answer to `DATA`, final dot included.
+    pub(super) fn wire(&self) -> &str {
+        &self.wire
+    }
+
+    /// Octets of the message itself, as `SIZE` counts them (RFC 1870).
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.wire.len() - DOT.len() - self.stuffed
+    }
+
+    /// Whether it needs 8BITMIME (RFC 6152).
+    pub(super) fn is_eight_bit(&self) -> bool {
+        !self.wire.is_ascii()
+    }
+
+    /// The message as it was given.
+    #[must_use]
+    pub fn content(&self) -> Cow<'_, str> {
+        let text = &self.wire[..self.wire.len() - DOT.len()];
+        if self.stuffed == 0 {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(text.split_inclusive('\n').map(|line| line.strip_prefix('.').unwrap_or(line)).collect())
+    }
+}
+
+fn stuff(text: &str, dots: usize) -> String {
+    let mut stuffed = String::with_capacity(text.len() + dots + DOT.len());
+    for line in text.split_inclusive('\n') {
+        if line.starts_with('.') {
+            stuffed.push('.');
+        }
+        stuffed.push_str(line);
+    }
+    stuffed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(text: &str) -> Result<Message, MalformedMessage> {
+        Message::new(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn leading_dots_are_doubled_on_the_wire_only() {
+        let text = "Subject: x\r\n\r\n.\r\n..a\r\n.b.\r\nc.\r\n";
+        let message = message(text).unwrap();
+        assert_eq!(message.wire(), "Subject: x\r\n\r\n..\r\n...a\r\n..b.\r\nc.\r\n.\r\n");
+        assert_eq!(message.content(), text);
+        assert_eq!(message.size(), text.len());
+    }
+
+    #[test]
+    fn a_missing_last_line_end_is_added() {
+        assert_eq!(message("a: b\r\n\r\nc").unwrap().wire(), "a: b\r\n\r\nc\r\n.\r\n");
+        assert_eq!(message("").unwrap().wire(), "\r\n.\r\n");
+    }
+
+    #[test]
+    fn what_servers_read_differently_is_refused() {
+        for smuggled in ["a\n.\r\nMAIL", "a\r.\r\nb", "a\r\n.\rb\r\n", "a\nb", "a\r\r\n", "a\r"] {
+            assert_eq!(message(smuggled).err(), Some(MalformedMessage::BareLineBreak), "{smuggled:?}");
+        }
+        assert_eq!(message(&"x".repeat(999)).err(), Some(MalformedMessage::LongLine));
+        assert!(message(&"x".repeat(998)).is_ok());
+        assert_eq!(Message::new(vec![0xff]).err(), Some(MalformedMessage::NotText));
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_place() {
+        let recipient = Address::parse("anna@example.org").unwrap();
+        let envelope = Envelope { return_path: None, recipient: &recipient, id: "../7-42\r\nRSET <ä>" };
+        assert_eq!(envelope.safe_id(), "___7-42__RSET____");
+    }
+
+    proptest! {
+        #[test]
+        fn the_only_lone_dot_on_the_wire_is_the_last_line(lines in proptest::collection::vec("[.a]{0,4}", 0..20)) {
+            let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            let message = message(&text).unwrap();
+            prop_assert_eq!(message.wire().find("\r\n.\r\n").map_or(0, |at| at + 2), message.wire().len() - 3);
+            if !text.is_empty() { prop_assert_eq!(message.content(), text); }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a session could not be opened.
+
+use std::fmt;
+
+use super::answer::Lost;
+use crate::domain::outcome::{Reply, Stage};
+
+/// Whether trying again can help. Neither says anything about a message: none was at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permanence {
+    /// The relay is away, busy or full: try again later.
+    Temporary,
+    /// It will not work before somebody changes something, here or there.
+    Permanent,
+}
+
+/// A session that could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenError {
+    /// Where it failed.
+    pub stage: Stage,
+    /// Whether trying again can help.
+    pub permanence: Permanence,
+    /// What happened; never a password.
+    pub words: String,
+}
+
+impl OpenError {
+    pub(super) fn temporary(stage: Stage, words: impl Into<String>) -> Self {
+        Self { stage, permanence: Permanence::Temporary, words: words.into() }
+    }
+
+    pub(super) fn permanent(stage: Stage, words: impl Into<String>) -> Self {
+        Self { stage, permanence: Permanence::Permanent, words: words.into() }
+    }
+
+    /// The failure that an answer means, if it means one: anything but 2yz.
+    pub(super) fn check(stage: Stage, answer: Result<Reply, Lost>) -> Result<Reply, Self> {
+        match answer {
+            Ok(reply) if reply.code / 100 == 2 => Ok(reply),
+            Ok(reply) if reply.code / 100 == 5 => Err(Self::permanent(stage, reply.to_string())),
+            Ok(reply) => Err(Self::temporary(stage, reply.to_string())),
+            Err(lost) => Err(Self::temporary(stage, lost.words)),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = match self.permanence {
+            Permanence::Temporary => "it is tried again",
+            Permanence::Permanent => "check the relay's settings",
+        };
+        write!(f, "no session with the relay ({}): {}; {hint}", self.stage, self.words)
+    }
+}
+
+impl std::error::Error for OpenError {}

@@ -1,0 +1,81 @@
+//! A session with a relay, whatever its kind, and the offer of one message in it.
+
+use super::connection::{Connection, Target};
+use super::message::{Envelope, Message};
+use super::open::OpenError;
+use super::outbox::Outbox;
+use super::{Relay, Route};
+use crate::domain::outcome::Outcome;
+
+/// An open session. It takes one message at a time.
+pub struct Session(Kind);
+
+enum Kind {
+    Smtp(Box<Connection>),
+    File(Outbox),
+}
+
+impl Session {
+    pub(super) async fn open(relay: &Relay) -> Result<Self, OpenError> {
+        match &relay.route {
+            Route::Smtp { host, port, tls, parameters } => {
+                let credentials = relay.config.username.as_deref().zip(relay.password.as_ref());
+                let target = Target { host, port: *port, tls: *tls, parameters, credentials };
+                let connection = Connection::open(target, &relay.options).await?;
+                Ok(Self(Kind::Smtp(Box::new(connection))))
+            }
+            Route::File(directory) => Ok(Self(Kind::File(Outbox::open(directory).await?))),
+        }
+    }
+
+    /// Whether another message can be offered. If not, open another session.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        match &self.0 {
+            Kind::Smtp(connection) => connection.usable,
+            Kind::File(_) => true,
+        }
+    }
+
+    /// Offers a message. Nothing of its text leaves before [`Offer::deliver`].
+    ///
+    /// # Errors
+    /// The attempt's outcome when it ends here: `Deferred`, `Rejected` or `NotSent`, never
+    /// `Accepted` or `Unknown`.
+    pub async fn offer<'a>(
+        &'a mut self,
+        envelope: &'a Envelope<'a>,
+        message: &'a Message,
+    ) -> Result<Offer<'a>, Outcome> {
+        if let Kind::Smtp(connection) = &mut self.0 {
+            connection.offer(envelope, message).await?;
+        }
+        Ok(Offer { session: self, envelope, message })
+    }
+
+    /// Ends the session politely. Dropping it ends it, too.
+    pub async fn quit(self) {
+        if let Kind::Smtp(connection) = self.0 {
+            connection.quit().await;
+        }
+    }
+}
+
+/// A message that the relay waits for. Dropping it sends nothing and leaves the session unusable.
+#[must_use = "the relay waits for the message"]
+pub struct Offer<'a> {
+    session: &'a mut Session,
+    envelope: &'a Envelope<'a>,
+    message: &'a Message,
+}
+
+impl Offer<'_> {
+    /// Sends the message. Once this is polled the message may be out: a caller that drops the
+    /// future must take its fate as unknown.
+    pub async fn deliver(self) -> Outcome {
+        match &mut self.session.0 {
+            Kind::Smtp(connection) => connection.deliver(self.message).await,
+            Kind::File(outbox) => outbox.put(self.envelope, self.message).await,
+        }
+    }
+}
