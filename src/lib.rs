@@ -13,6 +13,7 @@
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod metrics;
 pub mod render;

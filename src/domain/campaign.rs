@@ -94,17 +94,33 @@ pub struct OfferItem {
 pub struct Schedule {
     /// One instant or a recurrence.
     pub when: When,
-    /// The zone in which `when` and the window are read.
+    /// The zone in which `when` and the window are read: an IANA name, or [`RECIPIENT_ZONE`].
     pub zone: String,
+    /// The hours of the day in which messages may leave; none: at any.
+    pub window: Option<Window>,
     /// A start later than this after its time expires.
     pub latest_start: Duration,
 }
+
+/// The zone that stands for each recipient's own, from the attribute `timezone`.
+pub const RECIPIENT_ZONE: &str = "recipient";
 
 /// One instant or a recurrence.
 #[derive(Clone, Debug, PartialEq)]
 pub enum When {
     /// Once, at this instant.
     At(Micros),
-    /// A cron expression in the schedule's zone.
+    /// Once, when each recipient's own clock shows this; only with [`RECIPIENT_ZONE`].
+    AtLocal(jiff::civil::DateTime),
+    /// A cron expression of five fields in the schedule's zone, as croner reads it.
     Every(String),
+}
+
+/// Hours of one day, in the schedule's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first time at which messages may leave.
+    pub from: jiff::civil::Time,
+    /// The time from which they may not; later than `from`.
+    pub to: jiff::civil::Time,
 }

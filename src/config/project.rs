@@ -1,0 +1,190 @@
+//! `config/colloquy.toml`: what campaigns, scoring and pages share. A value that was refused is replaced by a stand-in,
+//! so that the rest is still checked; the result counts only when nothing was refused.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::problem::{Complaint, name_hint, nearest};
+use super::reader::Section;
+use super::settings::{self, Settings};
+use super::value::Field;
+use super::{check, segments};
+use crate::domain::action::kind;
+use crate::domain::project::{Attribute, AttributeType, Project, Sender};
+use crate::domain::rate::Rate;
+use crate::domain::score::{ClusterRules, ScoreRules};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Reads the whole file; `campaigns` are the names that conditions may speak of.
+pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> (Project, Settings) {
+    let sender = root.section("sender", sender);
+    let (base_url, listen) = root.section("web", |web| {
+        let base = web.required("base_url", "base_url = \"https://t.example.org\"");
+        (base.and_then(|field| field.parsed(check::base_url)), web.parsed("listen", check::listen))
+    });
+    let settings = settings::read(root, listen);
+    let topics = root.section("topics", topics);
+    let categories = root.section("categories", categories);
+    let score = root.section("score", score);
+    let cluster = root.section("cluster", cluster);
+    let (frequency_cap, pause_at_rejections) = root.section("limits", |limits| {
+        (limits.parsed("frequency_cap", cap), limits.parsed("pause_at_rejections", percent))
+    });
+    let attributes = root.section("attributes", attributes);
+    let mut project = Project {
+        sender,
+        topics,
+        categories,
+        score,
+        cluster,
+        frequency_cap,
+        pause_at_rejections,
+        segments: BTreeMap::new(),
+        attributes,
+        base_url: base_url.unwrap_or_default(),
+    };
+    project.segments = root.section("segments", |named| segments::resolve(named.fields(), &project, campaigns));
+    (project, settings)
+}
+
+fn sender(section: &Section<'_>) -> Sender {
+    let from = section.required("from", "from = \"News <news@example.org>\"");
+    let (from_name, from_address) = from.and_then(|field| field.parsed(check::mailbox)).unwrap_or_default();
+    let own_domain = || from_address.rsplit_once('@').map_or_else(String::new, |(_, domain)| domain.to_owned());
+    Sender {
+        reply_to: section.parsed("reply_to", check::address),
+        postal_address: section.parsed("postal_address", line),
+        imprint_url: section.parsed("imprint_url", |text| check::web_url(text).map(|_| text.to_owned())),
+        bounce_domain: section.parsed("bounce_domain", check::domain).unwrap_or_else(own_domain),
+        locale: section.parsed("locale", locale).unwrap_or_else(|| "en".into()),
+        timezone: section
+            .parsed("timezone", |text| check::zone(text).map(|_| text.to_owned()))
+            .unwrap_or_else(|| "UTC".into()),
+        from_name,
+        from_address,
+    }
+}
+
+fn line(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("this is empty") } else { Ok(text.to_owned()) }
+}
+
+/// The shape of a language tag (RFC 5646 §2.1); whether it is registered is not looked up.
+fn locale(text: &str) -> Result<String, Complaint> {
+    let mut parts = text.split('-');
+    let language =
+        parts.next().is_some_and(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
+    let rest = parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let complaint = || Complaint::new(format!("'{text}' is not a language tag")).hint("as in en, de-DE or pt-BR");
+    (language && rest).then(|| text.to_owned()).ok_or_else(complaint)
+}
+
+fn topics(section: &Section<'_>) -> BTreeMap<String, String> {
+    let read = |field: Field<'_>| {
+        check::name(field.key).unwrap_or_else(|complaint| field.key_error(complaint));
+        let title = field.section(|topic| topic.parsed("title", line));
+        (field.key.to_owned(), title.unwrap_or_else(|| field.key.to_owned()))
+    };
+    section.fields().into_iter().map(read).collect()
+}
+
+fn categories(section: &Section<'_>) -> BTreeMap<String, String> {
+    let read = |field: Field<'_>| {
+        if field.key.is_empty() || field.key.len() > 63 || field.key.contains(char::is_control) {
+            field.key_error("a category's name has 1 to 63 octets and no control characters");
+        }
+        (field.key.to_owned(), field.parsed(line).unwrap_or_default())
+    };
+    section.fields().into_iter().map(read).collect()
+}
+
+fn score(section: &Section<'_>) -> ScoreRules {
+    let half_life = section.parsed("half_life", check::span);
+    let warm = section.field("warm").and_then(|field| field.number("a number above 0", f64::MIN_POSITIVE..));
+    let mut points: BTreeMap<String, f64> = [
+        (kind::OPEN, 1.0),
+        (kind::CLICK, 5.0),
+        (kind::REPLY, 20.0),
+        (kind::CONVERSION, 50.0),
+        (kind::UNSUBSCRIBE, -20.0),
+    ]
+    .map(|(kind, points)| (kind.to_owned(), points))
+    .into();
+    let own: Vec<_> = points.keys().cloned().collect();
+    section.section("points", |section| {
+        for field in section.fields() {
+            if let Some(near) = nearest(field.key, own.iter().map(String::as_str)).filter(|near| *near != field.key) {
+                let complaint = Complaint::new(format!("no action of ours is called `{}`", field.key));
+                field.key_warn(complaint.hint(format!("did you mean `{near}`? Imported actions may have any kind")));
+            }
+            if let Some(number) = field.number("a number of points between -1000000 and 1000000", -1e6..=1e6) {
+                points.insert(field.key.to_owned(), number);
+            }
+        }
+    });
+    ScoreRules { half_life: half_life.unwrap_or(30 * DAY), warm: warm.unwrap_or(20.0), points }
+}
+
+fn cluster(section: &Section<'_>) -> ClusterRules {
+    let points = |key| section.field(key).and_then(|field| field.number("a number from 0 to 1000000", 0.0..=1e6));
+    let share = |key| section.field(key).and_then(|field| field.number("a share from 0 to 1", 0.0..=1.0));
+    ClusterRules {
+        half_life: section.parsed("half_life", check::span).unwrap_or(90 * DAY),
+        min_points: points("min_points").unwrap_or(10.0),
+        min_share: share("min_share").unwrap_or(0.5),
+        margin: share("margin").unwrap_or(0.1),
+        prior: points("prior").unwrap_or(5.0),
+    }
+}
+
+fn cap(text: &str) -> Result<Rate, Complaint> {
+    Rate::parse_cap(text)
+        .map_err(|fault| Complaint::new(fault).hint("at most so many mails to one person in that time"))
+}
+
+fn percent(text: &str) -> Result<f64, Complaint> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let complaint = || Complaint::new(format!("'{text}' is not a share such as 5%")).hint("above 0% and up to 100%");
+    number.filter(|number| *number > 0.0 && *number <= 100.0).map(|number| number / 100.0).ok_or_else(complaint)
+}
+
+fn attributes(section: &Section<'_>) -> BTreeMap<String, Attribute> {
+    let read = |field: Field<'_>| {
+        attribute_name(field.key).unwrap_or_else(|complaint| field.key_error(complaint));
+        let attribute = field.section(|attribute| Attribute {
+            kind: attribute.parsed("type", attribute_type).unwrap_or_default(),
+            editable: attribute.field("editable").and_then(|field| field.boolean()).unwrap_or(false),
+        });
+        (field.key.to_owned(), attribute)
+    };
+    section.fields().into_iter().map(read).collect()
+}
+
+/// Names that templates already know.
+const BUILT_IN: [&str; 8] =
+    ["address", "cluster", "email", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
+
+fn attribute_name(text: &str) -> Result<(), Complaint> {
+    if BUILT_IN.contains(&text) {
+        let complaint = Complaint::new(format!("`{text}` is built in and cannot be an attribute"));
+        return Err(complaint.hint("choose another name, also in the header of the CSV file"));
+    }
+    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let complaint = || Complaint::new(format!("`{text}` cannot be an attribute's name"));
+    fits.then_some(()).ok_or_else(|| complaint().hint("letters a-z, digits and _, as in first_name"))
+}
+
+fn attribute_type(text: &str) -> Result<AttributeType, Complaint> {
+    match text {
+        "text" => Ok(AttributeType::Text),
+        "number" => Ok(AttributeType::Number),
+        "date" => Ok(AttributeType::Date),
+        "bool" => Ok(AttributeType::Bool),
+        _ => Err(Complaint {
+            message: format!("unknown type `{text}`"),
+            hint: name_hint(text, ["text", "number", "date", "bool"]),
+        }),
+    }
+}

@@ -1,0 +1,184 @@
+//! Walks a parsed TOML file. Every complaint gets the place of its key or value; a key that nobody asked for is
+//! reported when its section has been read.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Complaint, Place, Problem, Severity, name_hint};
+use super::value::Field;
+
+/// One file while it is read, and what was found wrong with it.
+pub struct Doc<'d> {
+    path: &'d str,
+    pub(super) text: &'d str,
+    secret: bool,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'d> Doc<'d> {
+    /// A file whose lines may be shown.
+    pub fn new(path: &'d str, text: &'d str) -> Self {
+        Self { path, text, secret: false, problems: RefCell::default() }
+    }
+
+    /// A file whose lines are never shown.
+    pub fn secret(path: &'d str, text: &'d str) -> Self {
+        Self { secret: true, ..Self::new(path, text) }
+    }
+
+    /// Parses the text and hands its top level to `read`; where the syntax is at fault there is nothing to read.
+    pub fn read<R>(&self, read: impl FnOnce(&Section<'_>) -> R) -> Option<R> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in &errors {
+            self.error(&error.span().unwrap_or_default(), error.message());
+        }
+        errors.is_empty().then(|| Section::read(self, String::new(), Some(table.get_ref()), None, read))
+    }
+
+    /// Reports an error at a range of the text.
+    pub fn error(&self, span: &Range<usize>, complaint: impl Into<Complaint>) {
+        self.report(Severity::Error, Some(span), complaint.into());
+    }
+
+    /// Reports a warning at a range of the text.
+    pub fn warn(&self, span: &Range<usize>, complaint: impl Into<Complaint>) {
+        self.report(Severity::Warning, Some(span), complaint.into());
+    }
+
+    fn report(&self, severity: Severity, span: Option<&Range<usize>>, complaint: Complaint) {
+        let place = span.map(|span| {
+            let place = Place::of(self.text, span);
+            if self.secret { Place { text: String::new(), ..place } } else { place }
+        });
+        let Complaint { message, hint } = complaint;
+        self.problems.borrow_mut().push(Problem { severity, file: self.path.into(), place, message, hint });
+    }
+
+    /// What was found, in the order of lines.
+    pub fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| problem.place.as_ref().map(|place| (place.line, place.column)));
+        problems
+    }
+}
+
+/// A table of the file; empty when the file does not have it.
+pub struct Section<'d> {
+    doc: &'d Doc<'d>,
+    name: String,
+    table: Option<&'d DeTable<'d>>,
+    header: Option<Range<usize>>,
+    asked: RefCell<Vec<&'static str>>,
+    open: Cell<bool>,
+}
+
+impl<'d> Section<'d> {
+    pub(super) fn read<R>(
+        doc: &'d Doc<'d>,
+        name: String,
+        table: Option<&'d DeTable<'d>>,
+        header: Option<Range<usize>>,
+        read: impl FnOnce(&Self) -> R,
+    ) -> R {
+        let section = Self { doc, name, table, header, asked: RefCell::default(), open: Cell::new(false) };
+        let result = read(&section);
+        section.report_unasked();
+        result
+    }
+
+    fn report_unasked(&self) {
+        let asked = self.asked.borrow();
+        for (key, _) in self.table.into_iter().flatten() {
+            let name = key.get_ref().as_ref();
+            if self.open.get() || asked.contains(&name) {
+                continue;
+            }
+            let place = if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) };
+            let hint = name_hint(name, asked.iter().copied());
+            self.doc.error(&key.span(), Complaint { message: format!("unknown key `{name}`{place}"), hint });
+        }
+    }
+
+    /// The key's value, if the file has it.
+    pub fn field(&self, key: &'static str) -> Option<Field<'d>> {
+        self.asked.borrow_mut().push(key);
+        let (found, value) = self.table?.get_key_value(key)?;
+        Some(Field::new(self.doc, &self.name, found, value))
+    }
+
+    /// All values, under whatever keys; afterwards no key of this section is unknown.
+    pub fn fields(&self) -> Vec<Field<'d>> {
+        self.open.set(true);
+        let entries = self.table.into_iter().flatten();
+        entries.map(|(key, value)| Field::new(self.doc, &self.name, key, value)).collect()
+    }
+
+    /// The values under keys that nobody has asked for; afterwards no key of this section is unknown.
+    pub fn other_fields(&self) -> Vec<Field<'d>> {
+        let mut fields = self.fields();
+        fields.retain(|field| !self.asked.borrow().contains(&field.key));
+        fields
+    }
+
+    /// Complains that a required key is missing; `example` shows how it is written.
+    pub fn missing(&self, key: &str, example: &str) {
+        let place = if self.name.is_empty() { String::new() } else { format!(" in [{}]", self.name) };
+        let complaint = Complaint::new(format!("`{key}` is missing{place}")).hint(format!("add {example}"));
+        self.doc.report(Severity::Error, self.header.as_ref(), complaint);
+    }
+
+    /// The value of a key that must be there; `example` shows how it is written.
+    pub fn required(&self, key: &'static str, example: &str) -> Option<Field<'d>> {
+        let field = self.field(key);
+        if field.is_none() {
+            self.missing(key, example);
+        }
+        field
+    }
+
+    /// Text under a key, as `read` understands it.
+    pub fn parsed<T, C: Into<Complaint>>(
+        &self,
+        key: &'static str,
+        read: impl FnOnce(&'d str) -> Result<T, C>,
+    ) -> Option<T> {
+        self.field(key)?.parsed(read)
+    }
+
+    /// Reads the table under a key; an empty one where the file has none.
+    pub fn section<R>(&self, key: &'static str, read: impl FnOnce(&Self) -> R) -> R {
+        match self.field(key) {
+            Some(field) => field.section(read),
+            None => Self::read(self.doc, self.path(key), None, None, read),
+        }
+    }
+
+    /// Reads each table of the list under a key.
+    pub fn each<R>(&self, key: &'static str, mut read: impl FnMut(&Self) -> R) -> Vec<R> {
+        let Some(field) = self.field(key) else { return Vec::new() };
+        let name = self.path(key);
+        let Some(items) = field.tables() else { return Vec::new() };
+        items
+            .into_iter()
+            .map(|(table, span)| Self::read(self.doc, name.clone(), Some(table), Some(span), &mut read))
+            .collect()
+    }
+
+    fn path(&self, key: &str) -> String {
+        if self.name.is_empty() { key.into() } else { format!("{}.{key}", self.name) }
+    }
+}
+
+/// The name of a value's type, with its article.
+pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
