@@ -1,7 +1,11 @@
 //! Points, their fading, and what follows from them.
 
+mod scale;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub use scale::{Scale, TIE};
 
 /// `[score]`.
 #[derive(Clone, Debug, PartialEq)]
