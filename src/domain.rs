@@ -5,6 +5,7 @@
 pub mod action;
 pub mod address;
 pub mod campaign;
+pub mod consent;
 pub mod hit;
 pub mod id;
 pub mod message;

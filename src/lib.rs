@@ -16,6 +16,6 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod metrics;
+pub mod relay;
 pub mod render;
 pub mod store;
-pub mod relay;

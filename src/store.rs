@@ -11,6 +11,12 @@ mod schema;
 mod sql;
 mod value;
 
+pub mod actions;
+pub mod consents;
+pub mod recipients;
+pub mod subscriptions;
+pub mod suppressions;
+
 pub use connection::{Row, Session};
 pub use error::{Error, Result};
 pub use group::Group;
@@ -45,6 +51,12 @@ enum Engine {
         readers: SqlitePool,
     },
     Postgres(PgPool),
+}
+
+/// Every fixed statement of the house, so that a test can prepare each on both engines.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    [consents::STATEMENTS, recipients::STATEMENTS, subscriptions::STATEMENTS, suppressions::STATEMENTS].concat()
 }
 
 /// Which engine answers.

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
+
+/// What suppressed addresses are kept as: HMAC-SHA256 under the project's suppression key.
+pub type AddressHash = [u8; 32];
+
 /// An address in normal form: local part as typed, domain in lower-case A-labels (IDNA 2008).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
@@ -47,6 +52,19 @@ impl Address {
     #[must_use]
     pub fn local(&self) -> &str {
         &self.text[..self.at]
+    }
+
+    /// The keyed hash that suppressions are compared with. It covers the address in lower case: whoever
+    /// asks not to be mailed at `Anna@…` does not want `anna@…` to be mailed either.
+    #[must_use]
+    pub fn hash(&self, key: &hmac::Key) -> AddressHash {
+        let tag = match self.local().bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
+            true => hmac::sign(key, self.text.to_lowercase().as_bytes()),
+            false => hmac::sign(key, self.text.as_bytes()),
+        };
+        let mut hash = AddressHash::default();
+        hash.copy_from_slice(tag.as_ref());
+        hash
     }
 
     /// The domain, in lower-case A-labels.
@@ -118,6 +136,15 @@ mod tests {
         let a = Address::parse(" Anna.Bér@Bücher.Example ").unwrap();
         assert_eq!(a.as_str(), "Anna.Bér@xn--bcher-kva.example");
         assert_eq!((a.local(), a.domain()), ("Anna.Bér", "xn--bcher-kva.example"));
+    }
+
+    #[test]
+    fn addresses_that_differ_in_case_have_the_same_hash_under_the_same_key() {
+        let hash =
+            |key: u8, text: &str| Address::parse(text).unwrap().hash(&hmac::Key::new(hmac::HMAC_SHA256, &[key; 32]));
+        assert_eq!(hash(1, "Änne@Example.org"), hash(1, "änne@example.org"));
+        assert_ne!(hash(1, "anne@example.org"), hash(1, "anna@example.org"));
+        assert_ne!(hash(1, "anne@example.org"), hash(2, "anne@example.org"));
     }
 
     #[test]

@@ -1,0 +1,111 @@
+//! The ledger of permissions: append-only, one hash chain per recipient (see [`crate::domain::consent`]).
+
+use super::{Error, Result, Session};
+use crate::args;
+use crate::domain::consent::{Digest, Entry, Purpose, Salts, Terms, commitment, link};
+use crate::domain::id::RecipientId;
+use crate::domain::time::Micros;
+
+/// A decision to append.
+pub struct NewConsent<'a> {
+    /// Whose.
+    pub recipient: RecipientId,
+    /// When the person decided.
+    pub at: Micros,
+    /// What for.
+    pub purpose: Purpose,
+    /// The topic; empty for `tracking`.
+    pub topic: &'a str,
+    /// Given, or withdrawn.
+    pub granted: bool,
+    /// The proof: who, what, where, how. Erasure drops it.
+    pub payload: &'a serde_json::Value,
+}
+
+/// An entry as stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct StoredConsent {
+    /// Number within the person's chain, from 1.
+    pub seq: i64,
+    /// When the person decided, microseconds.
+    pub at: i64,
+    /// `contact` or `tracking`.
+    pub purpose: String,
+    /// The topic; empty for `tracking`.
+    pub topic: String,
+    /// Given, or withdrawn.
+    pub granted: bool,
+    /// The proof, JSON; none once erased.
+    pub payload: Option<String>,
+    /// The salt of the commitment; none once erased.
+    pub salt: Option<Vec<u8>>,
+    /// SHA-256 of salt and payload.
+    pub commitment: Vec<u8>,
+    /// The chain's link.
+    pub chain: Vec<u8>,
+}
+
+impl StoredConsent {
+    /// What verifying needs.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the purpose is not a word that is known.
+    pub fn entry(&self) -> Result<Entry<'_>> {
+        let purpose = Purpose::parse(&self.purpose)
+            .ok_or_else(|| Error::Corrupt(format!("a consent with the purpose '{}'", self.purpose)))?;
+        let terms = Terms { seq: self.seq, at: Micros(self.at), purpose, topic: &self.topic, granted: self.granted };
+        let proof = self.payload.as_deref().zip(self.salt.as_deref());
+        Ok(Entry { terms, proof, commitment: &self.commitment, chain: &self.chain })
+    }
+}
+
+const LAST: &str = "SELECT seq, chain FROM consents WHERE recipient_id = $1 ORDER BY seq DESC LIMIT 1";
+const INSERT: &str = "INSERT INTO consents
+    (recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const HISTORY: &str = "SELECT seq, at, purpose, topic, granted, payload, salt, commitment, chain
+    FROM consents WHERE recipient_id = $1 AND at <= $2 ORDER BY seq";
+
+pub(super) const STATEMENTS: &[&str] = &[LAST, INSERT, HISTORY];
+
+/// Appends to the person's chain. The caller holds the recipient's lock ([`super::recipients::lock`]).
+///
+/// # Errors
+/// When the database refuses, or the chain's last link is not one.
+pub async fn append(session: &mut Session, salts: &Salts, new: &NewConsent<'_>) -> Result<()> {
+    let last: Option<(i64, Vec<u8>)> = session.first(LAST, args![new.recipient]).await?;
+    let (last_seq, previous) = match last {
+        Some((seq, chain)) => (seq, to_digest(&chain)?),
+        None => (0, Digest::default()),
+    };
+    let terms = Terms { seq: last_seq + 1, at: new.at, purpose: new.purpose, topic: new.topic, granted: new.granted };
+    let payload = new.payload.to_string();
+    let salt = salts.salt(new.recipient.0, terms.seq);
+    let commitment = commitment(&salt, &payload);
+    let chain = link(&previous, &commitment, &terms);
+    let values = args![
+        new.recipient,
+        terms.seq,
+        terms.at,
+        terms.purpose.as_str(),
+        terms.topic,
+        terms.granted,
+        payload,
+        salt.as_slice(),
+        commitment.as_slice(),
+        chain.as_slice(),
+    ];
+    session.change(1, INSERT, values).await
+}
+
+/// A person's entries up to an instant, in the chain's order.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn history(session: &mut Session, recipient: RecipientId, until: Micros) -> Result<Vec<StoredConsent>> {
+    session.all(HISTORY, args![recipient, until]).await
+}
+
+pub(super) fn to_digest(stored: &[u8]) -> Result<Digest> {
+    stored.try_into().map_err(|_| Error::Corrupt("a link of a consent chain is no SHA-256".to_owned()))
+}

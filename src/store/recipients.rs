@@ -1,0 +1,91 @@
+//! Recipients: looking them up, and the row lock that every write of a permission takes first.
+
+use sqlx::types::Json;
+
+use super::{EngineKind, Result, Session};
+use crate::args;
+use crate::domain::address::Address;
+use crate::domain::id::RecipientId;
+use crate::domain::time::Micros;
+
+/// Attributes by name, in the order in which they were stored.
+pub type Attributes = serde_json::Map<String, serde_json::Value>;
+
+/// A recipient as stored.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// Who.
+    pub id: RecipientId,
+    /// The normal form; none once erased.
+    pub address: Option<Address>,
+    /// Strings, numbers, booleans; dates are ISO strings.
+    pub attributes: Attributes,
+    /// Whether hits may be kept with the person.
+    pub tracking: bool,
+    /// No mailings before this instant.
+    pub paused_until: Option<Micros>,
+    /// When the person came in.
+    pub created_at: Micros,
+}
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: i64,
+    address: Option<String>,
+    attributes: Json<Attributes>,
+    tracking: bool,
+    paused_until: Option<i64>,
+    created_at: i64,
+}
+
+impl From<Stored> for Recipient {
+    fn from(row: Stored) -> Self {
+        Self {
+            id: RecipientId(row.id),
+            address: row.address.map(Address::from_normalised),
+            attributes: row.attributes.0,
+            tracking: row.tracking,
+            paused_until: row.paused_until.map(Micros),
+            created_at: Micros(row.created_at),
+        }
+    }
+}
+
+const BY_ADDRESS: &str =
+    "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE address = $1";
+const BY_ID: &str = "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE id = $1";
+const LOCK: &str =
+    "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE id = $1 FOR UPDATE";
+
+pub(super) const STATEMENTS: &[&str] = &[BY_ADDRESS, BY_ID];
+
+/// The recipient with this address.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find(session: &mut Session, address: &Address) -> Result<Option<Recipient>> {
+    Ok(session.first::<Stored>(BY_ADDRESS, args![address.as_str()]).await?.map(Recipient::from))
+}
+
+/// The recipient with this number, erased or not.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn by_id(session: &mut Session, id: RecipientId) -> Result<Option<Recipient>> {
+    Ok(session.first::<Stored>(BY_ID, args![id]).await?.map(Recipient::from))
+}
+
+/// Locks the recipient's row until the transaction ends, so that nobody claims a message for the
+/// person in between, and reads it. `None` when there is no such person, or when it is erased.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn lock(session: &mut Session, id: RecipientId) -> Result<Option<Recipient>> {
+    // A write transaction of SQLite is alone anyway.
+    let sql = match session.kind() {
+        EngineKind::Sqlite => BY_ID,
+        EngineKind::Postgres => LOCK,
+    };
+    let row = session.first::<Stored>(sql, args![id]).await?;
+    Ok(row.map(Recipient::from).filter(|r| r.address.is_some()))
+}

@@ -1,0 +1,165 @@
+//! What a person decides about being mailed: topics, tracking, a pause. Every write locks the
+//! recipient's row first, appends to the consent ledger, and takes effect with the commit.
+
+use serde_json::json;
+
+use super::actions::{self, NewAction};
+use super::consents::{self, NewConsent};
+use super::recipients::{self, Recipient};
+use super::{Result, Session};
+use crate::args;
+use crate::domain::action::kind;
+use crate::domain::consent::{Purpose, Salts};
+use crate::domain::id::{RecipientId, RunId};
+use crate::domain::time::Micros;
+
+/// Where a decision came from.
+pub struct Origin<'a> {
+    /// How it reached us: `one-click`, `page`, `preferences`, `cli` …
+    pub channel: &'a str,
+    /// The run whose message led there.
+    pub run: Option<RunId>,
+    /// When.
+    pub at: Micros,
+    /// For the ledger's commitments; made of a fresh seed.
+    pub salts: Salts,
+}
+
+/// A person's tie to a topic.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Subscription {
+    /// The topic's name.
+    pub topic: String,
+    /// Whether it holds; a topic that was left stays known, so that no import revives it.
+    pub subscribed: bool,
+    /// Of the last change, microseconds.
+    pub since: i64,
+}
+
+const OF: &str = "SELECT topic, subscribed, since FROM subscriptions WHERE recipient_id = $1 ORDER BY topic";
+const SET: &str = "INSERT INTO subscriptions (recipient_id, topic, subscribed, since) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (recipient_id, topic) DO UPDATE SET subscribed = excluded.subscribed, since = excluded.since
+    WHERE subscriptions.subscribed <> excluded.subscribed";
+const SET_TRACKING: &str = "UPDATE recipients SET tracking = $2 WHERE id = $1 AND tracking <> $2";
+const SET_PAUSE: &str = "UPDATE recipients SET paused_until = $2 WHERE id = $1";
+
+pub(super) const STATEMENTS: &[&str] = &[OF, SET, SET_TRACKING, SET_PAUSE];
+
+/// All topics that the person is or was tied to.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn of(session: &mut Session, recipient: RecipientId) -> Result<Vec<Subscription>> {
+    session.all(OF, args![recipient]).await
+}
+
+/// Leaves a topic. `false` when it was left before or the person is erased: then nothing is written.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn leave(session: &mut Session, recipient: RecipientId, topic: &str, origin: &Origin<'_>) -> Result<bool> {
+    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
+    leave_locked(session, &person, topic, origin).await
+}
+
+/// Leaves every topic; how many there were.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn leave_all(session: &mut Session, recipient: RecipientId, origin: &Origin<'_>) -> Result<usize> {
+    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(0) };
+    let mut left = 0;
+    for subscription in of(session, recipient).await? {
+        left += usize::from(leave_locked(session, &person, &subscription.topic, origin).await?);
+    }
+    Ok(left)
+}
+
+/// Joins a topic by the person's own decision, also one that was left. `false` when it holds already
+/// or the person is erased.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn join(session: &mut Session, recipient: RecipientId, topic: &str, origin: &Origin<'_>) -> Result<bool> {
+    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
+    set(session, &person, topic, true, origin).await
+}
+
+/// Gives or withdraws the permission to keep hits with the person. `false` when nothing changes.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn set_tracking(
+    session: &mut Session,
+    recipient: RecipientId,
+    granted: bool,
+    origin: &Origin<'_>,
+) -> Result<bool> {
+    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
+    if session.execute(SET_TRACKING, args![recipient, granted]).await? == 0 {
+        return Ok(false);
+    }
+    record(session, &person, Purpose::Tracking, "", granted, origin).await?;
+    Ok(true)
+}
+
+/// Stops mailings until an instant, or lets them go on. `false` when the person is erased or unknown.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn pause(session: &mut Session, recipient: RecipientId, until: Option<Micros>) -> Result<bool> {
+    if recipients::lock(session, recipient).await?.is_none() {
+        return Ok(false);
+    }
+    session.change(1, SET_PAUSE, args![recipient, until]).await?;
+    Ok(true)
+}
+
+async fn leave_locked(session: &mut Session, person: &Recipient, topic: &str, origin: &Origin<'_>) -> Result<bool> {
+    if !set(session, person, topic, false, origin).await? {
+        return Ok(false);
+    }
+    let action = NewAction {
+        key: format!("u:{}:{topic}:{}", person.id, origin.at.0),
+        recipient: person.id,
+        kind: kind::UNSUBSCRIBE.to_owned(),
+        category: None,
+        at: origin.at,
+        run: origin.run,
+        url: None,
+    };
+    actions::insert(session, &[action]).await?;
+    Ok(true)
+}
+
+async fn set(
+    session: &mut Session,
+    person: &Recipient,
+    topic: &str,
+    subscribed: bool,
+    origin: &Origin<'_>,
+) -> Result<bool> {
+    if session.execute(SET, args![person.id, topic, subscribed, origin.at]).await? == 0 {
+        return Ok(false);
+    }
+    record(session, person, Purpose::Contact, topic, subscribed, origin).await?;
+    Ok(true)
+}
+
+async fn record(
+    session: &mut Session,
+    person: &Recipient,
+    purpose: Purpose,
+    topic: &str,
+    granted: bool,
+    origin: &Origin<'_>,
+) -> Result<()> {
+    let payload = json!({
+        "address": person.address.as_ref().map(ToString::to_string),
+        "channel": origin.channel,
+        "run": origin.run,
+        "at": origin.at.to_string(),
+    });
+    let new = NewConsent { recipient: person.id, at: origin.at, purpose, topic, granted, payload: &payload };
+    consents::append(session, &origin.salts, &new).await
+}

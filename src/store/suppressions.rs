@@ -1,0 +1,78 @@
+//! Suppressions: addresses that are never mailed, kept as keyed hashes so that they outlive erasure.
+
+use super::{EngineKind, Result, Session, Value, list, values};
+use crate::args;
+use crate::domain::address::{Address, AddressHash};
+use crate::domain::time::Micros;
+
+const CONTAINS: &str = "SELECT COUNT(*) FROM suppressions WHERE hash = $1";
+const REMOVE: &str = "DELETE FROM suppressions WHERE hash = $1";
+const COUNT: &str = "SELECT COUNT(*) FROM suppressions";
+
+pub(super) const STATEMENTS: &[&str] = &[CONTAINS, REMOVE, COUNT];
+
+/// Rows a statement; a power of two, see [`add`].
+const ROWS: usize = 1_024;
+
+/// Suppresses addresses, known or not; the number of those that were not suppressed before. The first
+/// reason stays. Locks the rows of recipients with these addresses.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn add(session: &mut Session, who: &[(Address, AddressHash)], at: Micros, reason: &str) -> Result<u64> {
+    let mut added = 0;
+    for chunk in who.chunks(ROWS) {
+        lock(session, chunk).await?;
+        let rows = chunk.len().next_power_of_two();
+        let sql = format!(
+            "INSERT INTO suppressions (hash, at, reason) VALUES {} ON CONFLICT (hash) DO NOTHING",
+            values(1, rows, 3)
+        );
+        let args = padded(chunk, rows).flat_map(|(_, hash)| args![hash.as_slice(), at, reason]).collect();
+        added += session.execute(sql, args).await?;
+    }
+    Ok(added)
+}
+
+/// Takes a suppression back. `false` when there was none.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove(session: &mut Session, hash: &AddressHash) -> Result<bool> {
+    Ok(session.execute(REMOVE, args![hash.as_slice()]).await? == 1)
+}
+
+/// Whether an address is suppressed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn contains(session: &mut Session, hash: &AddressHash) -> Result<bool> {
+    let (found,): (i64,) = session.one(CONTAINS, args![hash.as_slice()]).await?;
+    Ok(found > 0)
+}
+
+/// How many addresses are suppressed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count(session: &mut Session) -> Result<i64> {
+    let (count,): (i64,) = session.one(COUNT, vec![]).await?;
+    Ok(count)
+}
+
+/// In one order for all, so that two writers cannot lock each other out.
+async fn lock(session: &mut Session, who: &[(Address, AddressHash)]) -> Result<()> {
+    if session.kind() == EngineKind::Sqlite {
+        return Ok(()); // a write transaction is alone there
+    }
+    let (placeholders, rows) = list(1, who.len());
+    let sql = format!("SELECT id FROM recipients WHERE address IN ({placeholders}) ORDER BY id FOR UPDATE");
+    let args = padded(who, rows).map(|(address, _)| Value::from(address.as_str())).collect();
+    session.all::<(i64,)>(sql, args).await?;
+    Ok(())
+}
+
+/// The slice, its last item repeated up to `len`.
+fn padded<T>(items: &[T], len: usize) -> impl Iterator<Item = &T> {
+    items.iter().chain(items.last().into_iter().cycle()).take(len)
+}

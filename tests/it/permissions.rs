@@ -1,0 +1,116 @@
+//! What a person decides: topics, tracking, a pause; and the ledger that proves it.
+
+use colloquy::args;
+use colloquy::domain::address::Address;
+use colloquy::domain::consent::{self, Salts};
+use colloquy::domain::id::{RecipientId, RunId};
+use colloquy::domain::time::Micros;
+use colloquy::store::subscriptions::{self, Origin};
+use colloquy::store::{Session, Store, consents, recipients, suppressions};
+
+use crate::support::{Database, on_both_engines};
+
+const FOREVER: Micros = Micros(i64::MAX);
+
+async fn person(store: &Store, address: &str) -> RecipientId {
+    let mut session = store.write().await.unwrap();
+    let sql = "INSERT INTO recipients (address, domain, created_at) VALUES ($1, 'example.org', 1) RETURNING id";
+    let (id,): (i64,) = session.one(sql, args![address]).await.unwrap();
+    session.commit().await.unwrap();
+    RecipientId(id)
+}
+
+fn origin(at: i64) -> Origin<'static> {
+    Origin { channel: "preferences", run: Some(RunId(3)), at: Micros(at), salts: Salts::new(&[9; 32]) }
+}
+
+async fn verify(session: &mut Session, who: RecipientId) -> usize {
+    let entries = consents::history(session, who, FOREVER).await.unwrap();
+    consent::verify(entries.iter().map(|e| e.entry().unwrap())).unwrap();
+    entries.len()
+}
+
+on_both_engines! {
+    async fn joining_and_leaving_is_in_the_ledger_once_per_change(db) {
+        let anna = person(&db.store, "anna@example.org").await;
+        let mut session = db.store.write().await.unwrap();
+        assert!(subscriptions::join(&mut session, anna, "offers", &origin(10)).await.unwrap());
+        assert!(!subscriptions::join(&mut session, anna, "offers", &origin(11)).await.unwrap());
+        assert!(subscriptions::leave(&mut session, anna, "offers", &origin(12)).await.unwrap());
+        assert!(!subscriptions::leave(&mut session, anna, "offers", &origin(13)).await.unwrap());
+        assert!(subscriptions::join(&mut session, anna, "news", &origin(14)).await.unwrap());
+        assert!(subscriptions::set_tracking(&mut session, anna, true, &origin(15)).await.unwrap());
+        assert!(!subscriptions::set_tracking(&mut session, anna, true, &origin(16)).await.unwrap());
+        assert_eq!(subscriptions::leave_all(&mut session, anna, &origin(17)).await.unwrap(), 1);
+        session.commit().await.unwrap();
+
+        let mut session = db.store.read().await.unwrap();
+        assert_eq!(verify(&mut session, anna).await, 5);
+        let topics = subscriptions::of(&mut session, anna).await.unwrap();
+        let topics: Vec<_> = topics.iter().map(|s| (s.topic.as_str(), s.subscribed, s.since)).collect();
+        assert_eq!(topics, [("news", false, 17), ("offers", false, 12)]);
+        let actions: Vec<(String, i64, Option<i64>)> =
+            session.all("SELECT kind, at, run_id FROM actions ORDER BY id", vec![]).await.unwrap();
+        assert_eq!(actions, [("unsubscribe".to_owned(), 12, Some(3)), ("unsubscribe".to_owned(), 17, Some(3))]);
+    }
+
+    async fn leaving_a_topic_never_joined_is_remembered(db) {
+        let anna = person(&db.store, "anna@example.org").await;
+        let mut session = db.store.write().await.unwrap();
+        assert!(subscriptions::leave(&mut session, anna, "offers", &origin(5)).await.unwrap());
+        assert_eq!(subscriptions::of(&mut session, anna).await.unwrap().len(), 1);
+        assert_eq!(verify(&mut session, anna).await, 1);
+    }
+
+    async fn nobody_decides_for_a_stranger(db) {
+        let mut session = db.store.write().await.unwrap();
+        let nobody = RecipientId(77);
+        assert!(!subscriptions::leave(&mut session, nobody, "offers", &origin(5)).await.unwrap());
+        assert!(!subscriptions::join(&mut session, nobody, "offers", &origin(5)).await.unwrap());
+        assert!(!subscriptions::set_tracking(&mut session, nobody, true, &origin(5)).await.unwrap());
+        assert!(!subscriptions::pause(&mut session, nobody, Some(Micros(9))).await.unwrap());
+    }
+
+    async fn a_pause_is_set_and_lifted(db) {
+        let anna = person(&db.store, "anna@example.org").await;
+        let mut session = db.store.write().await.unwrap();
+        for until in [Some(Micros(99)), None] {
+            assert!(subscriptions::pause(&mut session, anna, until).await.unwrap());
+            let found = recipients::by_id(&mut session, anna).await.unwrap().unwrap();
+            assert_eq!(found.paused_until, until);
+        }
+    }
+
+    async fn suppressing_twice_counts_once_and_keeps_the_first_reason(db) {
+        person(&db.store, "anna@example.org").await;
+        let who: Vec<_> = ["anna@example.org", "bert@example.org", "carl@example.org"]
+            .map(|a| (Address::parse(a).unwrap(), [a.as_bytes()[0]; 32]))
+            .into();
+        let mut session = db.store.write().await.unwrap();
+        assert_eq!(suppressions::add(&mut session, &who[..1], Micros(1), "complaint").await.unwrap(), 1);
+        assert_eq!(suppressions::add(&mut session, &who, Micros(2), "list").await.unwrap(), 2);
+        assert_eq!(suppressions::count(&mut session).await.unwrap(), 3);
+        assert!(suppressions::contains(&mut session, &who[1].1).await.unwrap());
+        let reasons: Vec<(String,)> =
+            session.all("SELECT reason FROM suppressions ORDER BY at, hash", vec![]).await.unwrap();
+        assert_eq!(reasons.into_iter().map(|r| r.0).collect::<Vec<_>>(), ["complaint", "list", "list"]);
+        assert!(suppressions::remove(&mut session, &who[1].1).await.unwrap());
+        assert!(!suppressions::contains(&mut session, &who[1].1).await.unwrap());
+    }
+}
+
+/// On PostgreSQL whoever claims holds the recipient's row; a decision waits for it, and never overtakes it.
+#[tokio::test]
+async fn a_decision_waits_for_whoever_holds_the_row() {
+    let Database { store, .. } = crate::support::database(colloquy::store::EngineKind::Postgres).await;
+    let anna = person(&store, "anna@example.org").await;
+    let mut claim = store.write().await.unwrap();
+    recipients::lock(&mut claim, anna).await.unwrap().unwrap();
+    let mut impatient = store.write().await.unwrap();
+    impatient.execute("SET LOCAL lock_timeout = 50", vec![]).await.unwrap();
+    assert!(subscriptions::leave(&mut impatient, anna, "offers", &origin(5)).await.is_err());
+    impatient.rollback().await.unwrap();
+    claim.commit().await.unwrap();
+    let mut session = store.write().await.unwrap();
+    assert!(subscriptions::leave(&mut session, anna, "offers", &origin(5)).await.unwrap());
+}
