@@ -13,8 +13,7 @@ use crate::domain::rate::Rate;
 pub(super) struct Surroundings<'a> {
     pub project: &'a Project,
     pub files: &'a ProjectFiles,
-    /// The names of all campaigns.
-    pub campaigns: &'a [&'a str],
+    pub names: segments::Names<'a>,
 }
 
 pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) -> Option<Campaign> {
@@ -26,7 +25,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     let text_template = root.field("text_template").map(|field| template(&field, around.files));
     let schedule = schedule::read(root, &project.sender.timezone);
     let audience = root.section("audience", |audience| {
-        audience.field("where").and_then(|field| segments::condition(&field, project, around.campaigns))
+        audience.field("where").and_then(|field| segments::condition(&field, project, &around.names))
     });
     let throttle = root.section("throttle", |throttle| throttle.parsed("rate", Rate::parse));
     let links = root.section("links", |links| links.fields().iter().map(|field| link(field, project)).collect());

@@ -203,6 +203,33 @@ fn a_zone_and_an_address_are_checked() {
 }
 
 #[test]
+fn a_segment_may_use_others_in_any_order_but_not_itself() {
+    let segments = "[segments]\nz = 'segment(\"m\") and score > 1'\nm = 'segment(\"a\")'\na = 'score > 2'\n";
+    assert_eq!(taken(&format!("{PROJECT}{segments}"), CAMPAIGN).project.segments.len(), 3);
+
+    let circle = "[segments]\na = 'segment(\"b\")'\nb = '''\nscore > 1 and\n segment(\"a\")'''\nc = 'segment(\"a\")'\n";
+    assert_eq!(
+        complaints(&format!("{PROJECT}{circle}"), CAMPAIGN),
+        [
+            "colloquy.toml:14:14 \"b\": segment `a` uses itself: `a` → `b` → `a` (write one of them without the other)",
+            "colloquy.toml:17:10 \"a\": segment `b` uses itself: `b` → `a` → `b` (write one of them without the other)",
+        ]
+    );
+}
+
+#[test]
+fn a_segment_that_does_not_exist_is_shown_within_its_condition() {
+    complains_about(
+        "[segments]\nwarm = 'score > 1'\nhot = 'score > 2 and segment(\"warn\")'",
+        "colloquy.toml:15:30 \"warn\": there is no segment `warn` (did you mean `warm`?)",
+    );
+    complains_about(
+        "[segments]\nwarm = 'score > 1'\nhot = \"segment(\\\"warn\\\")\"",
+        "colloquy.toml:15:7 \"segment(\\\"warn\\\")\": there is no segment `warn` (did you mean `warm`?)",
+    );
+}
+
+#[test]
 fn settings_do_not_show_a_database_password() {
     let project = format!("{PROJECT}[database]\nurl = \"postgres://u:s3cret@db.example/c\"\n");
     let settings = taken(&project, CAMPAIGN).settings;
