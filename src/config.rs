@@ -30,9 +30,7 @@ use crate::domain::campaign::Campaign;
 use crate::domain::project::Project;
 use files::{CAMPAIGNS, PROJECT_FILE};
 use problem::{Complaint, Severity};
-use project::Base;
 use reader::Doc;
-use segments::Names;
 
 /// A project whose files were all found right.
 #[derive(Clone, Debug)]
@@ -70,9 +68,8 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
     for source in &sources {
         let doc = Doc::new(&source.path, &source.text);
         let campaign = match &base {
-            Some(Base { project, segments, .. }) => {
-                let names = Names { campaigns: &names, segments };
-                let around = campaign::Surroundings { project, files, names };
+            Some((project, _)) => {
+                let around = campaign::Surroundings { project, files, campaigns: &names };
                 doc.read(|root| campaign::read(root, &source.name, &around)).flatten()
             }
             // Without a project there is nothing to check against but the syntax.
@@ -82,9 +79,7 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
         campaigns.extend(campaign.map(|campaign| (source.name.clone(), campaign)));
     }
     match base {
-        Some(Base { project, settings, .. })
-            if problems.iter().all(|problem| problem.severity == Severity::Warning) =>
-        {
+        Some((project, settings)) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
             Ok(Loaded { project, campaigns, settings, warnings: problems })
         }
         _ => Err(Problems(problems)),

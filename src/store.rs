@@ -16,6 +16,10 @@ pub mod consents;
 pub mod recipients;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod marks;
+pub mod nodes;
+pub mod runs;
+pub mod versions;
 
 pub use connection::{Row, Session};
 pub use error::{Error, Result};
@@ -56,7 +60,16 @@ enum Engine {
 /// Every fixed statement of the house, so that a test can prepare each on both engines.
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
-    [consents::STATEMENTS, recipients::STATEMENTS, subscriptions::STATEMENTS, suppressions::STATEMENTS].concat()
+    [
+        consents::STATEMENTS,
+        nodes::STATEMENTS,
+        recipients::STATEMENTS,
+        runs::STATEMENTS,
+        subscriptions::STATEMENTS,
+        suppressions::STATEMENTS,
+        versions::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// Which engine answers.

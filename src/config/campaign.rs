@@ -13,7 +13,8 @@ use crate::domain::rate::Rate;
 pub(super) struct Surroundings<'a> {
     pub project: &'a Project,
     pub files: &'a ProjectFiles,
-    pub names: segments::Names<'a>,
+    /// The names of all campaigns.
+    pub campaigns: &'a [&'a str],
 }
 
 pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) -> Option<Campaign> {
@@ -25,7 +26,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     let text_template = root.field("text_template").map(|field| template(&field, around.files));
     let schedule = schedule::read(root, &project.sender.timezone);
     let audience = root.section("audience", |audience| {
-        audience.field("where").and_then(|field| segments::condition(&field, project, &around.names))
+        audience.field("where").and_then(|field| segments::condition(&field, project, around.campaigns))
     });
     let throttle = root.section("throttle", |throttle| throttle.parsed("rate", Rate::parse));
     let links = root.section("links", |links| links.fields().iter().map(|field| link(field, project)).collect());

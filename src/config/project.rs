@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::check;
 use super::problem::{Complaint, name_hint, nearest};
 use super::reader::Section;
-use super::segments::{self, Names};
 use super::settings::{self, Settings};
 use super::value::Field;
+use super::{check, segments};
 use crate::domain::action::kind;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
@@ -17,16 +16,8 @@ use crate::domain::score::{ClusterRules, ScoreRules};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What the file says.
-pub(super) struct Base {
-    pub project: Project,
-    pub settings: Settings,
-    /// The names of all segments, those that were refused included.
-    pub segments: Vec<String>,
-}
-
 /// Reads the whole file; `campaigns` are the names that conditions may speak of.
-pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
+pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> (Project, Settings) {
     let sender = root.section("sender", sender);
     let (base_url, listen) = root.section("web", |web| {
         let base = web.required("base_url", "base_url = \"https://t.example.org\"");
@@ -53,13 +44,8 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         attributes,
         base_url: base_url.unwrap_or_default(),
     };
-    let segments = root.section("segments", |section| {
-        let named = section.fields();
-        let segments: Vec<_> = named.iter().map(|field| field.key.to_owned()).collect();
-        segments::resolve(&named, &mut project, &Names { campaigns, segments: &segments });
-        segments
-    });
-    Base { project, settings, segments }
+    project.segments = root.section("segments", |named| segments::resolve(named.fields(), &project, campaigns));
+    (project, settings)
 }
 
 fn sender(section: &Section<'_>) -> Sender {

@@ -97,7 +97,7 @@ impl<'d> Field<'d> {
     }
 
     /// The value as a whole number that fits its type and is at least `least`.
-    pub fn count<T: TryFrom<i64> + PartialOrd + std::fmt::Display + Copy>(&self, least: T) -> Option<T> {
+    pub fn count<T: TryFrom<i64> + PartialOrd + std::fmt::Display>(&self, least: T) -> Option<T> {
         let DeValue::Integer(integer) = self.value.get_ref() else {
             return self.mismatch("a whole number", "write it without quotes, as in 10");
         };

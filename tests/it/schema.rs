@@ -26,3 +26,14 @@ async fn both_engines_have_the_same_tables_and_columns() {
     assert!(sqlite.len() > 80, "only {} columns", sqlite.len());
     assert_eq!(sqlite, columns(EngineKind::Postgres).await);
 }
+
+#[tokio::test]
+async fn every_statement_is_valid_on_both_engines() {
+    for kind in [EngineKind::Sqlite, EngineKind::Postgres] {
+        let db = database(kind).await;
+        let mut session = db.store.read().await.unwrap();
+        for statement in colloquy::store::statements() {
+            session.prepare(statement).await.unwrap_or_else(|e| panic!("{kind:?}: {e}\n{statement}"));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Nodes and their leases.
+//!
+//! A heartbeat is a counter, not a time: whoever watches it decides by its own monotonic clock, so
+//! that no two wall clocks are compared.
+
+use super::{Result, Session};
+use crate::args;
+use crate::domain::id::NodeId;
+use crate::domain::time::Micros;
+
+const INSERT: &str = "INSERT INTO nodes (name, started_at) VALUES ($1, $2) RETURNING id";
+const BEAT: &str = "UPDATE nodes SET heartbeat = heartbeat + 1 WHERE id = $1";
+const ALL: &str = "SELECT id, heartbeat FROM nodes ORDER BY id";
+const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
+const RELEASE: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, due_at = $1
+    WHERE node_id = $2 AND state IN ('claimed', 'sending') AND state = 'claimed'";
+const SWALLOW: &str =
+    "UPDATE messages SET state = 'unknown', reply = 'the sending node died before it stored an answer'
+    WHERE node_id = $1 AND state IN ('claimed', 'sending') AND state = 'sending'";
+const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM messages m
+    WHERE m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
+
+pub(super) const STATEMENTS: &[&str] = &[INSERT, BEAT, ALL, DELETE, RELEASE, SWALLOW, ORPHANS];
+
+/// Registers a node.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn register(tx: &mut Session, name: &str, now: Micros) -> Result<NodeId> {
+    Ok(NodeId(tx.one::<(i64,)>(INSERT, args![name, now]).await?.0))
+}
+
+/// Moves the node's counter on; `false` when the node was declared dead meanwhile.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn beat(tx: &mut Session, node: NodeId) -> Result<bool> {
+    Ok(tx.execute(BEAT, args![node]).await? == 1)
+}
+
+/// All nodes with their counters.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn all(session: &mut Session) -> Result<Vec<(NodeId, i64)>> {
+    Ok(session.all::<(i64, i64)>(ALL, vec![]).await?.into_iter().map(|(id, beat)| (NodeId(id), beat)).collect())
+}
+
+/// Nodes that hold messages and are not registered.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn orphans(session: &mut Session) -> Result<Vec<NodeId>> {
+    Ok(session.all::<(i64,)>(ORPHANS, vec![]).await?.into_iter().map(|(id,)| NodeId(id)).collect())
+}
+
+/// What burying a node did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Buried {
+    /// Claimed messages that wait again.
+    pub released: u64,
+    /// Messages whose fate was swallowed.
+    pub unknown: u64,
+}
+
+/// Ends a dead node's lease: its claims wait again, what it was sending is `unknown`.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn bury(tx: &mut Session, node: NodeId, now: Micros) -> Result<Buried> {
+    tx.execute(DELETE, args![node]).await?;
+    let released = tx.execute(RELEASE, args![now, node]).await?;
+    let unknown = tx.execute(SWALLOW, args![node]).await?;
+    Ok(Buried { released, unknown })
+}

@@ -1,0 +1,204 @@
+//! Runs: one execution of a campaign each.
+
+use sqlx::FromRow;
+
+use super::{EngineKind, Error, Result, Session};
+use crate::args;
+use crate::domain::id::{RecipientId, RunId, VersionId};
+use crate::domain::run::RunState;
+use crate::domain::time::Micros;
+
+/// A run as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its identity.
+    pub id: RunId,
+    /// The campaign's name.
+    pub campaign: String,
+    /// The topic that its recipients are subscribed to.
+    pub topic: String,
+    /// What tells it from the campaign's other runs.
+    pub occasion: String,
+    /// The files that it sends.
+    pub version: VersionId,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it was paused, cancelled or expired.
+    pub reason: Option<String>,
+    /// The instant at which its audience is judged.
+    pub at: Micros,
+    /// The audience up to this recipient has its messages.
+    pub cursor: RecipientId,
+    /// Whether the cursor has reached the end of the audience.
+    pub claimed_all: bool,
+    /// How many messages were expected at the start.
+    pub planned: Option<i64>,
+    /// When the first node began.
+    pub started_at: Option<Micros>,
+    /// When it ended.
+    pub ended_at: Option<Micros>,
+}
+
+#[derive(FromRow)]
+struct Raw {
+    id: i64,
+    campaign: String,
+    topic: String,
+    occasion: String,
+    version_id: i64,
+    state: String,
+    reason: Option<String>,
+    at: i64,
+    cursor: i64,
+    claimed_all: bool,
+    planned: Option<i64>,
+    started_at: Option<i64>,
+    ended_at: Option<i64>,
+}
+
+impl TryFrom<Raw> for Run {
+    type Error = Error;
+
+    fn try_from(raw: Raw) -> Result<Self> {
+        let state = RunState::parse(&raw.state).ok_or_else(|| Error::Corrupt(format!("run state '{}'", raw.state)))?;
+        Ok(Self {
+            id: RunId(raw.id),
+            campaign: raw.campaign,
+            topic: raw.topic,
+            occasion: raw.occasion,
+            version: VersionId(raw.version_id),
+            state,
+            reason: raw.reason,
+            at: Micros(raw.at),
+            cursor: RecipientId(raw.cursor),
+            claimed_all: raw.claimed_all,
+            planned: raw.planned,
+            started_at: raw.started_at.map(Micros),
+            ended_at: raw.ended_at.map(Micros),
+        })
+    }
+}
+
+const INSERT: &str =
+    "INSERT INTO runs (campaign, topic, occasion, version_id, state, at) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (campaign, occasion) DO NOTHING";
+const BY_ID: &str = "SELECT * FROM runs WHERE id = $1";
+const BY_OCCASION: &str = "SELECT * FROM runs WHERE campaign = $1 AND occasion = $2";
+const OF_CAMPAIGN: &str = "SELECT * FROM runs WHERE campaign = $1 ORDER BY id DESC LIMIT 1000";
+const RECENT: &str = "SELECT * FROM runs ORDER BY id DESC LIMIT 1000";
+const OPEN: &str = "SELECT * FROM runs WHERE state IN ('scheduled', 'running', 'paused') ORDER BY id";
+const CHANGE: &str = "UPDATE runs SET state = $1, reason = $2, started_at = COALESCE(started_at, $3), ended_at = $4
+    WHERE id = $5 AND state = $6";
+const PLANNED: &str = "UPDATE runs SET planned = $1 WHERE id = $2";
+const MANUAL: &str = "SELECT COUNT(*) FROM runs WHERE campaign = $1";
+
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, BY_ID, BY_OCCASION, OF_CAMPAIGN, RECENT, OPEN, CHANGE, PLANNED, MANUAL];
+
+/// What a new run is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRun<'a> {
+    /// The campaign's name.
+    pub campaign: &'a str,
+    /// The campaign's topic.
+    pub topic: &'a str,
+    /// Unique within the campaign.
+    pub occasion: &'a str,
+    /// The files that it sends.
+    pub version: VersionId,
+    /// Where it begins: `scheduled`, `running` or `expired`.
+    pub state: RunState,
+    /// The instant at which its audience is judged.
+    pub at: Micros,
+}
+
+/// Makes a run, unless its occasion has one: two nodes that try at once make one run. Tells
+/// whether this call made it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn create(tx: &mut Session, run: NewRun<'_>) -> Result<bool> {
+    let args = args![run.campaign, run.topic, run.occasion, run.version, run.state.as_str(), run.at];
+    Ok(tx.execute(INSERT, args).await? == 1)
+}
+
+/// How many runs a campaign has had; the number of the next manual one follows from it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count(session: &mut Session, campaign: &str) -> Result<i64> {
+    Ok(session.one::<(i64,)>(MANUAL, args![campaign]).await?.0)
+}
+
+/// The run, if there is one.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn by_id(session: &mut Session, run: RunId) -> Result<Option<Run>> {
+    session.first::<Raw>(BY_ID, args![run]).await?.map(Run::try_from).transpose()
+}
+
+/// The run of an occasion, if there is one.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn by_occasion(session: &mut Session, campaign: &str, occasion: &str) -> Result<Option<Run>> {
+    session.first::<Raw>(BY_OCCASION, args![campaign, occasion]).await?.map(Run::try_from).transpose()
+}
+
+/// The runs of a campaign or of all, newest first, at most a thousand.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn recent(session: &mut Session, campaign: Option<&str>) -> Result<Vec<Run>> {
+    let raws: Vec<Raw> = match campaign {
+        Some(name) => session.all(OF_CAMPAIGN, args![name]).await?,
+        None => session.all(RECENT, vec![]).await?,
+    };
+    raws.into_iter().map(Run::try_from).collect()
+}
+
+/// The runs that are not over, oldest first.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn open(session: &mut Session) -> Result<Vec<Run>> {
+    session.all::<Raw>(OPEN, vec![]).await?.into_iter().map(Run::try_from).collect()
+}
+
+/// Moves a run from one state to another; `false` when it stood elsewhere.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn change(
+    tx: &mut Session,
+    run: RunId,
+    from: RunState,
+    to: RunState,
+    reason: Option<&str>,
+    now: Micros,
+) -> Result<bool> {
+    let started = (to == RunState::Running).then_some(now);
+    let ended = to.is_final().then_some(now);
+    Ok(tx.execute(CHANGE, args![to.as_str(), reason, started, ended, run, from.as_str()]).await? == 1)
+}
+
+/// Notes how many messages are expected.
+///
+/// # Errors
+/// When there is no such run.
+pub async fn set_planned(tx: &mut Session, run: RunId, planned: i64) -> Result<()> {
+    tx.change(1, PLANNED, args![planned, run]).await
+}
+
+/// Locks a run's row for the rest of the transaction and reads it.
+///
+/// # Errors
+/// When there is no such run.
+pub async fn lock(tx: &mut Session, run: RunId) -> Result<Run> {
+    let sql = match tx.kind() {
+        EngineKind::Sqlite => BY_ID,
+        EngineKind::Postgres => "SELECT * FROM runs WHERE id = $1 FOR UPDATE",
+    };
+    tx.one::<Raw>(sql, args![run]).await?.try_into()
+}

@@ -1,0 +1,59 @@
+//! Frozen states of the project's files.
+
+use std::collections::BTreeMap;
+
+use super::{Result, Session, values};
+use crate::args;
+use crate::domain::id::VersionId;
+use crate::domain::time::Micros;
+
+const BY_HASH: &str = "SELECT id FROM versions WHERE hash = $1";
+const INSERT: &str = "INSERT INTO versions (at, hash) VALUES ($1, $2) RETURNING id";
+const APPLY: &str =
+    "UPDATE versions SET applied = (SELECT COALESCE(MAX(applied), 0) + 1 FROM versions), at = $1 WHERE id = $2";
+const APPLIED: &str = "SELECT id, at FROM versions WHERE applied IS NOT NULL ORDER BY applied DESC LIMIT 1";
+const FILES: &str = "SELECT path, content FROM version_files WHERE version_id = $1 ORDER BY path";
+
+pub(super) const STATEMENTS: &[&str] = &[BY_HASH, INSERT, APPLY, APPLIED, FILES];
+
+/// Keeps `files` under their hash; the same content is kept once.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn freeze(tx: &mut Session, files: &BTreeMap<String, String>, hash: &str, now: Micros) -> Result<VersionId> {
+    if let Some((id,)) = tx.first::<(i64,)>(BY_HASH, args![hash]).await? {
+        return Ok(VersionId(id));
+    }
+    let (id,) = tx.one::<(i64,)>(INSERT, args![now, hash]).await?;
+    let rows = files.iter().collect::<Vec<_>>();
+    for chunk in rows.chunks(100) {
+        let sql = format!("INSERT INTO version_files (version_id, path, content) VALUES {}", values(1, chunk.len(), 3));
+        let args = chunk.iter().flat_map(|(path, content)| args![id, path.as_str(), content.as_str()]).collect();
+        tx.execute(sql, args).await?;
+    }
+    Ok(VersionId(id))
+}
+
+/// Makes a version the one that the service sends.
+///
+/// # Errors
+/// When there is no such version.
+pub async fn apply(tx: &mut Session, version: VersionId, now: Micros) -> Result<()> {
+    tx.change(1, APPLY, args![now, version]).await
+}
+
+/// The version that was applied last, and when.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn applied(session: &mut Session) -> Result<Option<(VersionId, Micros)>> {
+    Ok(session.first::<(i64, i64)>(APPLIED, vec![]).await?.map(|(id, at)| (VersionId(id), Micros(at))))
+}
+
+/// The files of a version by path.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn files(session: &mut Session, version: VersionId) -> Result<BTreeMap<String, String>> {
+    Ok(session.all::<(String, String)>(FILES, args![version]).await?.into_iter().collect())
+}
