@@ -1,6 +1,6 @@
 //! Opening an SMTP connection: connect, greet, secure, authenticate.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -65,7 +65,7 @@ impl Connection {
             return Err(OpenError::permanent(Stage::Tls, "the server offers no STARTTLS, which the URL requires"));
         }
         if let Some((username, password)) = target.credentials {
-            if !encrypted && !peer.ip().is_loopback() {
+            if !may_carry_password(encrypted, peer.ip()) {
                 let words = "the server offers no STARTTLS, and a password is not sent in the clear";
                 return Err(OpenError::permanent(Stage::Tls, words));
             }
@@ -155,6 +155,11 @@ async fn authenticate(
     OpenError::check(Stage::Auth, answer).map(drop)
 }
 
+/// In the clear a password stays on this machine.
+fn may_carry_password(encrypted: bool, peer: IpAddr) -> bool {
+    encrypted || peer.to_canonical().is_loopback()
+}
+
 fn lost(stage: Stage, lost: Lost) -> OpenError {
     OpenError::temporary(stage, lost.words)
 }
@@ -165,5 +170,18 @@ fn refused(stage: Stage, error: lettre::transport::smtp::Error) -> OpenError {
         Ok(reply) if reply.code / 100 == 5 => OpenError::permanent(stage, reply.to_string()),
         Ok(reply) => OpenError::temporary(stage, reply.to_string()),
         Err(Lost { words }) => OpenError::temporary(stage, words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_clear_stays_on_this_machine() {
+        let may = |encrypted, peer: &str| may_carry_password(encrypted, peer.parse().unwrap());
+        assert!(may(true, "192.0.2.1") && may(true, "2001:db8::1"));
+        assert!(may(false, "127.0.0.1") && may(false, "::1") && may(false, "::ffff:127.0.0.1"));
+        assert!(!may(false, "192.0.2.1") && !may(false, "10.0.0.1") && !may(false, "2001:db8::1"));
     }
 }

@@ -186,3 +186,6 @@ fn set(limiter: &mut Option<Limiter>, rate: Option<Rate>, start: Instant) {
         (_, rate) => *limiter = rate.map(|rate| Limiter::new(rate, start)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! What the demonstration and development need beside the product itself.
+
+pub mod catcher;

@@ -1,0 +1,205 @@
+//! On tokio's paused clock, whose timers have the millisecond granularity of the real ones.
+
+use std::sync::Arc;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::sleep;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn rate(count: u32, per: Duration) -> Rate {
+    Rate { count, per }
+}
+
+fn relay(total: Option<Rate>, domain: Option<Rate>) -> RelayConfig {
+    RelayConfig {
+        name: "main".into(),
+        url: crate::domain::relay::RelayUrl::File("outbox".into()),
+        username: None,
+        password_env: None,
+        connections: 1,
+        rate: total,
+        per_domain_default: domain,
+        per_domain: BTreeMap::from([("slow.example".to_owned(), rate(1, SECOND))]),
+        order: 1,
+        weight: 1,
+    }
+}
+
+fn throttle(total: Option<Rate>, domain: Option<Rate>) -> Arc<Throttle> {
+    let throttle = Throttle::new();
+    throttle.set_relay(&relay(total, domain));
+    Arc::new(throttle)
+}
+
+fn to(domain: &str) -> Passage<'_> {
+    Passage { relay: "main", domain, campaign: Some("spring") }
+}
+
+/// The most that any half-open window of this length holds.
+fn fullest(times: &[Instant], window: Duration) -> usize {
+    let mut from = 0;
+    let mut most = 0;
+    for (to, time) in times.iter().enumerate() {
+        while *time - times[from] >= window {
+            from += 1;
+        }
+        most = most.max(to + 1 - from);
+    }
+    most
+}
+
+/// Lets workers send without a pause until `duration` has passed; says when each message passed.
+async fn busy(throttle: &Arc<Throttle>, workers: usize, duration: Duration) -> Vec<Instant> {
+    let end = Instant::now() + duration;
+    let tasks: Vec<_> = (0..workers)
+        .map(|_| {
+            let throttle = Arc::clone(throttle);
+            tokio::spawn(async move {
+                let mut times = Vec::new();
+                while tokio::time::timeout_at(end, throttle.admit(to("example.org"))).await.is_ok() {
+                    times.push(Instant::now());
+                }
+                times
+            })
+        })
+        .collect();
+    let mut times = Vec::new();
+    for task in tasks {
+        times.extend(task.await.unwrap());
+    }
+    times.sort();
+    times
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_is_never_exceeded_and_nearly_all_of_it_is_used() {
+    for (limit, seconds) in [
+        (rate(1, SECOND), 300),
+        (rate(3, SECOND), 300),
+        (rate(10, SECOND), 120),
+        (rate(20, SECOND), 60),
+        (rate(33, SECOND), 60),
+        (rate(50, SECOND), 60),
+        (rate(200, SECOND), 20),
+        (rate(1_000, SECOND), 10),
+        (rate(30, MINUTE), 1_200),
+        (rate(100, MINUTE), 1_200),
+    ] {
+        let duration = seconds * SECOND;
+        // An odd start, so that due times do not coincide with the timer's ticks.
+        sleep(Duration::from_micros(1_234_567)).await;
+        let times = busy(&throttle(Some(limit), None), 3, duration).await;
+        let most = fullest(&times, limit.per);
+        assert!(most <= limit.count as usize, "{most} in a window of {limit:?}");
+        let used = times.len() as f64 / (limit.per_second() * duration.as_secs_f64());
+        assert!(used >= 0.97, "{used} of {limit:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pattern_of_arrivals_exceeds_a_limit() {
+    for seed in 0..12 {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let limit = rate(random.random_range(1..300), if seed % 3 == 0 { MINUTE } else { SECOND });
+        let throttle = throttle(Some(limit), None);
+        let mut times = Vec::new();
+        while times.len() < 1_500 {
+            for _ in 0..random.random_range(0..2 * limit.count) {
+                if throttle.try_admit(to("example.org")).is_ok() {
+                    times.push(Instant::now());
+                }
+                if random.random_bool(0.2) {
+                    sleep(Duration::from_micros(random.random_range(0..30_000))).await;
+                }
+            }
+            sleep(limit.per.mul_f64(random.random_range(0.0..1.5))).await;
+        }
+        let most = fullest(&times, limit.per);
+        assert!(most <= limit.count as usize, "{most} in a window of {limit:?}, seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_idling_there_is_no_burst_worth_the_name() {
+    let throttle = throttle(Some(rate(1_000, SECOND)), None);
+    sleep(MINUTE).await;
+    let at_once = (0..1_000).take_while(|_| throttle.try_admit(to("example.org")).is_ok()).count();
+    assert!(at_once <= 21, "{at_once} at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_to_ask_again_is_exact() {
+    let throttle = throttle(Some(rate(3, SECOND)), None);
+    throttle.admit(to("example.org")).await;
+    let again = throttle.try_admit(to("example.org")).unwrap_err();
+    tokio::time::advance(again - Instant::now() - Duration::from_nanos(1)).await;
+    assert_eq!(throttle.try_admit(to("example.org")), Err(again));
+    tokio::time::advance(Duration::from_nanos(1)).await;
+    assert_eq!(throttle.try_admit(to("example.org")), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_one_limit_holds_back_uses_none_of_the_others() {
+    let throttle = throttle(Some(rate(10, SECOND)), None);
+    throttle.set_campaign("spring", Some(rate(30, SECOND)));
+    let (mut slow, mut others) = (0, 0);
+    let end = Instant::now() + MINUTE;
+    while Instant::now() < end {
+        slow += usize::from(throttle.try_admit(to("slow.example")).is_ok());
+        match throttle.try_admit(to("example.org")) {
+            Ok(()) => others += 1,
+            Err(again) => tokio::time::sleep_until(again).await,
+        }
+    }
+    assert!(slow >= 58 && slow + others >= 582, "{slow} to the slow domain and {others} beside it");
+    let waits = throttle.waits();
+    assert!(waits.domain > 0 && waits.relay > 0 && waits.campaign == 0, "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_domain_and_each_campaign_has_a_limit_of_its_own() {
+    let throttle = throttle(None, Some(rate(2, SECOND)));
+    throttle.set_campaign("spring", Some(rate(1, MINUTE)));
+    assert_eq!(throttle.try_admit(to("a.example")), Ok(()));
+    assert!(throttle.try_admit(to("b.example")).is_err(), "the campaign holds it back");
+    let notice = |domain| Passage { relay: "main", domain, campaign: None };
+    assert_eq!(throttle.try_admit(notice("b.example")), Ok(()), "a notice has no campaign");
+    assert!(throttle.try_admit(notice("a.example")).is_err(), "the domain was used by the campaign");
+    let elsewhere = Passage { relay: "other", domain: "a.example", campaign: None };
+    assert_eq!(throttle.try_admit(elsewhere), Ok(()), "a relay without limits");
+    assert_eq!(throttle.waits(), Waits { relay: 0, domain: 1, campaign: 1 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_limit_holds_at_once_and_frees_nothing_that_was_used() {
+    let throttle = throttle(Some(rate(1, MINUTE)), None);
+    throttle.admit(to("example.org")).await;
+    throttle.set_relay(&relay(Some(rate(50, SECOND)), None));
+    assert!(throttle.try_admit(to("example.org")).is_err(), "the minute is not over");
+    sleep(MINUTE + SECOND).await;
+    let times = busy(&throttle, 2, MINUTE).await;
+    assert!((2_910..=3_000).contains(&times.len()), "{} in a minute", times.len());
+    throttle.set_relay(&relay(Some(rate(2, SECOND)), None));
+    let times = busy(&throttle, 2, MINUTE).await;
+    assert!(fullest(&times, SECOND) <= 2 && times.len() >= 116, "{} in a minute", times.len());
+    throttle.set_relay(&relay(None, None));
+    assert!((0..1_000).all(|_| throttle.try_admit(to("example.org")).is_ok()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn domains_that_nobody_writes_to_are_forgotten() {
+    let throttle = throttle(None, Some(rate(100, SECOND)));
+    for domain in 0..1_000 {
+        throttle.try_admit(to(&format!("d{domain}.example"))).unwrap();
+    }
+    let known = |throttle: &Throttle| throttle.lock().relays["main"].domains.len();
+    assert_eq!(known(&throttle), 1_000);
+    sleep(MINUTE + SECOND).await;
+    throttle.try_admit(to("last.example")).unwrap();
+    assert_eq!(known(&throttle), 1);
+}
