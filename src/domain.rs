@@ -5,8 +5,8 @@
 pub mod action;
 pub mod address;
 pub mod campaign;
-pub mod consent;
 pub mod cluster;
+pub mod consent;
 pub mod hit;
 pub mod id;
 pub mod ledger;

@@ -13,12 +13,13 @@ mod value;
 
 pub mod actions;
 pub mod consents;
-pub mod recipients;
-pub mod subscriptions;
-pub mod suppressions;
+pub mod eligibility;
 pub mod marks;
 pub mod nodes;
+pub mod recipients;
 pub mod runs;
+pub mod subscriptions;
+pub mod suppressions;
 pub mod versions;
 
 pub use connection::{Row, Session};

@@ -1,0 +1,86 @@
+//! The eligibility rule: who of an audience gets no message, and why.
+//!
+//! One text serves the plan and the claim. On PostgreSQL a claim locks the recipients' rows in one
+//! statement and asks in the next one of the same transaction.
+
+use std::time::Duration;
+
+use super::Value;
+use crate::domain::id::RunId;
+use crate::domain::message::{Exclusion, MessageState};
+use crate::domain::rate::Rate;
+use crate::domain::time::Micros;
+
+/// How many placeholders the rule takes; [`Permission::args`] fills them.
+pub const PLACEHOLDERS: usize = 5;
+
+/// Under which circumstances permission is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Permission<'a> {
+    /// The topic that the mailing is on.
+    pub topic: &'a str,
+    /// The instant for which pauses and the cap are looked at.
+    pub at: Micros,
+    /// The run that wants to send; `None` while there is none, as for a plan.
+    pub run: Option<RunId>,
+    /// At most so many messages in the window before `at`; the run's own message does not count.
+    pub cap: Option<Rate>,
+}
+
+/// What the rule says about the run's own message to the recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// Who has one is excluded: for messages that do not exist yet.
+    Excludes,
+    /// It is the one in question: for a message that waits or was deferred.
+    InQuestion,
+}
+
+/// The rule as an SQL expression over `recipients r`: the first [`Exclusion`] that holds, in its
+/// order, as its word; NULL for who may be mailed. It takes [`PLACEHOLDERS`] arguments from
+/// `$first` on.
+#[must_use]
+pub fn reason_sql(own: Own, first: usize) -> String {
+    let [topic, at, run, cap, since] = std::array::from_fn(|n| format!("${}", first + n));
+    let own = match own {
+        Own::Excludes => format!(
+            "\n  WHEN EXISTS (SELECT 1 FROM messages m WHERE m.run_id = {run} AND m.recipient_id = r.id) THEN '{}'",
+            Exclusion::AlreadyMessaged.as_str()
+        ),
+        Own::InQuestion => String::new(),
+    };
+    let counted = [
+        MessageState::Claimed,
+        MessageState::Sending,
+        MessageState::Deferred,
+        MessageState::Accepted,
+        MessageState::Unknown,
+    ]
+    .map(|state| format!("'{}'", state.as_str()))
+    .join(", ");
+    format!(
+        "CASE
+  WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.hash = r.address_hash) THEN '{suppressed}'
+  WHEN r.erased_at IS NOT NULL OR r.address IS NULL OR NOT EXISTS (
+    SELECT 1 FROM subscriptions u WHERE u.recipient_id = r.id AND u.topic = {topic} AND u.subscribed) THEN '{no_consent}'
+  WHEN r.paused_until > {at} THEN '{paused}'{own}
+  WHEN (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id AND m.at > {since} AND m.run_id <> {run}
+    AND m.state IN ({counted})) >= {cap} THEN '{capped}'
+END",
+        suppressed = Exclusion::Suppressed.as_str(),
+        no_consent = Exclusion::NoConsent.as_str(),
+        paused = Exclusion::Paused.as_str(),
+        capped = Exclusion::FrequencyCap.as_str(),
+    )
+}
+
+impl Permission<'_> {
+    /// The rule's arguments, in the order of its placeholders.
+    #[must_use]
+    pub fn args(&self) -> Vec<Value> {
+        let (cap, window) = self.cap.map_or((i64::MAX, Duration::ZERO), |cap| (i64::from(cap.count), cap.per));
+        // No run has the number 0.
+        let run = self.run.unwrap_or(RunId(0));
+        crate::args![self.topic, self.at, run, cap, self.at.minus(window)]
+    }
+}
