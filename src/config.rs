@@ -30,6 +30,7 @@ use crate::domain::campaign::Campaign;
 use crate::domain::project::Project;
 use files::{CAMPAIGNS, PROJECT_FILE};
 use problem::{Complaint, Severity};
+use project::Base;
 use reader::Doc;
 
 /// A project whose files were all found right.
@@ -68,8 +69,8 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
     for source in &sources {
         let doc = Doc::new(&source.path, &source.text);
         let campaign = match &base {
-            Some((project, _)) => {
-                let around = campaign::Surroundings { project, files, campaigns: &names };
+            Some(Base { project, names, .. }) => {
+                let around = campaign::Surroundings { project, files, names };
                 doc.read(|root| campaign::read(root, &source.name, &around)).flatten()
             }
             // Without a project there is nothing to check against but the syntax.
@@ -79,7 +80,9 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
         campaigns.extend(campaign.map(|campaign| (source.name.clone(), campaign)));
     }
     match base {
-        Some((project, settings)) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
+        Some(Base { project, settings, .. })
+            if problems.iter().all(|problem| problem.severity == Severity::Warning) =>
+        {
             Ok(Loaded { project, campaigns, settings, warnings: problems })
         }
         _ => Err(Problems(problems)),

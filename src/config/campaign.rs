@@ -3,8 +3,9 @@
 use super::files::{ProjectFiles, TEMPLATES, stays_inside};
 use super::problem::{Complaint, name_hint};
 use super::reader::Section;
+use super::segments::Names;
 use super::value::Field;
-use super::{check, schedule, segments};
+use super::{check, schedule};
 use crate::domain::campaign::{Campaign, LinkRule, OfferItem, Offers};
 use crate::domain::project::Project;
 use crate::domain::rate::Rate;
@@ -13,8 +14,7 @@ use crate::domain::rate::Rate;
 pub(super) struct Surroundings<'a> {
     pub project: &'a Project,
     pub files: &'a ProjectFiles,
-    /// The names of all campaigns.
-    pub campaigns: &'a [&'a str],
+    pub names: &'a Names,
 }
 
 pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) -> Option<Campaign> {
@@ -25,9 +25,8 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     let html = root.required("template", "template = \"news.hbs\"").and_then(|field| template(&field, around.files));
     let text_template = root.field("text_template").map(|field| template(&field, around.files));
     let schedule = schedule::read(root, &project.sender.timezone);
-    let audience = root.section("audience", |audience| {
-        audience.field("where").and_then(|field| segments::condition(&field, project, around.campaigns))
-    });
+    let audience =
+        root.section("audience", |audience| audience.field("where").and_then(|field| around.names.condition(&field)));
     let throttle = root.section("throttle", |throttle| throttle.parsed("rate", Rate::parse));
     let links = root.section("links", |links| links.fields().iter().map(|field| link(field, project)).collect());
     let offers = root.section("offers", |section| offers(section, project));

@@ -8,7 +8,19 @@ use aws_lc_rs::rand::SecureRandom;
 use super::secrets::Secrets;
 
 /// Path in the project and text.
-const FILES: &[(&str, &str)] = &[];
+const FILES: [(&str, &str); 11] = [
+    ("config/colloquy.toml", include_str!("example/colloquy.toml")),
+    ("config/campaigns/welcome.toml", include_str!("example/campaigns/welcome.toml")),
+    ("config/campaigns/gear.toml", include_str!("example/campaigns/gear.toml")),
+    ("templates/layouts/base.hbs", include_str!("example/templates/layouts/base.hbs")),
+    ("templates/partials/footer.hbs", include_str!("example/templates/partials/footer.hbs")),
+    ("templates/welcome.hbs", include_str!("example/templates/welcome.hbs")),
+    ("templates/welcome.txt.hbs", include_str!("example/templates/welcome.txt.hbs")),
+    ("templates/gear.hbs", include_str!("example/templates/gear.hbs")),
+    ("recipients.csv", include_str!("example/recipients.csv")),
+    (".gitignore", include_str!("example/gitignore")),
+    ("README.md", include_str!("example/README.md")),
+];
 
 /// The file of the new project's keys.
 const SECRETS: &str = "config/secrets.toml";
@@ -69,18 +81,18 @@ struct Written {
 impl Written {
     fn file(&mut self, path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), InitError> {
         let fail = |source| InitError::Write { path: path.into(), source };
-        let missing: Vec<_> =
-            path.ancestors().skip(1).take_while(|a| !a.as_os_str().is_empty() && !a.exists()).collect();
+        let named = path.ancestors().skip(1).take_while(|directory| !directory.as_os_str().is_empty());
+        let missing: Vec<_> = named.take_while(|directory| !directory.exists()).collect();
         for directory in missing.into_iter().rev() {
             std::fs::create_dir(directory).map_err(fail)?;
             self.directories.push(directory.into());
         }
-        let existed = path.symlink_metadata().is_ok();
-        let result = write(path).map_err(fail);
-        if !existed {
-            self.files.push(path.into());
+        let result = write(path);
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            return result.map_err(fail);
         }
-        result
+        self.files.push(path.into());
+        result.map_err(fail)
     }
 
     /// Removes what was made. What cannot be removed is left: the first error matters more.
@@ -91,5 +103,63 @@ impl Written {
         for directory in self.directories.into_iter().rev() {
             let _ = std::fs::remove_dir(directory);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+
+    use super::*;
+    use crate::config::{ProjectFiles, load};
+
+    fn new_project(directory: &Path) -> Result<Vec<PathBuf>, InitError> {
+        init(directory, &SystemRandom::new())
+    }
+
+    #[test]
+    fn the_project_that_init_writes_loads_without_any_complaint() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("new/project");
+        let paths = new_project(&project).unwrap();
+        assert!(paths.iter().all(|path| project.join(path).is_file()));
+        let loaded = load(&ProjectFiles::Disk(project.clone())).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(loaded.warnings, []);
+        assert_eq!(loaded.campaigns.keys().collect::<Vec<_>>(), ["gear", "welcome"]);
+        Secrets::load(&project.join(&loaded.settings.secrets_file)).unwrap();
+    }
+
+    #[test]
+    fn every_key_that_the_sample_shows_in_a_comment_is_taken_as_it_stands() {
+        let uncommented = |text: &str| {
+            let settings = text.lines().map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest,
+                _ => line,
+            });
+            settings.collect::<Vec<_>>().join("\n")
+        };
+        let files = FILES.iter().map(|(path, text)| ((*path).to_owned(), uncommented(text))).collect();
+        let loaded = load(&ProjectFiles::Frozen(files)).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!((loaded.settings.relays.len(), loaded.settings.dkim.len()), (2, 1));
+        assert!(loaded.campaigns["welcome"].schedule.is_some());
+    }
+
+    #[test]
+    fn a_second_init_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let readme = dir.path().join("README.md");
+        std::fs::write(&readme, "mine").unwrap();
+        let error = new_project(dir.path()).unwrap_err();
+        assert!(matches!(&error, InitError::Exists(paths) if paths == &["README.md"]), "{error}");
+        assert_eq!(std::fs::read_to_string(&readme).unwrap(), "mine");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_written_before_a_failure_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("templates"), "a file where a directory must be").unwrap();
+        assert!(matches!(new_project(dir.path()), Err(InitError::Write { .. })));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::check;
 use super::problem::{Complaint, name_hint, nearest};
 use super::reader::Section;
+use super::segments::Names;
 use super::settings::{self, Settings};
 use super::value::Field;
-use super::{check, segments};
 use crate::domain::action::kind;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
@@ -16,8 +17,16 @@ use crate::domain::score::{ClusterRules, ScoreRules};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// What the file says.
+pub(super) struct Base {
+    pub project: Project,
+    pub settings: Settings,
+    /// What conditions of campaigns may speak of.
+    pub names: Names,
+}
+
 /// Reads the whole file; `campaigns` are the names that conditions may speak of.
-pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> (Project, Settings) {
+pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     let sender = root.section("sender", sender);
     let (base_url, listen) = root.section("web", |web| {
         let base = web.required("base_url", "base_url = \"https://t.example.org\"");
@@ -44,8 +53,9 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> (Project, Settings
         attributes,
         base_url: base_url.unwrap_or_default(),
     };
-    project.segments = root.section("segments", |named| segments::resolve(named.fields(), &project, campaigns));
-    (project, settings)
+    let names = root.section("segments", |section| Names::resolve(&section.fields(), &project, campaigns));
+    project.segments = names.segments();
+    Base { project, settings, names }
 }
 
 fn sender(section: &Section<'_>) -> Sender {

@@ -103,7 +103,9 @@ impl<'d> Section<'d> {
 
     /// The key's value, if the file has it.
     pub fn field(&self, key: &'static str) -> Option<Field<'d>> {
-        self.asked.borrow_mut().push(key);
+        if !self.asked.borrow().contains(&key) {
+            self.asked.borrow_mut().push(key);
+        }
         let (found, value) = self.table?.get_key_value(key)?;
         Some(Field::new(self.doc, &self.name, found, value))
     }

@@ -53,7 +53,7 @@ fn in_words(words: &[&str]) -> Option<String> {
             let (_, suffix) = ORDINALS.iter().find(|(word, _)| word == ordinal)?;
             ("*".into(), format!("{}#{suffix}", weekday(day)?))
         }
-        [days @ ..] => ("*".into(), weekdays(&days.join(" "))?),
+        days => ("*".into(), weekdays(&days.join(" "))?),
     };
     Some(format!("{} {} {month_days} * {week_days}", time.minute(), time.hour()))
 }

@@ -10,7 +10,7 @@ use super::reader::Section;
 use super::relay;
 use crate::domain::relay::{DkimConfig, RelayConfig};
 
-/// The settings of this machine. Paths and the SQLite file are relative to the project's root.
+/// The settings of this machine. Paths and the `SQLite` file are relative to the project's root.
 #[derive(Clone, PartialEq)]
 pub struct Settings {
     /// `sqlite:FILE` or `postgres://…`; may hold a password, so it is not for logs.

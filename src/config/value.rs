@@ -37,10 +37,19 @@ impl<'d> Field<'d> {
     /// Complains about a part of a text value; the range is within the text. Where the file writes the text with
     /// escapes its parts cannot be told, so that it is about the whole value.
     pub fn error_within(&self, part: &Range<usize>, complaint: impl Into<Complaint>) {
+        self.doc.error(&self.part(part), complaint);
+    }
+
+    /// Warns about a part of a text value, as [`Field::error_within`] complains.
+    pub fn warn_within(&self, part: &Range<usize>, complaint: impl Into<Complaint>) {
+        self.doc.warn(&self.part(part), complaint);
+    }
+
+    fn part(&self, part: &Range<usize>) -> Range<usize> {
         let span = self.value.span();
         let found = self.value.get_ref().as_str().and_then(|text| self.doc.text.get(span.clone())?.find(text));
         let start = found.filter(|offset| *offset > 0).map(|offset| span.start + offset);
-        self.doc.error(&start.map_or(span, |start| start + part.start..start + part.end), complaint);
+        start.map_or(span, |start| start + part.start..start + part.end)
     }
 
     /// Warns about the value.
@@ -97,7 +106,7 @@ impl<'d> Field<'d> {
     }
 
     /// The value as a whole number that fits its type and is at least `least`.
-    pub fn count<T: TryFrom<i64> + PartialOrd + std::fmt::Display>(&self, least: T) -> Option<T> {
+    pub fn count<T: TryFrom<i64> + PartialOrd + std::fmt::Display + Copy>(&self, least: T) -> Option<T> {
         let DeValue::Integer(integer) = self.value.get_ref() else {
             return self.mismatch("a whole number", "write it without quotes, as in 10");
         };

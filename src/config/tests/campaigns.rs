@@ -1,0 +1,162 @@
+//! Campaign files.
+
+use super::*;
+
+#[test]
+fn the_complete_example_is_read_as_it_is_written() {
+    let loaded = taken(include_str!("complete.toml"), include_str!("spring.toml"));
+    assert_eq!(loaded.warnings, []);
+    let campaign = &loaded.campaigns["spring"];
+    assert_eq!((campaign.name.as_str(), campaign.topic.as_str()), ("spring", "offers"));
+    assert_eq!(campaign.subject, "{{first_name}}, new for your next run");
+    assert_eq!((campaign.template.as_str(), campaign.text_template.as_deref()), ("spring.hbs", Some("spring.txt.hbs")));
+    let schedule = campaign.schedule.as_ref().unwrap();
+    assert_eq!(schedule.when, When::AtLocal(datetime(2026, 12, 1, 9, 0, 0, 0)));
+    assert_eq!(schedule.zone, "recipient");
+    assert_eq!(schedule.window, Some(Window { from: time(8, 0, 0, 0), to: time(20, 0, 0, 0) }));
+    assert_eq!(schedule.latest_start, Duration::from_secs(6 * 3_600));
+    assert!(campaign.audience.is_some());
+    assert_eq!(campaign.throttle, Some(Rate::parse("100/s").unwrap()));
+    assert_eq!(campaign.links[0].category, "running");
+    assert!(campaign.links[0].matches("https://shop.example.org/running/1"));
+    assert_eq!(campaign.offers.explore, 0.1);
+    assert_eq!(campaign.offers.items[0].image.as_deref(), Some("https://shop.example.org/trail/1.jpg"));
+}
+
+fn schedule(lines: &str) -> crate::domain::campaign::Schedule {
+    let loaded = taken(PROJECT, &format!("{CAMPAIGN}[schedule]\n{lines}\n"));
+    loaded.campaigns["spring"].schedule.clone().unwrap()
+}
+
+#[test]
+fn an_instant_is_read_in_the_zone_of_the_schedule() {
+    let instant = |lines| match schedule(lines).when {
+        When::At(at) => at.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(instant("at = 2026-12-01T09:00:00"), "2026-12-01T09:00:00Z");
+    assert_eq!(instant("at = 2026-12-01 09:00\ntimezone = \"Europe/Berlin\""), "2026-12-01T08:00:00Z");
+    assert_eq!(instant("at = 2026-12-01T09:00:00+02:00\ntimezone = \"recipient\""), "2026-12-01T07:00:00Z");
+    assert_eq!(schedule("every = \"Tue 09:00\"").when, When::Every("0 9 * * TUE".into()));
+}
+
+#[test]
+fn a_time_that_clocks_skip_is_warned_about() {
+    let lines = "[schedule]\nat = 2026-03-29T02:30:00\ntimezone = \"Europe/Berlin\"\n";
+    let loaded = taken(PROJECT, &format!("{CAMPAIGN}{lines}"));
+    assert!(loaded.warnings[0].message.contains("2026-03-29T03:30:00 is taken"), "{:?}", loaded.warnings);
+}
+
+/// Adds lines to the campaign and expects the one complaint.
+#[track_caller]
+fn complains_about(added: &str, complaint: &str) {
+    assert_eq!(complaints(PROJECT, &format!("{CAMPAIGN}{added}\n")), [complaint], "after adding {added}");
+}
+
+#[test]
+fn mistakes_in_a_schedule_are_shown_where_they_stand() {
+    let no_time = "`at` must be a date and time (as in 2026-12-01T09:00:00, without quotes)";
+    complains_about("[schedule]\nat = 2026-12-01", &format!("spring.toml:5:6 2026-12-01: {no_time}"));
+    complains_about("[schedule]\nat = \"tomorrow\"", &format!("spring.toml:5:6 \"tomorrow\": {no_time}"));
+    complains_about(
+        "[schedule]\nat = 2026-12-01T09:00:00\nevery = \"daily 09:00\"",
+        "spring.toml:6:1 every: `at` and `every` exclude each other (keep one of them)",
+    );
+    complains_about(
+        "[schedule]",
+        "spring.toml:4:2 schedule: `at` is missing in [schedule] (add at = 2026-12-01T09:00:00 or every = \"Tue 09:00\")",
+    );
+    complains_about("[schedule]\nevery = \"0 9 30 2 *\"", "spring.toml:5:9 \"0 9 30 2 *\": '0 9 30 2 *' never comes");
+    for window in ["[\"20:00\", \"08:00\"]", "[\"8\", \"20:00\"]", "[\"08:00\"]", "[\"08:00\", \"24:00\"]"] {
+        complains_about(
+            &format!("[schedule]\nevery = \"daily 09:00\"\nwindow = {window}"),
+            &format!(
+                "spring.toml:6:10 {window}: `window` must hold two times of one day, the earlier first (window = [\"08:00\", \"20:00\"])"
+            ),
+        );
+    }
+}
+
+#[test]
+fn names_from_the_project_must_exist_there() {
+    assert_eq!(
+        complaints(PROJECT, &CAMPAIGN.replace("offers", "offer")),
+        ["spring.toml:1:9 \"offer\": there is no topic `offer` in config/colloquy.toml (did you mean `offers`?)"]
+    );
+    complains_about(
+        "[links]\n\"https://x.example/*\" = \"trial\"",
+        "spring.toml:5:25 \"trial\": there is no category `trial` in config/colloquy.toml (did you mean `trail`?)",
+    );
+    complains_about(
+        "[[offers.item]]\ncategory = \"golf\"\ntitle = \"x\"\nurl = \"https://x.example\"",
+        "spring.toml:5:12 \"golf\": there is no category `golf` in config/colloquy.toml (known: `running`, `trail`)",
+    );
+    complains_about(
+        "[links]\n\"x.example/*\" = \"trail\"",
+        "spring.toml:5:1 \"x.example/*\": a link's pattern starts with https://, http:// or * (as in \"https://shop.example.org/running/*\" = \"running\")",
+    );
+}
+
+#[test]
+fn a_template_must_be_a_handlebars_file_of_the_project() {
+    for (template, complaint) in [
+        ("sprint.hbs", "there is no file templates/sprint.hbs (did you mean `spring.hbs`?)"),
+        ("spring.mjml", "MJML templates come with a later release (use Handlebars HTML, a .hbs file)"),
+        ("spring.html", "a template's name ends in .hbs (as in news.hbs, or news.txt.hbs for text)"),
+        ("../secrets.hbs", "a template is a file under templates/ (write its path below templates/)"),
+        ("/etc/x.hbs", "a template is a file under templates/ (write its path below templates/)"),
+    ] {
+        let found = complaints(PROJECT, &CAMPAIGN.replace("spring.hbs", template));
+        assert_eq!(found, [format!("spring.toml:3:12 \"{template}\": {complaint}")]);
+    }
+}
+
+#[test]
+fn an_offer_keeps_its_further_keys_and_needs_its_own() {
+    let offer = "[[offers.item]]\ncategory = \"trail\"\ntitle = \"Shoes\"\nurl = \"https://x.example\"\n";
+    let further = "price = 129.5\nsizes = [41, 42]\nuntil = 2026-12-24\nmaker = { name = \"A\" }\n";
+    let loaded = taken(PROJECT, &format!("{CAMPAIGN}{offer}{further}"));
+    let extra = &loaded.campaigns["spring"].offers.items[0].extra;
+    let json = r#"{"price":129.5,"sizes":[41,42],"until":"2026-12-24","maker":{"name":"A"}}"#;
+    assert_eq!(serde_json::to_string(extra).unwrap(), json);
+    let found = complaints(PROJECT, &format!("{CAMPAIGN}{}", offer.replace("title = \"Shoes\"\n", "")));
+    assert_eq!(found, ["spring.toml:4:1 [[offers.item]]: `title` is missing in [offers.item] (add title = \"…\")"]);
+    let found = complaints(PROJECT, &format!("{CAMPAIGN}{}", offer.replace("https://", "shop.")));
+    assert_eq!(
+        found,
+        ["spring.toml:7:7 \"shop.x.example\": 'shop.x.example' is not a web address (as in https://example.org/page)"]
+    );
+}
+
+#[test]
+fn a_subject_is_one_line() {
+    let found = complaints(PROJECT, &CAMPAIGN.replace("\"Hello\"", "\"Hello\\r\\nBcc: x@example.org\""));
+    assert!(found[0].contains("the subject has more than one line"), "{found:?}");
+    assert!(complaints(PROJECT, &CAMPAIGN.replace("Hello", " "))[0].contains("the subject is empty"));
+}
+
+#[test]
+fn a_fault_in_an_audience_is_shown_within_its_text() {
+    let found = complaints(PROJECT, &format!("{CAMPAIGN}[audience]\nwhere = 'score >= 5 and cluster = \"trial\"'\n"));
+    assert_eq!(found, ["spring.toml:5:35 \"trial\": unknown category `trial` (did you mean `trail`?)"]);
+    let found = complaints(PROJECT, &format!("{CAMPAIGN}[audience]\nwhere = '''\nscore >= 5 and\n  score >'''\n"));
+    assert!(found[0].starts_with("spring.toml:7:"), "{found:?}");
+}
+
+#[test]
+fn a_campaign_without_a_file_is_warned_about_as_its_history_may_be_meant() {
+    let loaded =
+        taken(PROJECT, &format!("{CAMPAIGN}[audience]\nwhere = 'clicked(\"winter\") and opened(\"spring\")'\n"));
+    let warnings: Vec<_> = loaded.warnings.iter().map(shown).collect();
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with("spring.toml:5:18 \"winter\": unknown campaign"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn an_audience_that_uses_a_refused_segment_brings_no_second_complaint() {
+    let project = format!("{PROJECT}[segments]\nbad = 'score >'\n");
+    let found = complaints(&project, &format!("{CAMPAIGN}[audience]\nwhere = 'segment(\"bad\")'\n"));
+    assert!(found.len() == 1 && found[0].starts_with("colloquy.toml:14:"), "{found:?}");
+}
