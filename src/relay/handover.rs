@@ -16,6 +16,9 @@ use crate::domain::outcome::{Outcome, Reply, Stage};
 /// The server closes the connection (RFC 5321 §3.8).
 const CLOSING: u16 = 421;
 
+/// The server waits for the text.
+const GO_AHEAD: u16 = 354;
+
 const STAGES: [Stage; 3] = [Stage::Mail, Stage::Rcpt, Stage::Data];
 
 impl Connection {
@@ -28,48 +31,42 @@ impl Connection {
         }
         let commands = self.commands(envelope, message)?;
         self.usable = false;
-        let mut refusal = None;
+        let mut refusal: Option<Outcome> = None;
+        let mut waits_for_text = false;
         for (stage, command) in STAGES.into_iter().zip(&commands) {
-            let answer = if !self.features.pipelining {
-                self.ask(stage, command).await
-            } else if stage == Stage::Mail {
-                self.ask(stage, &commands.concat()).await
-            } else {
-                self.listen(stage).await
+            let answer = match (self.features.pipelining, stage) {
+                (false, _) => self.ask(stage, command).await,
+                (true, Stage::Mail) => self.ask(stage, &commands.concat()).await,
+                (true, _) => self.listen(stage).await,
             };
             let reply = match answer {
                 Ok(reply) => reply,
                 Err(Lost { words }) => return Err(refusal.unwrap_or(Outcome::NotSent { stage, words })),
             };
             let code = reply.code;
-            match (stage, code) {
-                (Stage::Data, 354) => {
-                    let Some(refusal) = refusal else { return Ok(()) };
-                    self.send_nothing(&refusal).await;
-                    return Err(refusal);
-                }
-                (Stage::Mail | Stage::Rcpt, 200..=299) => continue,
-                _ => {}
+            waits_for_text = stage == Stage::Data && code == GO_AHEAD;
+            if waits_for_text || stage != Stage::Data && code / 100 == 2 {
+                continue;
             }
-            match Outcome::of_refusal(stage, reply) {
-                Some(outcome) => _ = refusal.get_or_insert(outcome),
-                None => {
-                    let words = format!("{code} is no answer to this command");
-                    return Err(refusal.unwrap_or(Outcome::NotSent { stage, words }));
-                }
-            }
+            let Some(outcome) = Outcome::of_refusal(stage, reply) else {
+                let words = format!("{code} is no answer to this command");
+                return Err(refusal.unwrap_or(Outcome::NotSent { stage, words }));
+            };
+            let first = refusal.get_or_insert(outcome);
             if code == CLOSING {
-                break;
+                return Err(first.clone());
             }
             if !self.features.pipelining {
-                self.reset().await;
                 break;
             }
-            if stage == Stage::Data {
-                self.reset().await;
-            }
         }
-        Err(refusal.unwrap_or_else(|| Outcome::NotSent { stage: Stage::Data, words: "DATA was not answered".into() }))
+        let Some(refusal) = refusal else { return Ok(()) };
+        if waits_for_text {
+            self.send_nothing(&refusal).await;
+        } else {
+            self.reset().await;
+        }
+        Err(refusal)
     }
 
     /// Sends the text and the final dot in one write and waits for the answer. Follows an
