@@ -5,9 +5,30 @@
 //! message only rendering, signing and encoding are left. Nothing here reads files, the clock or
 //! random numbers: equal input gives equal bytes.
 
+mod body;
+mod compile;
+mod flatten;
+mod headers;
+mod helpers;
+mod html;
+mod job;
+mod links;
 mod lint;
 mod mailing;
+mod message;
+mod message_helpers;
+mod offers;
 mod problem;
+mod sink;
+mod tag;
+mod target;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
+mod traced;
+mod variables;
 
 pub use lint::Lint;
 pub use mailing::{Envelope, Explained, Mailing, Rendered, RenderedLink, Scratch};

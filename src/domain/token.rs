@@ -98,6 +98,12 @@ impl Keyring {
         postcard::from_bytes(body).ok()
     }
 
+    /// The id of the key that has been there longest, for digests that must outlast a new key.
+    #[must_use]
+    pub fn oldest_key(&self) -> u8 {
+        self.0[self.0.len() - 1].id
+    }
+
     /// A keyed digest for things other than tokens (Message-IDs, suppressed addresses), under the
     /// key with this id; `label` keeps uses apart.
     #[must_use]

@@ -1,9 +1,19 @@
 //! A campaign's compiled templates and what rendering them gives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::lint::Lint;
+use handlebars::{Handlebars, Template};
+use serde_json::{Map, Value};
+
+use super::compile::compile;
+use super::headers::Fixed;
+use super::links::Link;
+use super::lint::{Lint, lint};
+use super::message;
 use super::problem::{RenderError, TemplateProblem};
+use super::traced::Traced;
+use super::variables::Names;
 use crate::domain::campaign::{Campaign, OfferItem};
 use crate::domain::id::RunId;
 use crate::domain::profile::Profile;
@@ -11,8 +21,40 @@ use crate::domain::project::Project;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 
+pub use super::message::Scratch;
+
 /// A campaign ready to render: compiled once, shared by all who send.
-pub struct Mailing {}
+pub struct Mailing {
+    pub(super) campaign: Campaign,
+    /// Without trailing slash.
+    pub(super) base_url: String,
+    /// Share that makes a recipient interested.
+    pub(super) min_share: f64,
+    pub(super) postal_address: Option<String>,
+    pub(super) return_path: String,
+    pub(super) fixed: Fixed,
+    /// Whether blank lines are squeezed in the text part, since it is derived.
+    pub(super) squeezes: bool,
+    pub(super) html: Part,
+    pub(super) text: Part,
+    pub(super) subject: Part,
+    /// By number, from 1.
+    pub(super) links: Vec<Link>,
+    pub(super) names: Names,
+    /// What all recipients' templates see: offers and sender.
+    pub(super) data: Arc<Map<String, Value>>,
+    /// Helpers for the HTML part.
+    pub(super) escaping: Handlebars<'static>,
+    /// Helpers for the text part and the subject.
+    pub(super) plain: Handlebars<'static>,
+}
+
+/// A part of the mail.
+pub(super) struct Part {
+    pub template: Template,
+    /// What the template was compiled from.
+    pub source: Traced,
+}
 
 /// What a message is besides its recipient.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +67,11 @@ pub struct Envelope<'a> {
     pub at: Micros,
 }
 
-/// Buffers that one worker keeps from message to message.
-#[derive(Default)]
-pub struct Scratch {}
-
 /// A message, ready for a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// The whole message (RFC 5322), lines ended by CRLF and at most 998 octets long, 7-bit except
-    /// for the local part of an internationalised address.
+    /// for the local part of an internationalised address (RFC 6532).
     pub bytes: Vec<u8>,
     /// The envelope's sender (RFC 5321 MAIL FROM).
     pub return_path: String,
@@ -82,8 +120,7 @@ impl Mailing {
         project: &Project,
         files: &BTreeMap<String, String>,
     ) -> Result<Self, Vec<TemplateProblem>> {
-        let _ = (campaign, project, files);
-        Err(Vec::new())
+        compile(campaign, project, files)
     }
 
     /// Renders a recipient's message.
@@ -97,7 +134,7 @@ impl Mailing {
         keyring: &Keyring,
         scratch: &mut Scratch,
     ) -> Result<Rendered, RenderError> {
-        self.render_explained(profile, envelope, keyring, scratch).map(|e| e.message)
+        message::render(self, profile, envelope, keyring, scratch).map(|(rendered, _)| rendered)
     }
 
     /// Renders a recipient's message and tells what is in it.
@@ -111,20 +148,28 @@ impl Mailing {
         keyring: &Keyring,
         scratch: &mut Scratch,
     ) -> Result<Explained, RenderError> {
-        let _ = (profile, envelope, keyring, scratch);
-        Err(RenderError { file: String::new(), line: 1, column: 1, variable: None, message: String::new() })
+        let (message, taken) = message::render(self, profile, envelope, keyring, scratch)?;
+        let (subject, html, text) = scratch.parts();
+        Ok(Explained {
+            message,
+            subject: subject.to_owned(),
+            html: html.to_owned(),
+            text: text.to_owned(),
+            links: taken.links.into_iter().map(|(link, _)| link).collect(),
+            offers: taken.offers.iter().map(|i| self.campaign.offers.items[usize::from(*i)].clone()).collect(),
+        })
     }
 
-    /// The recipients' attributes that the templates use, for comparing with samples.
+    /// The recipients' attributes that the templates use, for comparing with samples. Those that are
+    /// used only where they are given (`default`, `has`, `if`) are among them.
     #[must_use]
     pub fn variables(&self) -> &BTreeSet<String> {
-        const { &BTreeSet::new() }
+        &self.names.attributes
     }
 
-    /// What a rendered sample should not go out with.
+    /// What a mailing should not go out with, judged by a rendered sample.
     #[must_use]
-    pub fn lint(&self, explained: &Explained) -> Vec<Lint> {
-        let _ = explained;
-        Vec::new()
+    pub fn lint(&self, sample: &Explained) -> Vec<Lint> {
+        lint(self, sample)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::traced::Place;
+
 /// A fault in a template, found before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TemplateProblem {
@@ -39,4 +41,19 @@ pub struct RenderError {
     pub variable: Option<String>,
     /// What is wrong, and what to do about it.
     pub message: String,
+}
+
+/// A problem at a place.
+pub(super) fn problem(place: &Place, message: String, hint: Option<String>) -> TemplateProblem {
+    TemplateProblem { file: place.file.to_string(), line: place.line, column: place.column, message, hint }
+}
+
+/// The known name that someone who typed `name` probably meant.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| (strsim::damerau_levenshtein(name, k), k))
+        .filter(|(distance, k)| *distance * 3 <= k.chars().count().max(3))
+        .min()
+        .map(|(_, k)| k)
 }

@@ -1,0 +1,217 @@
+//! From a campaign's files to a [`Mailing`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use handlebars::Template;
+use serde_json::{Map, Value};
+
+use super::headers::Fixed;
+use super::helpers::{Escape, registry};
+use super::links::{Links, Numbered, Rules};
+use super::mailing::{Mailing, Part};
+use super::message_helpers::OFFERS;
+use super::problem::{TemplateProblem, nearest, problem};
+use super::tag::{Kind, Tag, closing, scan};
+use super::traced::{Place, Traced};
+use super::variables::Names;
+use super::{flatten, html, text};
+use crate::domain::campaign::{Campaign, OfferItem};
+use crate::domain::project::{Project, Sender};
+
+struct Compiler<'a> {
+    campaign: &'a Campaign,
+    project: &'a Project,
+    files: &'a BTreeMap<String, String>,
+    problems: Vec<TemplateProblem>,
+    names: Names,
+    links: Links,
+}
+
+/// Compiles all parts; what is wrong with any of them is the error.
+pub(super) fn compile(
+    campaign: &Campaign,
+    project: &Project,
+    files: &BTreeMap<String, String>,
+) -> Result<Mailing, Vec<TemplateProblem>> {
+    let offers: Vec<Value> = (1..).zip(&campaign.offers.items).map(|(number, item)| offer(number, item)).collect();
+    let offer_fields = offers.iter().filter_map(Value::as_object).flat_map(|o| o.keys().cloned()).collect();
+    let names = Names { offer_fields, ..Names::default() };
+    let mut compiler = Compiler { campaign, project, files, problems: Vec::new(), names, links: Links::default() };
+    let html = compiler.html();
+    let text = match &campaign.text_template {
+        Some(path) => compiler.text(path),
+        None => html.as_ref().and_then(|(_, derived)| compiler.finish(derived)),
+    };
+    let subject = compiler.subject();
+    match (html, text, subject) {
+        (Some((html, _)), Some(text), Some(subject)) if compiler.problems.is_empty() => {
+            let mut data = Map::new();
+            data.insert(OFFERS.to_owned(), Value::Array(offers));
+            data.insert("sender".to_owned(), sender(&project.sender));
+            Ok(Mailing {
+                campaign: campaign.clone(),
+                base_url: project.base_url.trim_end_matches('/').to_owned(),
+                min_share: project.cluster.min_share,
+                postal_address: project.sender.postal_address.clone(),
+                return_path: format!("bounces@{}", project.sender.bounce_domain),
+                fixed: Fixed::new(campaign, &project.sender),
+                squeezes: campaign.text_template.is_none(),
+                html,
+                text,
+                subject,
+                links: compiler.links.list,
+                names: compiler.names,
+                data: Arc::new(data),
+                escaping: registry(Escape::Html),
+                plain: registry(Escape::None),
+            })
+        }
+        _ => Err(BTreeSet::from_iter(compiler.problems).into_iter().collect()),
+    }
+}
+
+impl Compiler<'_> {
+    /// The HTML part and, from it, the text part's template.
+    fn html(&mut self) -> Option<(Part, Traced)> {
+        let source = self.flat(&self.campaign.template.clone())?;
+        let tags = self.checked(&source)?;
+        let events = match html::read(source.text(), &tags) {
+            Ok(events) => events,
+            Err(message) => {
+                self.problems.push(problem(&source.place(0), format!("this is not readable as HTML: {message}"), None));
+                return None;
+            }
+        };
+        let rules = Rules { categories: &self.project.categories, patterns: &self.campaign.links };
+        let Numbered { mut edits, targets } = self.links.number_html(&source, &events, &rules, &mut self.problems);
+        let body_end = source.text().to_ascii_lowercase().rfind("</body").unwrap_or(source.text().len());
+        let at = edits.partition_point(|(range, _)| range.start < body_end);
+        edits.insert(at, (body_end..body_end, "{{__pixel}}".to_owned()));
+        let derived = text::derive(&source, &tags, &events, &targets);
+        let part = self.finish(&source.edited(&edits))?;
+        Some((part, derived))
+    }
+
+    /// A text part written by hand.
+    fn text(&mut self, path: &str) -> Option<Part> {
+        let source = self.flat(path)?;
+        let tags = self.checked(&source)?;
+        let rules = Rules { categories: &self.project.categories, patterns: &self.campaign.links };
+        let edits = self.links.number_text(source.text(), &tags, &rules);
+        self.finish(&source.edited(&edits))
+    }
+
+    fn subject(&mut self) -> Option<Part> {
+        let mut source = Traced::default();
+        source.push(&self.campaign.subject, self.in_campaign());
+        self.checked(&source)?;
+        self.finish(&source)
+    }
+
+    fn flat(&mut self, path: &str) -> Option<Traced> {
+        let before = self.problems.len();
+        let place = self.in_campaign();
+        if path.ends_with(".mjml") {
+            let hint = "compile it to HTML and name the .hbs file".to_owned();
+            self.problems.push(problem(&place, format!("'{path}': MJML is not supported yet"), Some(hint)));
+            return None;
+        }
+        let flat = flatten::flatten(&format!("templates/{path}"), self.files, &mut self.problems);
+        if flat.is_none() {
+            let known = self.files.keys().filter_map(|p| p.strip_prefix("templates/"));
+            let hint = nearest(path, known).map(|n| format!("did you mean '{n}'?"));
+            let message = format!("there is no template 'templates/{path}'");
+            self.problems.push(problem(&place, message, hint));
+        }
+        flat.filter(|_| self.problems.len() == before)
+    }
+
+    /// Checks syntax and names; returns the tags.
+    fn checked(&mut self, source: &Traced) -> Option<Vec<Tag>> {
+        let template = self.parse(source)?;
+        self.names.collect(&template, source, &mut self.problems);
+        match scan(source.text()) {
+            Ok(tags) => Some(tags),
+            Err(at) => {
+                self.problems.push(problem(&source.place(at), "this tag is never closed".into(), None));
+                None
+            }
+        }
+    }
+
+    fn finish(&mut self, source: &Traced) -> Option<Part> {
+        let source = source.edited(&offer_blocks(source.text()));
+        let template = self.parse(&source)?;
+        Some(Part { template, source })
+    }
+
+    fn parse(&mut self, source: &Traced) -> Option<Template> {
+        let parsed = Template::compile(source.text());
+        let error = match parsed {
+            Ok(template) => return Some(template),
+            Err(error) => error,
+        };
+        let (line, column) = error.pos().unwrap_or((1, 1));
+        let hint = "a block may have to be closed in the file, and in the element, where it is opened".to_owned();
+        let message = error.reason().to_string().replace('\n', " ");
+        self.problems.push(problem(&source.place_of(line, column), message, Some(hint)));
+        None
+    }
+
+    fn in_campaign(&self) -> Place {
+        Place::start(&format!("config/campaigns/{}.toml", self.campaign.name))
+    }
+}
+
+/// `{{#each (offers …)}}…{{/each}}` becomes `{{#__offers …}}…{{/__offers}}`.
+fn offer_blocks(source: &str) -> Vec<(Range<usize>, String)> {
+    let tags = scan(source).unwrap_or_default();
+    let mut edits = Vec::new();
+    for (i, tag) in tags.iter().enumerate().filter(|(_, t)| t.kind == Kind::Open) {
+        let call = tag.body(source).strip_prefix("each").and_then(|rest| rest.trim_start().strip_prefix('('));
+        let call = call.map(str::trim_start).and_then(|rest| rest.strip_prefix("offers"));
+        let Some((arguments, rest)) = call.and_then(|call| call.rsplit_once(')')) else { continue };
+        let Some(close) = closing(&tags, i) else { continue };
+        if !arguments.is_empty() && !arguments.starts_with(char::is_whitespace) {
+            continue;
+        }
+        edits.push((tag.range.clone(), format!("{{{{#__offers {} {}}}}}", arguments.trim(), rest.trim())));
+        edits.push((tags[close].range.clone(), "{{/__offers}}".to_owned()));
+    }
+    edits.sort_by_key(|(range, _)| range.start);
+    edits
+}
+
+fn offer(number: u16, item: &OfferItem) -> Value {
+    let mut fields = Map::new();
+    fields.insert("category".into(), item.category.clone().into());
+    fields.insert("title".into(), item.title.clone().into());
+    fields.insert("url".into(), item.url.clone().into());
+    if let Some(image) = &item.image {
+        fields.insert("image".into(), image.clone().into());
+    }
+    fields.insert("number".into(), number.into());
+    fields.extend(item.extra.clone());
+    Value::Object(fields)
+}
+
+fn sender(sender: &Sender) -> Value {
+    let mut fields = Map::new();
+    let always = [
+        ("from_name", &sender.from_name),
+        ("from_address", &sender.from_address),
+        ("bounce_domain", &sender.bounce_domain),
+        ("locale", &sender.locale),
+        ("timezone", &sender.timezone),
+    ];
+    let maybe = [
+        ("reply_to", &sender.reply_to),
+        ("postal_address", &sender.postal_address),
+        ("imprint_url", &sender.imprint_url),
+    ];
+    let maybe = maybe.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    fields.extend(always.into_iter().chain(maybe).map(|(name, value)| (name.to_owned(), value.clone().into())));
+    Value::Object(fields)
+}

@@ -1,0 +1,181 @@
+//! The header of a message (RFC 5322): what is the same for all, and what is not.
+//!
+//! Every value passes through [`one_line`] or consists of characters chosen here, so that no value
+//! can begin another field.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::campaign::Campaign;
+use crate::domain::project::Sender;
+use crate::domain::time::Micros;
+
+/// Octets of a line before it is folded (RFC 5322 §2.1.1 recommends 78).
+const FOLD: usize = 76;
+/// Octets of text in an encoded word: with the field's name in front its line stays within 76 (RFC
+/// 2047 §2).
+const WORD: usize = 39;
+
+/// Fields that every message of a campaign shares.
+pub(super) struct Fixed {
+    /// `From`.
+    pub from: String,
+    /// `Reply-To` if any, `List-Id` (RFC 2919), `List-Unsubscribe-Post` (RFC 8058), `Feedback-ID`,
+    /// `MIME-Version`.
+    pub rest: String,
+    /// The domain of From.
+    pub domain: String,
+}
+
+impl Fixed {
+    /// Puts them together.
+    pub fn new(campaign: &Campaign, sender: &Sender) -> Self {
+        let domain = sender.from_address.rsplit('@').next().unwrap_or("").to_owned();
+        let mut from = String::new();
+        mailbox("From", &sender.from_name, &sender.from_address, &mut from);
+        let mut rest = String::new();
+        if let Some(reply_to) = &sender.reply_to {
+            mailbox("Reply-To", "", reply_to, &mut rest);
+        }
+        let topic = label(&campaign.topic);
+        rest.push_str(&format!("List-Id: <{topic}.{domain}>\r\n"));
+        rest.push_str("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+        rest.push_str(&format!("Feedback-ID: {}:{topic}:m:{}\r\n", label(&campaign.name), sender_id(&domain)));
+        rest.push_str("MIME-Version: 1.0\r\n");
+        Self { from, rest, domain }
+    }
+}
+
+/// Writes an unstructured field, folded, its value in encoded words (RFC 2047) where it is not plain
+/// ASCII.
+pub(super) fn unstructured(name: &str, value: &str, out: &mut String) {
+    out.push_str(name);
+    out.push(':');
+    let mut column = name.len() + 1;
+    let plain = value.is_ascii() && !value.contains("=?") && value.split(' ').all(|word| word.len() < 60);
+    let words: Box<dyn Iterator<Item = std::borrow::Cow<'_, str>>> =
+        if plain { Box::new(value.split(' ').map(Into::into)) } else { Box::new(encoded_words(value).map(Into::into)) };
+    for word in words {
+        if column + 1 + word.len() > FOLD && column > name.len() + 1 {
+            out.push_str("\r\n");
+            column = 0;
+        }
+        out.push(' ');
+        out.push_str(&word);
+        column += 1 + word.len();
+    }
+    out.push_str("\r\n");
+}
+
+/// The text on one line: control characters and runs of space become one space, the ends are cut.
+pub(super) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty());
+    let mut out = String::with_capacity(text.len());
+    for word in words {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// Writes the `Date` field, in UTC.
+pub(super) fn date(at: Micros, out: &mut String) {
+    use std::fmt::Write as _;
+    let time = jiff::Timestamp::from(at).to_zoned(jiff::tz::TimeZone::UTC);
+    let _ = write!(out, "Date: {}\r\n", time.strftime("%a, %d %b %Y %H:%M:%S +0000"));
+}
+
+/// Writes a field with one mailbox.
+pub(super) fn mailbox(field: &str, name: &str, address: &str, out: &mut String) {
+    let name = one_line(name);
+    let address: String =
+        address.chars().filter(|c| !c.is_control() && !c.is_whitespace() && !"<>".contains(*c)).collect();
+    if name.is_empty() {
+        out.push_str(&format!("{field}: {address}\r\n"));
+    } else if !name.is_ascii() || name.len() > FOLD / 2 {
+        let words: Vec<String> = encoded_words(&name).collect();
+        out.push_str(&format!("{field}: {}\r\n <{address}>\r\n", words.join("\r\n ")));
+    } else {
+        let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+        out.push_str(&format!("{field}: \"{quoted}\" <{address}>\r\n"));
+    }
+}
+
+fn encoded_words(text: &str) -> impl Iterator<Item = String> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = rest.len().min(WORD);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (word, tail) = rest.split_at(end);
+        rest = tail;
+        Some(format!("=?utf-8?B?{}?=", STANDARD.encode(word)))
+    })
+}
+
+/// A name as part of a domain or of a Feedback-ID.
+fn label(name: &str) -> String {
+    let label: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
+    if label.is_empty() { "list".to_owned() } else { label }
+}
+
+/// Gmail's `SenderId`: 5 to 15 characters, the same for all of a sender's mail.
+fn sender_id(domain: &str) -> String {
+    let mut id: String = domain.chars().filter(char::is_ascii_alphanumeric).take(15).collect();
+    while id.len() < 5 {
+        id.push('0');
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(value: &str) -> String {
+        let mut out = String::new();
+        unstructured("Subject", value, &mut out);
+        out
+    }
+
+    #[test]
+    fn subjects_are_folded_and_encoded_where_needed() {
+        assert_eq!(subject("Plain words"), "Subject: Plain words\r\n");
+        assert_eq!(subject("Für dich"), "Subject: =?utf-8?B?RsO8ciBkaWNo?=\r\n");
+        let long = "word ".repeat(60);
+        assert!(subject(long.trim()).split("\r\n").all(|l| l.len() <= FOLD));
+        let unbroken = subject(&"ü".repeat(300));
+        assert!(unbroken.split("\r\n").all(|l| l.len() <= FOLD && l.is_ascii()));
+        assert!(subject(&"x".repeat(2_000)).split("\r\n").all(|l| l.len() <= FOLD));
+        assert!(subject("=?utf-8?q?faked?=").contains("=?utf-8?B?"));
+    }
+
+    #[test]
+    fn line_breaks_become_spaces() {
+        assert_eq!(one_line(" a\r\nBcc: x@example.org\u{0}b\u{2028}c "), "a Bcc: x@example.org b c");
+    }
+
+    #[test]
+    fn display_names_are_quoted_or_encoded() {
+        let written = |name| {
+            let mut out = String::new();
+            mailbox("From", name, "a@b.example", &mut out);
+            out
+        };
+        assert_eq!(written(""), "From: a@b.example\r\n");
+        assert_eq!(written("A \"B\", C"), "From: \"A \\\"B\\\", C\" <a@b.example>\r\n");
+        assert_eq!(written("Bücher"), "From: =?utf-8?B?QsO8Y2hlcg==?=\r\n <a@b.example>\r\n");
+    }
+
+    #[test]
+    fn a_sender_id_has_5_to_15_characters() {
+        assert_eq!(sender_id("a.io"), "aio00");
+        assert_eq!(sender_id("newsletter.alpenlauf.example"), "newsletteralpen");
+    }
+}

@@ -1,0 +1,173 @@
+//! The helpers that need nothing but their parameters.
+//!
+//! | helper | meaning |
+//! |---|---|
+//! | `default NAME FALLBACK` | the value, or the fallback when it is missing, null or empty |
+//! | `has NAME` | whether a value is there, neither null nor empty |
+//! | `upper`, `lower` | the text in capitals or small letters |
+//! | `eq ne gt gte lt lte and or not len lookup if unless each with` | as in Handlebars |
+//!
+//! Those that know the message are in [`super::message_helpers`].
+
+use handlebars::{
+    BlockContext, BlockParamHolder, Context, Handlebars, Helper, HelperDef, HelperResult, JsonRender, Output,
+    RenderContext, RenderError, RenderErrorReason, Renderable, ScopedJson, no_escape,
+};
+use serde_json::Value;
+
+/// All names that templates may call.
+pub(super) const NAMES: [&str; 28] = [
+    "__offers",
+    "__pixel",
+    "__scope",
+    "__track",
+    "and",
+    "cluster",
+    "default",
+    "each",
+    "eq",
+    "gt",
+    "gte",
+    "has",
+    "if",
+    "interested",
+    "len",
+    "lookup",
+    "lower",
+    "lt",
+    "lte",
+    "ne",
+    "not",
+    "offers",
+    "or",
+    "raw",
+    "unless",
+    "upper",
+    "with",
+    "inline",
+];
+
+/// Which escaping a part of the mail needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// For the HTML part.
+    Html,
+    /// For the text part and the subject.
+    None,
+}
+
+/// A strict registry with the house's helpers.
+pub(super) fn registry(escape: Escape) -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    if escape == Escape::None {
+        registry.register_escape_fn(no_escape);
+    }
+    registry.unregister_helper("log");
+    registry.register_helper("default", Box::new(Default));
+    registry.register_helper("has", Box::new(Has));
+    registry.register_helper("upper", Box::new(OfText(str::to_uppercase)));
+    registry.register_helper("lower", Box::new(OfText(str::to_lowercase)));
+    registry.register_helper("__scope", Box::new(Scope));
+    registry
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(str::is_empty)
+}
+
+struct Default;
+
+impl HelperDef for Default {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let value = h.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("default", 0))?;
+        let fallback = h.param(1).ok_or(RenderErrorReason::ParamNotFoundForIndex("default", 1))?;
+        let chosen = if is_empty(value.value()) { fallback } else { value };
+        if chosen.is_value_missing() {
+            return Err(RenderError::strict_error(chosen.relative_path()));
+        }
+        Ok(ScopedJson::Derived(chosen.value().clone()))
+    }
+}
+
+struct Has;
+
+impl HelperDef for Has {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let value = h.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("has", 0))?;
+        Ok(ScopedJson::Derived(Value::Bool(!is_empty(value.value()))))
+    }
+}
+
+struct OfText(fn(&str) -> String);
+
+impl HelperDef for OfText {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let value = h.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("upper, lower", 0))?;
+        if value.is_value_missing() {
+            return Err(RenderError::strict_error(value.relative_path()));
+        }
+        Ok(ScopedJson::Derived(Value::String((self.0)(&value.value().render()))))
+    }
+}
+
+/// A partial's text with its parameters: `{{> card item size="l"}}`. Like `each` and `with` it is one
+/// step for `../`.
+struct Scope;
+
+impl HelperDef for Scope {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        r: &'reg Handlebars<'reg>,
+        ctx: &'rc Context,
+        rc: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let mut block = BlockContext::new();
+        if let Some(parent) = rc.block() {
+            block.local_variables_mut().clone_from(parent.local_variables());
+            block.base_path_mut().clone_from(parent.base_path());
+            if let Some(value) = parent.base_value() {
+                block.set_base_value(value.clone());
+            }
+        }
+        if let Some(param) = h.param(0) {
+            if param.is_value_missing() {
+                return Err(RenderError::strict_error(param.relative_path()));
+            }
+            match param.context_path() {
+                Some(path) => block.base_path_mut().clone_from(path),
+                None => block.set_base_value(param.value().clone()),
+            }
+        }
+        for (name, value) in h.hash() {
+            if value.is_value_missing() {
+                return Err(RenderError::strict_error(value.relative_path()));
+            }
+            block.set_block_param(name, BlockParamHolder::Value(value.value().clone()));
+        }
+        rc.push_block(block);
+        let done = h.template().map_or(Ok(()), |inner| inner.render(r, ctx, rc, out));
+        rc.pop_block();
+        done
+    }
+}

@@ -1,0 +1,181 @@
+//! Renders and assembles one message.
+
+use std::sync::Arc;
+
+use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable};
+use serde_json::{Map, Value};
+
+use super::body;
+use super::headers::{date, mailbox, one_line, unstructured};
+use super::job::{Job, Taken};
+use super::mailing::{Envelope, Mailing, Part, Rendered};
+use super::message_helpers::{OFFERS, register};
+use super::problem::RenderError;
+use super::sink::Sink;
+use super::text::squeeze;
+use crate::domain::profile::Profile;
+use crate::domain::token::{Keyring, Purpose};
+
+/// Buffers that one worker keeps from message to message, whichever the campaign.
+#[derive(Default)]
+pub struct Scratch {
+    /// Whose offers and sender the data holds.
+    owner: Option<Arc<Map<String, Value>>>,
+    data: Option<Context>,
+    html: String,
+    text: String,
+    subject: String,
+    spare: String,
+}
+
+impl Scratch {
+    /// Subject, HTML and text of the message rendered last.
+    pub(super) fn parts(&self) -> (&str, &str, &str) {
+        (&self.subject, &self.html, &self.text)
+    }
+
+    /// Puts a recipient's values in place of the last one's.
+    fn fill(&mut self, job: &Job<'_>, unsubscribe: &str) {
+        let shared = &job.mailing.data;
+        let context = self.data.get_or_insert_with(Context::null);
+        let known = self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, shared));
+        let old = std::mem::take(context.data_mut());
+        let mut map = match old {
+            Value::Object(mut map) if known => {
+                let kept = [OFFERS, "sender"].map(|name| map.remove_entry(name));
+                map.clear();
+                map.extend(kept.into_iter().flatten());
+                map
+            }
+            _ => Map::clone(shared),
+        };
+        let reserved = |name: &str| name == OFFERS || name == "sender";
+        let attributes = job.profile.attributes.iter().filter(|(name, value)| !value.is_null() && !reserved(name));
+        map.extend(attributes.map(|(name, value)| (name.clone(), value.clone())));
+        map.insert("address".into(), job.profile.address.as_str().into());
+        map.insert("score".into(), ((job.profile.score * 10.0).round() / 10.0).into());
+        map.insert("cluster".into(), job.profile.cluster.as_deref().unwrap_or("").into());
+        map.insert("unsubscribe_url".into(), unsubscribe.into());
+        for (name, path, purpose) in
+            [("preferences_url", "/p/", Purpose::Preferences), ("view_url", "/v/", Purpose::View)]
+        {
+            if job.mailing.names.built_in.contains(name) {
+                map.insert(name.into(), job.page(path, purpose).into());
+            }
+        }
+        *context.data_mut() = Value::Object(map);
+        self.owner = Some(shared.clone());
+    }
+}
+
+/// Renders a message; the parts stay in the scratch.
+pub(super) fn render(
+    mailing: &Mailing,
+    profile: &Profile,
+    envelope: &Envelope<'_>,
+    keyring: &Keyring,
+    scratch: &mut Scratch,
+) -> Result<(Rendered, Taken), RenderError> {
+    let job = Job::new(mailing, profile, envelope, keyring);
+    let unsubscribe = job.page("/u/", Purpose::Unsubscribe);
+    scratch.fill(&job, &unsubscribe);
+    let Scratch { data: Some(context), html, text, subject, spare, .. } = &mut *scratch else {
+        unreachable!("fill has set the data")
+    };
+    part(&mailing.html, &mailing.escaping, &job, context, html)?;
+    part(&mailing.text, &mailing.plain, &job, context, text)?;
+    if mailing.squeezes {
+        squeeze(text, spare);
+        std::mem::swap(text, spare);
+    }
+    part(&mailing.subject, &mailing.plain, &job, context, subject)?;
+    *subject = one_line(subject);
+    let id = message_key(&job);
+    let message_id = format!("<{id}@{}>", mailing.fixed.domain);
+    let bytes = assemble(&job, &unsubscribe, &id, &message_id, (subject, html, text));
+    let rendered = Rendered { bytes, return_path: return_path(mailing), message_id };
+    Ok((rendered, job.into_taken()))
+}
+
+/// Where delivery reports go.
+fn return_path(mailing: &Mailing) -> String {
+    mailing.return_path.clone()
+}
+
+fn part(
+    part: &Part,
+    registry: &Handlebars<'_>,
+    job: &Job<'_>,
+    context: &Context,
+    out: &mut String,
+) -> Result<(), RenderError> {
+    out.clear();
+    let mut rc = RenderContext::new(None);
+    register(&mut rc, job);
+    let done = part.template.render(registry, context, &mut rc, &mut Sink(out));
+    done.map_err(|e| explain(&e, part))
+}
+
+fn explain(error: &handlebars::RenderError, part: &Part) -> RenderError {
+    let place = part.source.place_of(error.line_no.unwrap_or(1), error.column_no.unwrap_or(1));
+    let (variable, message) = match error.reason() {
+        RenderErrorReason::MissingVariable(Some(name)) => (
+            Some(name.clone()),
+            format!("'{name}' has no value here; write (default {name} \"…\") or ask with {{{{#if (has {name})}}}}"),
+        ),
+        RenderErrorReason::ParamNotFoundForIndex(helper, _) => {
+            (None, format!("'{helper}' lacks a value here; give one with (default NAME \"…\")"))
+        }
+        other => (None, other.to_string()),
+    };
+    RenderError { file: place.file.to_string(), line: place.line, column: place.column, variable, message }
+}
+
+/// The message's name outside the house: says nothing to whom has no key, and stays the same while
+/// keys are added, since the oldest key makes it.
+fn message_key(job: &Job<'_>) -> String {
+    let mut data = [0; 16];
+    data[..8].copy_from_slice(&job.envelope.run.0.to_le_bytes());
+    data[8..].copy_from_slice(&job.profile.recipient.0.to_le_bytes());
+    let digest = job.keyring.digest(job.keyring.oldest_key(), "message-id", &data).unwrap_or_default();
+    digest[..16]
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|n| char::from(b"0123456789abcdef"[usize::from(n)]))
+        .collect()
+}
+
+fn assemble(
+    job: &Job<'_>,
+    unsubscribe: &str,
+    id: &str,
+    message_id: &str,
+    (subject, html, text): (&str, &str, &str),
+) -> Vec<u8> {
+    let fixed = &job.mailing.fixed;
+    let mut header = String::with_capacity(2_048);
+    header.push_str(&fixed.from);
+    mailbox("To", "", job.profile.address.as_str(), &mut header);
+    unstructured("Subject", subject, &mut header);
+    date(job.envelope.at, &mut header);
+    for part in ["Message-ID: ", message_id, "\r\nList-Unsubscribe: <", unsubscribe, ">\r\n", &fixed.rest] {
+        header.push_str(part);
+    }
+    // "=_" stands in no quoted-printable text, and the digest in no other.
+    let boundary = ["=_", &id[..24]].concat();
+    for part in ["Content-Type: multipart/alternative; boundary=\"", &boundary, "\"\r\n"] {
+        header.push_str(part);
+    }
+    let mut bytes = header.into_bytes();
+    bytes.reserve(html.len() + text.len() + (html.len() + text.len()) / 16 + 512);
+    for (kind, content) in [("plain", text), ("html", html)] {
+        for part in ["\r\n--", &boundary, "\r\nContent-Type: text/", kind, "; charset=utf-8\r\n"] {
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        body::part(content, &mut bytes);
+    }
+    for part in ["\r\n--", &boundary, "--\r\n"] {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}

@@ -1,0 +1,226 @@
+//! Derives the text part from the HTML template, so that per message it is one more template.
+//!
+//! The HTML is read as a stream, not as a tree: a parser that builds a tree moves `{{#each}}` out of
+//! tables. Runs of blank lines that remain around blocks are squeezed after rendering.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::html::{Event, Start, decode};
+use super::tag::{Kind, Tag};
+use super::traced::Traced;
+
+/// What stands between two visible things.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    None,
+    Space,
+    Line,
+    Blank,
+}
+
+struct Writer<'a> {
+    source: &'a Traced,
+    tags: &'a [Tag],
+    out: Traced,
+    gap: Gap,
+}
+
+/// The text template of an HTML template; `targets` says where the links lead, by their event.
+pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &BTreeMap<usize, String>) -> Traced {
+    let mut writer = Writer { source, tags, out: Traced::default(), gap: Gap::None };
+    let mut hidden_until = None;
+    let mut link_starts: BTreeMap<usize, usize> = BTreeMap::new();
+    for (i, event) in events.iter().enumerate() {
+        if let Some(end) = hidden_until {
+            if i >= end {
+                hidden_until = None;
+            }
+            continue;
+        }
+        match event {
+            Event::Text(range) => writer.text(range.clone()),
+            Event::Start(start) => {
+                if is_hidden(source, start) {
+                    hidden_until = events.iter().position(|e| *e == Event::End(i));
+                    continue;
+                }
+                writer.widen(gap_around(&start.name));
+                match start.name.as_str() {
+                    "li" => writer.write("* ", start.at),
+                    "hr" => writer.write("----------------------------------------", start.at),
+                    "img" => writer.alternative(start),
+                    "a" => {
+                        link_starts.insert(i, writer.out.text().len());
+                    }
+                    _ => {}
+                }
+                if start.name == "hr" {
+                    writer.widen(Gap::Blank);
+                }
+            }
+            Event::End(of) => {
+                let Event::Start(start) = &events[*of] else { continue };
+                if let (Some(target), Some(from)) = (targets.get(of), link_starts.remove(of)) {
+                    writer.link(target, from, start.at);
+                }
+                writer.widen(gap_around(&start.name));
+            }
+        }
+    }
+    writer.out.push("\n", source.place(source.text().len()));
+    writer.out
+}
+
+/// Leaves at most one blank line anywhere and none at either end, and no space before a line's end.
+pub(super) fn squeeze(text: &str, out: &mut String) {
+    out.clear();
+    let mut blank = 0;
+    for line in text.lines().map(str::trim_end) {
+        if line.is_empty() {
+            blank += 1;
+            continue;
+        }
+        if blank > 0 && !out.is_empty() {
+            out.push('\n');
+        }
+        blank = 0;
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+fn gap_around(name: &str) -> Gap {
+    match name {
+        "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "table" | "blockquote" | "hr" | "pre" => {
+            Gap::Blank
+        }
+        "br" | "div" | "tr" | "li" | "center" | "section" | "header" | "footer" | "article" | "main" | "dt" | "dd" => {
+            Gap::Line
+        }
+        "td" | "th" => Gap::Space,
+        _ => Gap::None,
+    }
+}
+
+fn is_hidden(source: &Traced, start: &Start) -> bool {
+    let style = start.attribute("style").map(|a| source.text()[a.value.clone()].to_ascii_lowercase());
+    style.is_some_and(|s| s.replace(' ', "").contains("display:none"))
+}
+
+impl Writer<'_> {
+    fn widen(&mut self, gap: Gap) {
+        self.gap = self.gap.max(gap);
+    }
+
+    fn write(&mut self, text: &str, at: usize) {
+        let gap = match self.gap {
+            _ if self.out.text().is_empty() => "",
+            Gap::None => "",
+            Gap::Space => " ",
+            Gap::Line => "\n",
+            Gap::Blank => "\n\n",
+        };
+        let place = self.source.place(at);
+        self.out.push(gap, place.clone());
+        self.out.push(text, place);
+        self.gap = Gap::None;
+    }
+
+    fn text(&mut self, range: Range<usize>) {
+        let mut at = range.start;
+        for tag in self.tags.iter().filter(|t| range.contains(&t.range.start)) {
+            self.words(at..tag.range.start);
+            let text = &self.source.text()[tag.range.clone()];
+            let alone = matches!(tag.kind, Kind::Open | Kind::Close | Kind::Else) && self.gap >= Gap::Line;
+            self.write(text, tag.range.start);
+            if alone {
+                self.widen(Gap::Line);
+            }
+            at = tag.range.end;
+        }
+        self.words(at..range.end);
+    }
+
+    fn words(&mut self, range: Range<usize>) {
+        let source = self.source;
+        let text = &source.text()[range.clone()];
+        if text.starts_with(char::is_whitespace) {
+            self.widen(Gap::Space);
+        }
+        let mut words = text.split_ascii_whitespace().map(|w| decode(w).replace('\u{a0}', " ")).peekable();
+        let any = words.peek().is_some();
+        while let Some(word) = words.next() {
+            self.write(&word, range.start);
+            if words.peek().is_some() {
+                self.widen(Gap::Space);
+            }
+        }
+        if any && text.ends_with(char::is_whitespace) {
+            self.widen(Gap::Space);
+        }
+    }
+
+    fn alternative(&mut self, image: &Start) {
+        if let Some(alt) = image.attribute("alt") {
+            self.text(alt.value.clone());
+        }
+    }
+
+    /// Writes a link's target after its text, unless they are the same.
+    fn link(&mut self, target: &str, from: usize, at: usize) {
+        let label = self.out.text()[from..].trim().to_owned();
+        let address = target.strip_prefix("mailto:").or_else(|| target.strip_prefix("tel:")).unwrap_or(target);
+        if target.starts_with('#') || label == address || target.is_empty() {
+            return;
+        }
+        if !label.is_empty() {
+            self.widen(Gap::Space);
+        }
+        self.write(&format!("<{}>", decode(address)), at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::html::read;
+    use crate::render::tag::scan;
+    use crate::render::traced::Place;
+
+    fn text_of(html: &str) -> String {
+        let mut source = Traced::default();
+        source.push(html, Place::start("x"));
+        let tags = scan(html).unwrap();
+        let events = read(html, &tags).unwrap();
+        let targets = events
+            .iter()
+            .enumerate()
+            .filter_map(|(i, e)| match e {
+                Event::Start(s) => Some((i, html[s.attribute("href")?.value.clone()].to_owned())),
+                _ => None,
+            })
+            .collect();
+        let mut out = String::new();
+        squeeze(derive(&source, &tags, &events, &targets).text(), &mut out);
+        out
+    }
+
+    #[test]
+    fn a_page_becomes_what_one_would_write_by_hand() {
+        let html = "<html><head><title>T</title><style>p{}</style></head><body><div style='display: none'>pre</div>\
+            <h1>Hello,\n {{first_name}}!</h1><p>Two&nbsp;words<br>and <b>more</b>, <a href='{{url}}'>here</a>.</p>\
+            <ul><li>one<li>two</ul><a href='mailto:a@b.example'>a@b.example</a> <a href='x'><img alt='Shoe'></a><hr>end</body></html>";
+        assert_eq!(
+            text_of(html),
+            "Hello, {{first_name}}!\n\nTwo words\nand more, here <{{url}}>.\n\n* one\n* two\n\na@b.example Shoe <x>\n\n\
+             ----------------------------------------\n\nend\n"
+        );
+    }
+
+    #[test]
+    fn blocks_stay_around_the_rows_of_a_table() {
+        let html = "<table>\n{{#each (offers)}}\n<tr><td>{{title}}</td><td>now</td></tr>\n{{/each}}\n</table>";
+        assert_eq!(text_of(html), "{{#each (offers)}}\n{{title}} now\n{{/each}}\n");
+    }
+}
