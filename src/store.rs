@@ -8,14 +8,17 @@ mod connection;
 mod error;
 mod group;
 mod schema;
+mod segment;
 mod sql;
 mod value;
 
 pub mod actions;
+pub mod audience;
 pub mod consents;
 pub mod eligibility;
 pub mod marks;
 pub mod nodes;
+pub mod profiles;
 pub mod recipients;
 pub mod runs;
 pub mod subscriptions;

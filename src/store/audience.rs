@@ -1,0 +1,76 @@
+//! Audiences: whom a condition finds at one moment, page by page or counted.
+
+use super::segment::Writer;
+use super::{EngineKind, Result, Session, Value};
+use crate::args;
+use crate::domain::id::RecipientId;
+use crate::domain::score::Scale;
+use crate::domain::segment::Condition;
+use crate::domain::time::Micros;
+
+/// Whom a condition finds at one moment. Who is erased is found by none.
+#[derive(Clone, Copy, Debug)]
+pub struct Audience<'a> {
+    /// The condition; none finds everyone.
+    pub condition: Option<&'a Condition>,
+    /// The instant at which the condition is judged; it may lie in the past or ahead.
+    pub at: Micros,
+    /// Who joined later than this is not in it. For a run its instant.
+    pub joined_by: Micros,
+    /// How the stored sums are to be read.
+    pub scale: &'a Scale,
+}
+
+/// The pieces of a statement over an audience.
+pub(super) struct Selection {
+    /// After FROM: `recipients r` and what the filter needs.
+    pub from: &'static str,
+    /// After WHERE.
+    pub filter: String,
+    /// The filter's arguments.
+    pub args: Vec<Value>,
+}
+
+impl Audience<'_> {
+    /// The audience as SQL, with placeholders from `$first` on.
+    pub(super) fn select(&self, kind: EngineKind, first: usize) -> Selection {
+        let mut writer = Writer::new(kind, self.scale, self.at, first);
+        let joined = writer.bind(self.joined_by);
+        let condition = self.condition.map_or_else(|| "TRUE".to_owned(), |c| writer.expr(&c.expr));
+        let from = if writer.uses_profiles() {
+            "recipients r LEFT JOIN profiles p ON p.recipient_id = r.id"
+        } else {
+            "recipients r"
+        };
+        let filter = format!("r.erased_at IS NULL AND r.created_at <= {joined} AND {condition}");
+        Selection { from, filter, args: writer.into_args() }
+    }
+}
+
+/// The next `limit` recipients of an audience by id, after `after`.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn page(
+    session: &mut Session,
+    audience: &Audience<'_>,
+    after: RecipientId,
+    limit: u32,
+) -> Result<Vec<RecipientId>> {
+    let Selection { from, filter, args: filled } = audience.select(session.kind(), 3);
+    let sql = format!("SELECT r.id FROM {from} WHERE r.id > $1 AND {filter} ORDER BY r.id LIMIT $2");
+    let mut values = args![after, limit];
+    values.extend(filled);
+    let rows: Vec<(i64,)> = session.all(sql, values).await?;
+    Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
+}
+
+/// How many recipients an audience has.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count(session: &mut Session, audience: &Audience<'_>) -> Result<i64> {
+    let Selection { from, filter, args } = audience.select(session.kind(), 1);
+    let (count,): (i64,) = session.one(format!("SELECT COUNT(*) FROM {from} WHERE {filter}"), args).await?;
+    Ok(count)
+}
