@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 5 front | `cli` |
 //! | 4 assembly | `app`, `lifecycle`, `demo` |
-//! | 3 services | `plan`, `send`, `track`, `pages`, `score`, `console` |
+//! | 3 services | `plan`, `send`, `track`, `pages`, `people`, `score`, `console` |
 //! | 2 adapters | `clock`, `config`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
 //!
@@ -17,6 +17,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod metrics;
+pub mod people;
 pub mod relay;
 pub mod render;
 pub mod store;

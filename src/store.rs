@@ -16,6 +16,7 @@ pub mod actions;
 pub mod audience;
 pub mod consents;
 pub mod eligibility;
+pub mod imports;
 pub mod marks;
 pub mod nodes;
 pub mod profiles;
@@ -66,6 +67,7 @@ enum Engine {
 pub fn statements() -> Vec<&'static str> {
     [
         consents::STATEMENTS,
+        imports::STATEMENTS,
         nodes::STATEMENTS,
         recipients::STATEMENTS,
         runs::STATEMENTS,

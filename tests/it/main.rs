@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module per subject.
 
+mod people;
 mod permissions;
 mod relay;
 mod schema;

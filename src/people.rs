@@ -1,0 +1,12 @@
+//! People: bringing them in with their consent, showing what is known about them, letting them go.
+//!
+//! Files come in and out here; what is written to the database, and under which lock, stands in
+//! [`crate::store`].
+
+pub mod columns;
+pub mod error;
+pub mod import;
+pub mod records;
+pub mod table;
+
+pub use error::{Error, Result};

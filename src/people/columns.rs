@@ -1,0 +1,167 @@
+//! From a header to attributes: which column is the address, and what the others hold.
+
+use serde_json::{Number, Value};
+
+use super::records::Record;
+use super::table::{REJECTED_COLUMNS, Table};
+use super::{Error, Result};
+use crate::domain::project::{AttributeType, Project};
+use crate::store::recipients::Attributes;
+
+/// Names that an address column may have, in any case.
+const ADDRESS: [&str; 2] = ["address", "email"];
+/// Longest name of an attribute, in octets.
+const LONGEST_NAME: usize = 64;
+/// Every integer up to here is exact as a floating-point number.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What the columns of a file of people hold.
+#[derive(Debug)]
+pub struct Columns {
+    address: usize,
+    attributes: Vec<(usize, String, AttributeType)>,
+}
+
+impl Columns {
+    /// Reads a header. A column whose name differs from a declared attribute's in case only is meant
+    /// to be that attribute.
+    ///
+    /// # Errors
+    /// When there is not exactly one address column, or a name cannot be an attribute's.
+    pub fn read(table: &Table, project: &Project) -> Result<Self> {
+        let (mut address, mut attributes) = (None, Vec::new());
+        for (n, name) in table.header().iter().enumerate() {
+            if REJECTED_COLUMNS.contains(&name.as_str()) {
+                continue;
+            }
+            if ADDRESS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                if let Some(first) = address.replace(n) {
+                    return Err(table.refuse(
+                        format!("columns {} and {} both are the address", first + 1, n + 1),
+                        "leave one of `address` and `email`".to_owned(),
+                    ));
+                }
+                continue;
+            }
+            if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+                return Err(table.refuse(
+                    format!("the name of column {} cannot be an attribute's", n + 1),
+                    format!("at most {LONGEST_NAME} octets, in one line"),
+                ));
+            }
+            let declared = project.attributes.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            let (name, kind) = declared.map_or((name, AttributeType::Text), |(known, a)| (known, a.kind));
+            attributes.push((n, name.clone(), kind));
+        }
+        match address {
+            Some(address) => Ok(Self { address, attributes }),
+            None => Err(no_address(table)),
+        }
+    }
+
+    /// The address as typed.
+    #[must_use]
+    pub fn address<'a>(&self, row: &'a Record) -> &'a str {
+        row.field(self.address).trim()
+    }
+
+    /// The cells that hold something, typed.
+    ///
+    /// # Errors
+    /// A sentence about the first cell that does not hold what its attribute should.
+    pub fn attributes(&self, row: &Record) -> std::result::Result<Attributes, String> {
+        let mut attributes = Attributes::with_capacity(self.attributes.len());
+        for (n, name, kind) in &self.attributes {
+            let cell = row.field(*n).trim();
+            if !cell.is_empty() {
+                let value =
+                    typed(cell, *kind).map_err(|expected| format!("{name}: '{}' is not {expected}", cut(cell)))?;
+                attributes.insert(name.clone(), value);
+            }
+        }
+        Ok(attributes)
+    }
+}
+
+fn no_address(table: &Table) -> Error {
+    let names = table.header().iter().map(String::as_str).collect::<Vec<_>>().join("`, `");
+    table.refuse(
+        "there is no address column".to_owned(),
+        format!("name it `address` or `email`; the columns are `{names}`"),
+    )
+}
+
+/// A cell as a JSON value of its attribute's type; the error says what is expected.
+fn typed(cell: &str, kind: AttributeType) -> std::result::Result<Value, &'static str> {
+    match kind {
+        AttributeType::Text => Ok(cell.into()),
+        AttributeType::Number => number(cell).map(Value::Number).ok_or("a number such as 12 or 3.5"),
+        AttributeType::Date => date(cell).map(Value::from).ok_or("a day such as 2026-12-01"),
+        AttributeType::Bool => match cell.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "1" => Ok(true.into()),
+            "false" | "no" | "0" => Ok(false.into()),
+            _ => Err("true or false"),
+        },
+    }
+}
+
+/// One form for equal numbers, whichever engine keeps them.
+fn number(cell: &str) -> Option<Number> {
+    if let Ok(whole) = cell.parse::<i64>() {
+        return Some(whole.into());
+    }
+    let plain = cell.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    let real = plain.then(|| cell.parse::<f64>().ok()).flatten()?;
+    if real.fract() == 0.0 && real.abs() < EXACT {
+        return Some((real as i64).into());
+    }
+    Number::from_f64(real)
+}
+
+fn date(cell: &str) -> Option<&str> {
+    let shaped = cell.len() == 10
+        && cell.bytes().enumerate().all(|(n, b)| if n == 4 || n == 7 { b == b'-' } else { b.is_ascii_digit() });
+    (shaped && cell.parse::<jiff::civil::Date>().is_ok()).then_some(cell)
+}
+
+fn cut(cell: &str) -> String {
+    const SHOWN: usize = 40;
+    match cell.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &cell[..at]),
+        None => cell.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AttributeType::{Bool, Date, Number, Text};
+
+    #[test]
+    fn cells_become_values_of_their_type() {
+        for (cell, kind, json) in [
+            ("007", Text, "\"007\""),
+            ("007", Number, "7"),
+            ("-2.50", Number, "-2.5"),
+            ("5.0", Number, "5"),
+            ("1e3", Number, "1000"),
+            ("-0", Number, "0"),
+            ("2024-02-29", Date, "\"2024-02-29\""),
+            ("Yes", Bool, "true"),
+            ("0", Bool, "false"),
+        ] {
+            assert_eq!(typed(cell, kind).unwrap().to_string(), json, "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_cell_of_another_type_is_refused() {
+        for cell in ["3,5", "NaN", "inf", "1e999", "12 kg", "0x10", "infinity"] {
+            assert!(typed(cell, Number).is_err(), "{cell} was taken");
+        }
+        for cell in ["2023-02-29", "01.12.2026", "20261201", "2026-12-01T00:00:00", "2026-1-1", "２０２６-12-01"] {
+            assert!(typed(cell, Date).is_err(), "{cell} was taken");
+        }
+        assert!(typed("ja", Bool).is_err());
+    }
+}

@@ -1,0 +1,234 @@
+//! `colloquy import`: people from a file, with the consent that they gave.
+//!
+//! One thread reads, checks and hashes; another writes. Between them are a few batches, so that
+//! memory does not grow with the file. A batch is a transaction: a killed import leaves whole batches
+//! behind, and running it again finds them unchanged.
+//!
+//! A row speaks for one address in its normal form. The later of two rows wins, cell by cell; an empty
+//! cell says nothing, and leaves what is stored.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use aws_lc_rs::hmac;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::columns::Columns;
+use super::table::{Rejects, Table};
+use super::{Error, Result};
+use crate::clock::{self, Clock};
+use crate::domain::address::Address;
+use crate::domain::consent::{self, Purpose, Salts};
+use crate::domain::project::Project;
+use crate::domain::time::Micros;
+use crate::store::Store;
+use crate::store::imports::{self, ImportRow, Proof, Tally, Terms};
+
+/// Rows of a batch, which is one transaction.
+const BATCH_ROWS: usize = 4_096;
+/// Octets after which a batch is full, however few its rows.
+const BATCH_OCTETS: u64 = 2 * 1_024 * 1_024;
+/// Batches that wait for the writer.
+const AHEAD: usize = 2;
+
+/// What to import.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A CSV file.
+    pub file: PathBuf,
+    /// What is subscribed to; one of the project's topics.
+    pub topic: String,
+    /// Where the consent comes from, in the marketer's words.
+    pub source: String,
+    /// Whether the consent covers keeping hits with the person.
+    pub tracking: bool,
+    /// Whether to leave the database as it is.
+    pub dry_run: bool,
+}
+
+/// What became of the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows that were taken, by what they changed.
+    pub tally: Tally,
+    /// Rows that were not.
+    pub rejects: Rejects,
+}
+
+/// How far an import has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Octets of the file that are dealt with.
+    pub octets: u64,
+    /// Rows that are dealt with.
+    pub rows: u64,
+}
+
+/// A batch on its way from the reader to the writer.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<ImportRow>,
+    duplicates: u64,
+    octets: u64,
+}
+
+/// Imports a file.
+///
+/// # Errors
+/// When the topic is not known, the file is refused or cannot be read, or the database refuses. Batches
+/// that were written before stay.
+pub async fn run(
+    store: &Store,
+    project: &Project,
+    suppression_key: &hmac::Key,
+    clock: &Clock,
+    options: &Options,
+    mut progress: impl FnMut(Progress),
+) -> Result<Summary> {
+    let table = Table::open(&options.file)?;
+    let columns = Columns::read(&table, project)?;
+    let after = imports::last_recipient(&mut store.read().await?).await?;
+    let terms = Terms { topic: options.topic.clone(), at: clock.now(), after, dry_run: options.dry_run };
+    let reader = Reader {
+        columns,
+        key: suppression_key.clone(),
+        evidence: Evidence::new(options, &table, terms.at),
+        tracking: options.tracking,
+        salts: Salts::new(&clock::secret()),
+        table,
+    };
+    let (sender, mut batches) = mpsc::channel(AHEAD);
+    let reading = tokio::task::spawn_blocking(move || reader.read(&sender));
+    let (mut tally, mut done) = (Tally::default(), Progress { octets: 0, rows: 0 });
+    while let Some(batch) = batches.recv().await {
+        let Batch { rows, duplicates, octets } = batch;
+        tally += imports::apply(store, &terms, &rows).await?;
+        tally.duplicates += duplicates;
+        done.octets = octets;
+        done.rows += rows.len() as u64 + duplicates;
+        progress(done);
+    }
+    let rejects = reading.await.map_err(|_| Error::Reader)??;
+    Ok(Summary { tally, rejects })
+}
+
+/// Whether a topic exists.
+///
+/// # Errors
+/// A sentence that names the topics.
+pub fn check_topic(project: &Project, topic: &str) -> std::result::Result<(), String> {
+    if project.topics.contains_key(topic) {
+        return Ok(());
+    }
+    let known = project.topics.keys().map(String::as_str).collect::<Vec<_>>().join("`, `");
+    Err(format!("there is no topic '{topic}'; colloquy.toml has `{known}`"))
+}
+
+/// The reading side.
+struct Reader {
+    table: Table,
+    columns: Columns,
+    key: hmac::Key,
+    evidence: Evidence,
+    tracking: bool,
+    salts: Salts,
+}
+
+impl Reader {
+    /// Sends batches until the file ends or the writer has gone.
+    fn read(mut self, sender: &mpsc::Sender<Batch>) -> Result<Rejects> {
+        loop {
+            let (batch, more) = self.batch()?;
+            if (!batch.rows.is_empty() && sender.blocking_send(batch).is_err()) || !more {
+                return self.table.finish();
+            }
+        }
+    }
+
+    fn batch(&mut self) -> Result<(Batch, bool)> {
+        let from = self.table.position();
+        let mut batch = Batch { rows: Vec::with_capacity(BATCH_ROWS), ..Batch::default() };
+        let mut places: HashMap<Address, usize> = HashMap::with_capacity(BATCH_ROWS);
+        while batch.rows.len() < BATCH_ROWS && self.table.position() - from < BATCH_OCTETS {
+            let Some(record) = self.table.read()? else { return Ok((batch, false)) };
+            let checked = Address::parse(self.columns.address(record))
+                .map_err(str::to_owned)
+                .and_then(|address| Ok((address, self.columns.attributes(record)?)));
+            let (address, attributes) = match checked {
+                Ok(row) => row,
+                Err(reason) => {
+                    self.table.reject(&reason)?;
+                    continue;
+                }
+            };
+            if let Some(&place) = places.get(&address) {
+                let earlier: &mut ImportRow = &mut batch.rows[place];
+                earlier.attributes.extend(attributes);
+                batch.duplicates += 1;
+            } else {
+                places.insert(address.clone(), batch.rows.len());
+                let proof =
+                    |purpose| self.evidence.proof(&self.salts, self.columns.address(record), record.line, purpose);
+                batch.rows.push(ImportRow {
+                    hash: address.hash(&self.key),
+                    attributes,
+                    contact: proof(Purpose::Contact),
+                    tracking: self.tracking.then(|| proof(Purpose::Tracking)),
+                    address,
+                });
+            }
+            batch.octets = self.table.position();
+        }
+        Ok((batch, true))
+    }
+}
+
+/// What proves a row's consent, as far as all rows share it.
+struct Evidence {
+    topic: String,
+    source: String,
+    file: String,
+    at: String,
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    /// As typed.
+    address: &'a str,
+    purpose: &'a str,
+    topic: &'a str,
+    source: &'a str,
+    channel: &'a str,
+    file: &'a str,
+    line: u64,
+    at: &'a str,
+}
+
+impl Evidence {
+    fn new(options: &Options, table: &Table, at: Micros) -> Self {
+        Self { topic: options.topic.clone(), source: options.source.clone(), file: table.name(), at: at.to_string() }
+    }
+
+    fn proof(&self, salts: &Salts, typed: &str, line: u64, purpose: Purpose) -> Proof {
+        let (topic, place) = match purpose {
+            Purpose::Contact => (self.topic.as_str(), 0),
+            Purpose::Tracking => ("", 1),
+        };
+        let payload = Payload {
+            address: typed,
+            purpose: purpose.as_str(),
+            topic,
+            source: &self.source,
+            channel: "import",
+            file: &self.file,
+            line,
+            at: &self.at,
+        };
+        // A struct of texts and a number always has a JSON form.
+        let payload = serde_json::to_string(&payload).unwrap_or_default();
+        let salt = salts.salt(line.cast_signed(), place);
+        let commitment = consent::commitment(&salt, &payload);
+        Proof { payload, salt, commitment }
+    }
+}

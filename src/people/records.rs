@@ -1,0 +1,385 @@
+//! Records of a delimited file (RFC 4180, with any ASCII delimiter), read in constant memory.
+//!
+//! A quote that never closes would swallow the rest of a file. Here it costs its own line: a record
+//! has a largest size, and reading goes on with the line after the one in which it began.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+/// Largest record, in octets.
+const LIMIT: usize = 64 * 1_024;
+const BLOCK: usize = 256 * 1_024;
+
+/// What is wrong with a record. Its text is what a person reads beside the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A field's opening quote has no partner.
+    #[error("a quote opens in this line and is not closed")]
+    Unclosed,
+    /// A quoted field goes on after its closing quote.
+    #[error("text follows a closing quote; quotes inside a quoted field are doubled (\"\")")]
+    AfterQuote,
+    /// Other text than UTF-8.
+    #[error("the row is not UTF-8; save the file as \"CSV UTF-8\"")]
+    Encoding,
+    /// No text at all.
+    #[error("the row has a NUL character")]
+    Nul,
+    /// More than a record may have.
+    #[error("the row is longer than 64 KiB")]
+    TooLong,
+}
+
+/// Reads records one by one.
+pub struct Records<R> {
+    source: R,
+    delimiter: u8,
+    window: Vec<u8>,
+    /// Where the next record starts in the window.
+    next: usize,
+    /// Where the last record started; it stays in the window until the next is read.
+    last: usize,
+    ended: bool,
+    /// Line of the next record, from 1.
+    line: u64,
+    /// Octets before the window.
+    before: u64,
+}
+
+/// One record.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Where it starts, from 1.
+    pub line: u64,
+    /// How many lines it takes.
+    pub lines: u64,
+    /// As it stands in the file, without its line end.
+    pub raw: Vec<u8>,
+    text: String,
+    fields: Vec<Range<usize>>,
+}
+
+impl Record {
+    /// How many fields it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether it has no field: only before the first was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// A field without its quotes; empty when there are fewer.
+    #[must_use]
+    pub fn field(&self, n: usize) -> &str {
+        self.fields.get(n).map_or("", |range| &self.text[range.clone()])
+    }
+
+    /// All fields.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|range| &self.text[range.clone()])
+    }
+}
+
+/// Where a record ends.
+enum End {
+    /// The window must grow first.
+    More,
+    /// The octets of the record, and those with its line end.
+    At(usize, usize),
+    Fault(Fault),
+}
+
+impl<R: Read> Records<R> {
+    /// Reads from `source`, which stands at its start; a UTF-8 byte order mark is passed over.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn new(source: R) -> io::Result<Self> {
+        let window = Vec::with_capacity(2 * BLOCK);
+        let mut records = Self { source, delimiter: b',', window, next: 0, last: 0, ended: false, line: 1, before: 0 };
+        records.grow()?;
+        if records.window.starts_with(b"\xEF\xBB\xBF") {
+            records.next = 3;
+        }
+        Ok(records)
+    }
+
+    /// The file's beginning, up to a quarter of a MiB, without the byte order mark.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.window[self.next..]
+    }
+
+    /// Sets what stands between fields; before it is a comma.
+    pub fn delimit(&mut self, delimiter: u8) {
+        self.delimiter = delimiter;
+    }
+
+    /// Octets passed so far.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.before + self.next as u64
+    }
+
+    /// Reads the next record; blank lines are passed over. `None` at the end. With a fault, `record`
+    /// holds place and raw text.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    pub fn read(&mut self, record: &mut Record) -> io::Result<Option<Result<(), Fault>>> {
+        if !self.skip_blank_lines()? {
+            return Ok(None);
+        }
+        loop {
+            match self.end(record) {
+                End::More if self.window.len() - self.next <= LIMIT => self.grow()?,
+                End::More => return self.fault(record, Fault::Unclosed).map(|f| Some(Err(f))),
+                End::Fault(fault) => return self.fault(record, fault).map(|f| Some(Err(f))),
+                End::At(octets, _) if octets > LIMIT => {
+                    return self.fault(record, Fault::TooLong).map(|f| Some(Err(f)));
+                }
+                End::At(octets, with_line_end) => {
+                    self.take(record, octets, with_line_end);
+                    return Ok(Some(self.check(record)));
+                }
+            }
+        }
+    }
+
+    /// Gives a record of several lines back, keeps its first line in `record`, and goes on after it:
+    /// for a record that turned out not to be one, as after a stray quote.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    pub fn keep_first_line(&mut self, record: &mut Record) -> io::Result<()> {
+        self.next = self.last;
+        self.line = record.line;
+        self.first_line(record)
+    }
+
+    fn fault(&mut self, record: &mut Record, fault: Fault) -> io::Result<Fault> {
+        record.line = self.line;
+        self.first_line(record)?;
+        Ok(fault)
+    }
+
+    /// Takes what is left of the line as raw text.
+    fn first_line(&mut self, record: &mut Record) -> io::Result<()> {
+        record.raw.clear();
+        record.lines = 1;
+        loop {
+            let rest = &self.window[self.next..];
+            let end = rest.iter().position(|&b| b == b'\n');
+            let line = &rest[..end.unwrap_or(rest.len())];
+            // A line of many MiB keeps only its beginning.
+            let kept = &line[..line.len().min(LIMIT - record.raw.len().min(LIMIT))];
+            record.raw.extend_from_slice(kept);
+            self.next += end.map_or(rest.len(), |end| end + 1);
+            if end.is_some() || self.ended {
+                break;
+            }
+            self.grow()?;
+        }
+        if record.raw.last() == Some(&b'\r') {
+            record.raw.pop();
+        }
+        self.line += 1;
+        Ok(())
+    }
+
+    fn skip_blank_lines(&mut self) -> io::Result<bool> {
+        loop {
+            match self.window.get(self.next) {
+                Some(b'\n') => self.line += 1,
+                Some(b'\r') => {}
+                Some(_) => return Ok(true),
+                None if self.ended => return Ok(false),
+                None => {
+                    self.grow()?;
+                    continue;
+                }
+            }
+            self.next += 1;
+        }
+    }
+
+    /// Finds the end of the record that starts at `next`, and its fields' places in the raw text.
+    fn end(&self, record: &mut Record) -> End {
+        let bytes = &self.window[self.next..];
+        record.fields.clear();
+        let mut at = 0;
+        loop {
+            let start = at;
+            if bytes.get(at) == Some(&b'"') {
+                at += 1;
+                loop {
+                    match bytes[at..].iter().position(|&b| b == b'"') {
+                        Some(quote) if bytes.get(at + quote + 1) == Some(&b'"') => at += quote + 2,
+                        Some(quote) if at + quote + 1 == bytes.len() && !self.ended => return End::More,
+                        Some(quote) => break at += quote + 1,
+                        None if self.ended => return End::Fault(Fault::Unclosed),
+                        None => return End::More,
+                    }
+                }
+                record.fields.push(start..at);
+                at += bytes[at..].iter().take_while(|&&b| b == b' ' && b != self.delimiter).count();
+                if bytes.get(at).is_some_and(|&b| b != self.delimiter && b != b'\n' && b != b'\r') {
+                    return End::Fault(Fault::AfterQuote);
+                }
+            } else {
+                let stop = |&b: &u8| b == self.delimiter || b == b'\n' || b == b'\r';
+                at = bytes[at..].iter().position(stop).map_or(bytes.len(), |n| at + n);
+                record.fields.push(start..at);
+            }
+            match bytes.get(at) {
+                Some(&b) if b == self.delimiter => at += 1,
+                Some(b'\n') => return End::At(at, at + 1),
+                Some(_) => match bytes.get(at + 1) {
+                    Some(b'\n') => return End::At(at, at + 2),
+                    None if !self.ended => return End::More,
+                    // A lone carriage return ends a line as well, as old spreadsheets write it.
+                    _ => return End::At(at, at + 1),
+                },
+                None if self.ended => return End::At(at, at),
+                None => return End::More,
+            }
+        }
+    }
+
+    fn take(&mut self, record: &mut Record, octets: usize, with_line_end: usize) {
+        let bytes = &self.window[self.next..self.next + with_line_end];
+        record.raw.clear();
+        record.raw.extend_from_slice(&bytes[..octets]);
+        record.line = self.line;
+        record.lines = 1 + bytes[..octets].iter().filter(|&&b| b == b'\n').count() as u64;
+        self.line += record.lines;
+        self.last = self.next;
+        self.next += with_line_end;
+    }
+
+    /// Checks the text and takes quotes away.
+    fn check(&self, record: &mut Record) -> Result<(), Fault> {
+        let raw = std::str::from_utf8(&record.raw).map_err(|_| Fault::Encoding)?;
+        if record.raw.contains(&0) {
+            return Err(Fault::Nul);
+        }
+        record.text.clear();
+        for field in &mut record.fields {
+            let start = record.text.len();
+            match raw[field.clone()].strip_prefix('"') {
+                Some(quoted) => {
+                    let mut parts = quoted[..quoted.len() - 1].split("\"\"");
+                    record.text.push_str(parts.next().unwrap_or_default());
+                    for part in parts {
+                        record.text.push('"');
+                        record.text.push_str(part);
+                    }
+                }
+                None => record.text.push_str(&raw[field.clone()]),
+            }
+            *field = start..record.text.len();
+        }
+        Ok(())
+    }
+
+    /// Reads another block behind what is not used yet.
+    fn grow(&mut self) -> io::Result<()> {
+        self.window.drain(..self.next);
+        self.before += self.next as u64;
+        self.next = 0;
+        let read = self.source.by_ref().take(BLOCK as u64).read_to_end(&mut self.window)?;
+        self.ended = read < BLOCK;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Row = (u64, Result<Vec<String>, Fault>);
+
+    fn read(bytes: &[u8], delimiter: u8) -> Vec<Row> {
+        let mut records = Records::new(bytes).unwrap();
+        records.delimit(delimiter);
+        let (mut record, mut rows) = (Record::default(), Vec::new());
+        while let Some(result) = records.read(&mut record).unwrap() {
+            rows.push((record.line, result.map(|()| record.fields().map(str::to_owned).collect())));
+        }
+        assert_eq!(records.position(), bytes.len() as u64);
+        rows
+    }
+
+    fn row(line: u64, fields: &[&str]) -> Row {
+        (line, Ok(fields.iter().map(|&f| f.to_owned()).collect()))
+    }
+
+    #[test]
+    fn quotes_line_ends_and_blank_lines_are_understood_and_lines_counted() {
+        let text = "\u{feff}a,\"b\n\"\"c\"\"\"\r\n\r\n\n\"\",\n d ,e\"f\r\"g\" ,h";
+        let expected = [row(1, &["a", "b\n\"c\""]), row(5, &["", ""]), row(6, &[" d ", "e\"f"]), row(7, &["g", "h"])];
+        assert_eq!(read(text.as_bytes(), b','), expected);
+    }
+
+    #[test]
+    fn a_stray_quote_costs_its_own_line_only() {
+        let many = "x;y\n".repeat(40_000);
+        let rows = read(format!("a;\"b\nc;d\n{many}").as_bytes(), b';');
+        assert_eq!(rows[..2], [(1, Err(Fault::Unclosed)), row(2, &["c", "d"])]);
+        assert_eq!(rows.len(), 40_002);
+        assert_eq!(read(b"a;\"b\nc;d", b';'), [(1, Err(Fault::Unclosed)), row(2, &["c", "d"])]);
+        assert_eq!(read(b"\"a\"b;c\nd;e", b';'), [(1, Err(Fault::AfterQuote)), row(2, &["d", "e"])]);
+    }
+
+    #[test]
+    fn what_is_no_text_or_too_long_is_a_fault_of_its_row() {
+        let rows = read(b"a,M\xFCller\nb,\0\nc,d\n", b',');
+        assert_eq!(rows, [(1, Err(Fault::Encoding)), (2, Err(Fault::Nul)), row(3, &["c", "d"])]);
+        let long = "z".repeat(3 * BLOCK);
+        let rows = read(format!("a\n{long}\nb").as_bytes(), b',');
+        assert_eq!(rows[1].0, 2);
+        assert!(rows[1].1.is_err());
+        assert_eq!((&rows[0], &rows[2]), (&row(1, &["a"]), &row(3, &["b"])));
+    }
+
+    #[test]
+    fn a_record_given_back_is_read_again_from_its_second_line() {
+        let mut records = Records::new(b"a,\"b\nc,d\ne\",f\ng,h".as_slice()).unwrap();
+        let mut record = Record::default();
+        records.read(&mut record).unwrap().unwrap().unwrap();
+        assert_eq!((record.lines, record.len()), (3, 3));
+        records.keep_first_line(&mut record).unwrap();
+        assert_eq!(record.raw, b"a,\"b");
+        records.read(&mut record).unwrap().unwrap().unwrap();
+        assert_eq!((record.line, record.field(0), record.field(1)), (2, "c", "d"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_another_program_writes_comes_back(
+            rows in prop::collection::vec(prop::collection::vec("[a-z ,;\"\r\n\u{e9}]{0,8}", 2..4), 1..20),
+            semicolon: bool,
+            crlf: bool,
+        ) {
+            let delimiter = if semicolon { b';' } else { b',' };
+            let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new()
+                .flexible(true).delimiter(delimiter).terminator(terminator).from_writer(Vec::new());
+            for row in &rows {
+                writer.write_record(row).unwrap();
+            }
+            let read: Vec<_> = read(&writer.into_inner().unwrap(), delimiter).into_iter().map(|r| r.1.unwrap()).collect();
+            prop_assert_eq!(read, rows);
+        }
+
+        #[test]
+        fn noise_never_panics(noise in prop::collection::vec(prop::sample::select(b"\"\",\n\r;a \xff".to_vec()), 0..200)) {
+            read(&noise, b',');
+        }
+    }
+}

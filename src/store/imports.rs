@@ -1,0 +1,280 @@
+//! Bulk writes of an import: one batch of rows is one transaction, so that a killed import leaves
+//! whole batches behind and running it again is harmless.
+
+mod bulk;
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::types::Json;
+
+use super::recipients::Attributes;
+use super::{EngineKind, Error, Result, Session, Store, Value};
+use crate::args;
+use crate::domain::address::{Address, AddressHash};
+use crate::domain::consent::{Digest, Purpose, SALT};
+use crate::domain::id::RecipientId;
+use crate::domain::time::Micros;
+use bulk::Grant;
+
+/// One row, checked and normalised.
+#[derive(Debug)]
+pub struct ImportRow {
+    /// Whom it is about; distinct within a batch.
+    pub address: Address,
+    /// What suppressions are compared with.
+    pub hash: AddressHash,
+    /// The cells that hold something, typed.
+    pub attributes: Attributes,
+    /// Proof of the permission to mail on the topic.
+    pub contact: Proof,
+    /// Proof of the permission to keep hits, when the import brings it.
+    pub tracking: Option<Proof>,
+}
+
+/// A payload and the commitment to it (see [`crate::domain::consent`]).
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// JSON.
+    pub payload: String,
+    /// The commitment's salt.
+    pub salt: [u8; SALT],
+    /// SHA-256 of salt and payload.
+    pub commitment: Digest,
+}
+
+/// What all rows of an import share.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What is subscribed to.
+    pub topic: String,
+    /// When the permissions are recorded.
+    pub at: Micros,
+    /// Whoever has a higher number came in with this import; see [`last_recipient`].
+    pub after: RecipientId,
+    /// Whether to give everything up at the end of each batch.
+    pub dry_run: bool,
+}
+
+/// What became of rows. Each row counts in one of the first five fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// People who were not known.
+    pub new: u64,
+    /// People whose attributes or permissions changed.
+    pub updated: u64,
+    /// People who stood there already, all the same.
+    pub unchanged: u64,
+    /// Rows for someone who came in with an earlier row of the same import.
+    pub duplicates: u64,
+    /// Suppressed addresses: not taken in; attributes of known ones renewed.
+    pub suppressed: u64,
+    /// Of the updated and unchanged: people who had left, and stay so.
+    pub kept_unsubscribed: u64,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.duplicates += other.duplicates;
+        self.suppressed += other.suppressed;
+        self.kept_unsubscribed += other.kept_unsubscribed;
+    }
+}
+
+const LAST_RECIPIENT: &str = "SELECT COALESCE(MAX(id), 0) FROM recipients";
+
+pub(super) const STATEMENTS: &[&str] = &[LAST_RECIPIENT];
+
+/// How often a batch is tried when another import takes the same new addresses at the same time.
+const TRIES: usize = 5;
+
+/// The highest number given to a recipient so far.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn last_recipient(session: &mut Session) -> Result<RecipientId> {
+    let (id,): (i64,) = session.one(LAST_RECIPIENT, vec![]).await?;
+    Ok(RecipientId(id))
+}
+
+/// Writes one batch of at most a few thousand rows in one transaction.
+///
+/// # Errors
+/// When the database refuses; then nothing of the batch was written.
+pub async fn apply(store: &Store, terms: &Terms, rows: &[ImportRow]) -> Result<Tally> {
+    let mut tries = 0;
+    loop {
+        let mut session = store.write().await?;
+        match write(&mut session, terms, rows).await? {
+            Some(tally) if terms.dry_run => return session.rollback().await.map(|()| tally),
+            Some(tally) => return session.commit().await.map(|()| tally),
+            None => session.rollback().await?,
+        }
+        tries += 1;
+        if tries == TRIES {
+            return Err(Error::Corrupt("recipients appear and vanish while they are imported".to_owned()));
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Known {
+    id: i64,
+    address: String,
+    attributes: Json<Attributes>,
+    tracking: bool,
+    /// Of the import's topic; none when the person was never tied to it.
+    subscribed: Option<bool>,
+    /// Was tied to some topic, and holds none any more.
+    left_all: bool,
+    /// Withdrew tracking at some time.
+    refused: bool,
+}
+
+/// `None` when another import took one of the new addresses in the meantime.
+async fn write(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Result<Option<Tally>> {
+    let known = known(session, terms, rows).await?;
+    let suppressed = bulk::suppressed(session, rows).await?;
+    let (mut tally, mut fresh, mut changes) = (Tally::default(), Vec::new(), Changes::default());
+    for row in rows {
+        let suppressed = suppressed.contains(&row.hash);
+        match known.get(row.address.as_str()) {
+            Some(known) => changes.decide(row, known, suppressed, terms, &mut tally),
+            None if suppressed => tally.suppressed += 1,
+            None => fresh.push(row),
+        }
+    }
+    tally.new = fresh.len() as u64;
+    if !take_in(session, terms, fresh).await? {
+        return Ok(None);
+    }
+    changes.write(session, terms).await?;
+    Ok(Some(tally))
+}
+
+/// What a batch changes about people who are known.
+#[derive(Default)]
+struct Changes<'a> {
+    attributes: Vec<(i64, Attributes)>,
+    subscribe: Vec<i64>,
+    track: Vec<i64>,
+    grants: Vec<(i64, Purpose, &'a Proof)>,
+}
+
+impl<'a> Changes<'a> {
+    fn decide(&mut self, row: &'a ImportRow, known: &Known, suppressed: bool, terms: &Terms, tally: &mut Tally) {
+        let mut changed = false;
+        if let Some(merged) = merged(&known.attributes.0, &row.attributes) {
+            self.attributes.push((known.id, merged));
+            changed = true;
+        }
+        if suppressed {
+            tally.suppressed += 1;
+            return;
+        }
+        // Whoever left the topic, or everything, is not brought back by a file.
+        let left = known.subscribed == Some(false) || known.left_all;
+        if known.subscribed.is_none() && !left {
+            self.subscribe.push(known.id);
+            self.grants.push((known.id, Purpose::Contact, &row.contact));
+            changed = true;
+        }
+        if let Some(proof) = row.tracking.as_ref().filter(|_| !known.tracking && !known.refused && !left) {
+            self.track.push(known.id);
+            self.grants.push((known.id, Purpose::Tracking, proof));
+            changed = true;
+        }
+        if known.id > terms.after.0 {
+            tally.duplicates += 1;
+            return;
+        }
+        tally.kept_unsubscribed += u64::from(left);
+        if changed {
+            tally.updated += 1;
+        } else {
+            tally.unchanged += 1;
+        }
+    }
+
+    async fn write(self, session: &mut Session, terms: &Terms) -> Result<()> {
+        bulk::set_attributes(session, self.attributes).await?;
+        bulk::subscribe(session, terms, &self.subscribe).await?;
+        bulk::track(session, &self.track).await?;
+        let who: Vec<i64> = self.grants.iter().map(|g| g.0).collect();
+        let mut chains = bulk::last_links(session, &who).await?;
+        let grants = self.grants.into_iter().map(|(id, purpose, proof)| {
+            let (seq, previous) = chains.entry(id).or_default();
+            let grant = Grant::new(RecipientId(id), *seq + 1, previous, purpose, proof, terms);
+            (*seq, *previous) = (grant.seq, grant.chain);
+            grant
+        });
+        let grants: Vec<_> = grants.collect();
+        bulk::record(session, terms, &grants).await
+    }
+}
+
+/// The stored attributes with those of the row on top; `None` when that changes nothing.
+fn merged(stored: &Attributes, row: &Attributes) -> Option<Attributes> {
+    if row.iter().all(|(name, value)| stored.get(name) == Some(value)) {
+        return None;
+    }
+    let mut merged = stored.clone();
+    merged.extend(row.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Some(merged)
+}
+
+/// Inserts people who are not known. `false` when one of them is, by now.
+async fn take_in(session: &mut Session, terms: &Terms, mut rows: Vec<&ImportRow>) -> Result<bool> {
+    // In the index's order: fewer pages to touch, and two imports cannot lock each other out.
+    rows.sort_unstable_by(|a, b| a.address.cmp(&b.address));
+    let ids = bulk::new_ids(session, rows.len()).await?;
+    if !bulk::insert(session, terms, &ids, &rows).await? {
+        return Ok(false);
+    }
+    bulk::subscribe(session, terms, &ids).await?;
+    let mut grants = Vec::with_capacity(rows.len() * 2);
+    for (&id, row) in ids.iter().zip(&rows) {
+        let contact = Grant::new(RecipientId(id), 1, &Digest::default(), Purpose::Contact, &row.contact, terms);
+        let previous = contact.chain;
+        grants.push(contact);
+        if let Some(proof) = &row.tracking {
+            grants.push(Grant::new(RecipientId(id), 2, &previous, Purpose::Tracking, proof, terms));
+        }
+    }
+    bulk::record(session, terms, &grants).await?;
+    Ok(true)
+}
+
+/// Who of the rows is known, by address; locked until the transaction ends.
+async fn known(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Result<HashMap<String, Known>> {
+    let mut found = HashMap::new();
+    for chunk in bulk::chunks(rows) {
+        let addresses = || chunk.iter().map(|row| Value::from(row.address.as_str()));
+        if session.kind() == EngineKind::Postgres {
+            let list = bulk::list(session, 1, chunk.len());
+            let lock = format!("SELECT id FROM recipients WHERE address IN {list} ORDER BY id FOR UPDATE");
+            session.all::<(i64,)>(lock, addresses().collect()).await?;
+        }
+        let sql = format!(
+            "WITH v(topic) AS (VALUES ({topic}))
+             SELECT r.id, r.address, r.attributes, r.tracking, s.subscribed,
+                    EXISTS (SELECT 1 FROM subscriptions o WHERE o.recipient_id = r.id)
+                    AND NOT EXISTS (SELECT 1 FROM subscriptions o WHERE o.recipient_id = r.id AND o.subscribed)
+                        AS left_all,
+                    EXISTS (SELECT 1 FROM consents c
+                            WHERE c.recipient_id = r.id AND c.purpose = 'tracking' AND NOT c.granted) AS refused
+             FROM v CROSS JOIN recipients r
+             LEFT JOIN subscriptions s ON s.recipient_id = r.id AND s.topic = v.topic
+             WHERE r.address IN {list}",
+            topic = bulk::placeholder(session, 1),
+            list = bulk::list(session, 2, chunk.len()),
+        );
+        let values = args![terms.topic.as_str()].into_iter().chain(addresses()).collect();
+        found.extend(session.all::<Known>(sql, values).await?.into_iter().map(|k| (k.address.clone(), k)));
+    }
+    Ok(found)
+}
+
+type Hashes = HashSet<AddressHash>;

@@ -1,0 +1,4 @@
+//! People in and out: import, consent, suppression, actions, export, erasure.
+
+mod import;
+mod support;
