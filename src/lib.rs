@@ -20,4 +20,5 @@ pub mod metrics;
 pub mod people;
 pub mod relay;
 pub mod render;
+pub mod score;
 pub mod store;

@@ -22,6 +22,7 @@ pub mod nodes;
 pub mod profiles;
 pub mod recipients;
 pub mod runs;
+pub mod score;
 pub mod subscriptions;
 pub mod suppressions;
 pub mod versions;
@@ -74,6 +75,10 @@ pub fn statements() -> Vec<&'static str> {
         subscriptions::STATEMENTS,
         suppressions::STATEMENTS,
         versions::STATEMENTS,
+        score::FACTS_STATEMENTS,
+        score::UNSCORED_STATEMENTS,
+        score::SWEEP_STATEMENTS,
+        score::PEOPLE_STATEMENTS,
     ]
     .concat()
 }

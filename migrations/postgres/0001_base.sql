@@ -160,7 +160,8 @@ CREATE TABLE actions (
     at           BIGINT NOT NULL,
     run_id       BIGINT,
     url          TEXT COLLATE "C",
-    scored       BOOLEAN NOT NULL DEFAULT FALSE
+    scored       BOOLEAN NOT NULL DEFAULT FALSE,
+    counts       BOOLEAN NOT NULL DEFAULT TRUE  -- FALSE: it met a person without tracking consent, and never scores
 );
 CREATE INDEX actions_recipient ON actions (recipient_id, at, id);
 CREATE INDEX actions_unscored ON actions (id) WHERE NOT scored;
@@ -190,10 +191,13 @@ CREATE TABLE profiles (
     points        DOUBLE PRECISION NOT NULL,            -- sum of |points|, for the tolerance of checks
     last_at       BIGINT NOT NULL,
     last_id       BIGINT NOT NULL,
-    warm          BOOLEAN NOT NULL,         -- whether the score stood at the threshold after the last action
-    cools_at      BIGINT,                  -- when it falls below, if nothing happens
+    cools_at      BIGINT,                  -- when it falls below the threshold, if nothing happens; NULL while below
     cluster       TEXT COLLATE "C",
-    cluster_until BIGINT
+    cluster_since BIGINT,
+    cluster_until BIGINT,
+    rose          BIGINT NOT NULL,         -- how many moments of each kind there were
+    cooled        BIGINT NOT NULL,
+    entered       BIGINT NOT NULL
 );
 CREATE INDEX profiles_f ON profiles (f);
 CREATE INDEX profiles_cools ON profiles (cools_at) WHERE cools_at IS NOT NULL;

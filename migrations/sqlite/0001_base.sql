@@ -160,7 +160,8 @@ CREATE TABLE actions (
     at           INTEGER NOT NULL,
     run_id       INTEGER,
     url          TEXT,
-    scored       BOOLEAN NOT NULL DEFAULT FALSE
+    scored       BOOLEAN NOT NULL DEFAULT FALSE,
+    counts       BOOLEAN NOT NULL DEFAULT TRUE  -- FALSE: it met a person without tracking consent, and never scores
 );
 CREATE INDEX actions_recipient ON actions (recipient_id, at, id);
 CREATE INDEX actions_unscored ON actions (id) WHERE NOT scored;
@@ -190,10 +191,13 @@ CREATE TABLE profiles (
     points        REAL NOT NULL,            -- sum of |points|, for the tolerance of checks
     last_at       INTEGER NOT NULL,
     last_id       INTEGER NOT NULL,
-    warm          BOOLEAN NOT NULL,         -- whether the score stood at the threshold after the last action
-    cools_at      INTEGER,                  -- when it falls below, if nothing happens
+    cools_at      INTEGER,                  -- when it falls below the threshold, if nothing happens; NULL while below
     cluster       TEXT,
-    cluster_until INTEGER
+    cluster_since INTEGER,
+    cluster_until INTEGER,
+    rose          INTEGER NOT NULL,         -- how many moments of each kind there were
+    cooled        INTEGER NOT NULL,
+    entered       INTEGER NOT NULL
 );
 CREATE INDEX profiles_f ON profiles (f);
 CREATE INDEX profiles_cools ON profiles (cools_at) WHERE cools_at IS NOT NULL;

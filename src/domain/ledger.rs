@@ -28,7 +28,8 @@ pub struct PersonState {
     pub affinities: BTreeMap<String, f64>,
     /// Σ|points|, what tolerances are measured by.
     pub points: f64,
-    /// (at, id) of the last entry.
+    /// (at, id) of what is known last: an entry, or a fall below the threshold, whose id is 0.
+    /// Whatever comes before it is late.
     pub last: Option<(Micros, i64)>,
     /// When the score falls below the threshold, if nothing happens; none while it is below.
     pub cools_at: Option<Micros>,
@@ -97,6 +98,7 @@ impl PersonState {
     /// Lets time pass until `now`: what was to end by then ends.
     pub fn settle(&mut self, now: Micros, rules: &Rules, changes: &mut Changes) {
         if let Some(at) = self.cools_at.take_if(|at| *at <= now) {
+            self.last = self.last.max(Some((at, 0)));
             self.cool(at, rules, changes);
         }
         self.membership.take_if(|membership| membership.until <= now);

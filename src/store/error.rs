@@ -33,6 +33,11 @@ pub enum Error {
     /// A stored value is none of those that may stand there.
     #[error("the database holds what it should not: {0}")]
     Corrupt(String),
+    /// Scores cannot be read while they are moved to another half-life.
+    #[error(
+        "the scores are being rebuilt; wait until `colloquy score rebuild` has ended, or run it again if it was interrupted"
+    )]
+    Rebuilding,
     /// A group's writer has ended.
     #[error("the database's writer has stopped")]
     Stopped,

@@ -18,18 +18,23 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Tells rules apart: sums under different ones cannot be compared. The population is not part
+    /// of it; it changes with each rebuild.
+    #[must_use]
+    pub fn fingerprint(score: &ScoreRules, cluster: &ClusterRules) -> String {
+        let ScoreRules { half_life, warm, points } = score;
+        let ClusterRules { half_life: affinities, min_points, min_share, margin, prior } = cluster;
+        let (half_life, affinities) = (half_life.as_micros(), affinities.as_micros());
+        let text = format!("1 {half_life} {warm} {points:?} {affinities} {min_points} {min_share} {margin} {prior}");
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        digest.as_ref().iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+    }
+
     /// The score entry that an action makes; none when its kind brings no points.
     #[must_use]
     pub fn entry(&self, action: LedgerEntry, scale: &Scale) -> Option<Entry> {
         let points = *self.score.points.get(&action.kind).filter(|points| **points != 0.0)?;
-        let at = action.at;
-        Some(Entry {
-            action,
-            points,
-            f: points * scale.factor(at),
-            f7: points * scale.recent_factor(at),
-            fa: points * scale.affinity_factor(at),
-        })
+        Some(Entry { action, points, f: 0.0, f7: 0.0, fa: 0.0 }.against(scale))
     }
 }
 
@@ -46,4 +51,18 @@ pub struct Entry {
     pub f7: f64,
     /// What it adds to its category's sum.
     pub fa: f64,
+}
+
+impl Entry {
+    /// The same entry, with sums that refer to another scale.
+    #[must_use]
+    pub fn against(self, scale: &Scale) -> Self {
+        let (at, points) = (self.action.at, self.points);
+        Self {
+            f: points * scale.factor(at),
+            f7: points * scale.recent_factor(at),
+            fa: points * scale.affinity_factor(at),
+            ..self
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{ClusterRules, ScoreRules};
 use crate::domain::time::Micros;
 
 /// Relative slack of comparisons with a threshold. Four clicks of five points at one instant are
@@ -35,6 +36,12 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// A scale under the rules; the landmark may be any instant that is not far from those asked for.
+    #[must_use]
+    pub fn of(score: &ScoreRules, cluster: &ClusterRules, landmark: Micros) -> Self {
+        Self { landmark, half_life: score.half_life, affinity_half_life: cluster.half_life }
+    }
+
     /// `2^((t - L)/h)`: an action's points times this are its share of `profiles.f`, and
     /// `score(t) >= x` is `f >= x · factor(t)`.
     #[must_use]
