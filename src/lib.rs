@@ -22,3 +22,5 @@ pub mod relay;
 pub mod render;
 pub mod score;
 pub mod store;
+pub mod track;
+pub mod web;

@@ -37,7 +37,7 @@ struct Inner {
     queue: Family<ByState, Gauge>,
     handover: Family<ByRelay, Histogram, fn() -> Histogram>,
     throttle_waits: Family<ByLimit, Counter<f64, std::sync::atomic::AtomicU64>>,
-    hits: Family<ByHit, Counter>,
+    hits: Family<ByFate, Counter>,
     verdicts: Family<ByVerdict, Counter>,
     spool_depth: Gauge,
     scored: Counter,
@@ -74,8 +74,7 @@ struct ByLimit {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByHit {
-    kind: &'static str,
+struct ByFate {
     fate: &'static str,
 }
 
@@ -89,27 +88,6 @@ struct ByVerdict {
 struct ByRoute {
     route: &'static str,
     status: u16,
-}
-
-/// What became of a request for a pixel or a tracked link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HitFate {
-    /// It is in the spool.
-    Stored,
-    /// The recipient has withdrawn tracking: answered, not stored.
-    Silenced,
-    /// The spool failed.
-    Lost,
-}
-
-impl HitFate {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Silenced => "silenced",
-            Self::Lost => "lost",
-        }
-    }
 }
 
 impl Default for Metrics {
@@ -170,9 +148,23 @@ impl Metrics {
         self.0.throttle_waits.get_or_create(&ByLimit { limit }).inc_by(waited.as_secs_f64());
     }
 
-    /// A pixel or a tracked link was asked for.
-    pub fn hit(&self, kind: HitKind, fate: HitFate) {
-        self.0.hits.get_or_create(&ByHit { kind: kind.as_str(), fate: fate.as_str() }).inc();
+    /// So many hits were written to the spool, and so many were not because their recipients have
+    /// withdrawn tracking.
+    pub fn hits_spooled(&self, stored: u64, silenced: u64) {
+        self.0.hits(("stored", stored));
+        self.0.hits(("silenced", silenced));
+    }
+
+    /// So many hits could not be written to the spool; their clients were told to come again.
+    pub fn hits_lost(&self, hits: u64) {
+        self.0.hits(("lost", hits));
+    }
+
+    /// So many hits reached the main database, and so many were dropped on the way because tracking
+    /// was withdrawn in between.
+    pub fn hits_forwarded(&self, kept: u64, dropped: u64) {
+        self.0.hits(("forwarded", kept));
+        self.0.hits(("dropped", dropped));
     }
 
     /// So many hits of a kind got a verdict.
@@ -220,13 +212,19 @@ impl Inner {
         r.register("queue", "Messages of open runs by state", self.queue.clone());
         r.register_with_unit("handover", "Time from MAIL to the last answer", Unit::Seconds, self.handover.clone());
         r.register_with_unit("throttle_wait", "Time waited for limits", Unit::Seconds, self.throttle_waits.clone());
-        r.register("hits", "Requests for pixels and tracked links", self.hits.clone());
+        r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());
         r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());
         r.register("spool_depth", "Hits waiting in the spool", self.spool_depth.clone());
         r.register("scored_actions", "Actions taken into the scores", self.scored.clone());
         r.register_with_unit("scorer_lag", "Age of the oldest unscored action", Unit::Seconds, self.scorer_lag.clone());
         r.register("scorer_backlog", "Actions waiting for the scorer", self.scorer_backlog.clone());
         r.register("http_requests", "Requests by route and status", self.requests.clone());
+    }
+
+    fn hits(&self, (fate, hits): (&'static str, u64)) {
+        if hits > 0 {
+            self.hits.get_or_create(&ByFate { fate }).inc_by(hits);
+        }
     }
 
     fn domain(&self, domain: &str) -> String {

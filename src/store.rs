@@ -16,6 +16,7 @@ pub mod actions;
 pub mod audience;
 pub mod consents;
 pub mod eligibility;
+pub mod hits;
 pub mod imports;
 pub mod marks;
 pub mod nodes;
@@ -23,8 +24,10 @@ pub mod profiles;
 pub mod recipients;
 pub mod runs;
 pub mod score;
+pub mod spool;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod verdicts;
 pub mod versions;
 
 pub use connection::{Row, Session};
@@ -79,6 +82,8 @@ pub fn statements() -> Vec<&'static str> {
         score::UNSCORED_STATEMENTS,
         score::SWEEP_STATEMENTS,
         score::PEOPLE_STATEMENTS,
+        hits::STATEMENTS,
+        verdicts::STATEMENTS,
     ]
     .concat()
 }

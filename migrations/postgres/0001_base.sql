@@ -44,6 +44,7 @@ CREATE TABLE consents (
     chain        BYTEA NOT NULL,
     PRIMARY KEY (recipient_id, seq)
 );
+CREATE INDEX consents_untracked ON consents (at, recipient_id) WHERE purpose = 'tracking' AND NOT granted;
 
 CREATE TABLE suppressions (
     hash   BYTEA PRIMARY KEY,

@@ -44,6 +44,7 @@ CREATE TABLE consents (
     chain        BLOB NOT NULL,
     PRIMARY KEY (recipient_id, seq)
 ) WITHOUT ROWID;
+CREATE INDEX consents_untracked ON consents (at, recipient_id) WHERE purpose = 'tracking' AND NOT granted;
 
 CREATE TABLE suppressions (
     hash   BLOB PRIMARY KEY,

@@ -13,6 +13,8 @@ pub mod kind {
     pub const REPLY: &str = "reply";
     /// A topic was left.
     pub const UNSUBSCRIBE: &str = "unsubscribe";
+    /// A hit that turned out not to be human after all; scores nothing, whatever the rules say.
+    pub const VOID: &str = "void";
     /// Something was bought, booked, signed: imported.
     pub const CONVERSION: &str = "conversion";
 }

@@ -1,0 +1,144 @@
+//! Hits in the main database: bringing them in, judging them, and the actions that follow.
+
+use uuid::Uuid;
+
+use super::{EngineKind, Error, Result, Session, Value, list, values};
+use crate::args;
+use crate::domain::hit::{Hit, HitKind, HitMethod};
+use crate::domain::id::{RecipientId, RunId};
+use crate::domain::time::Micros;
+
+/// Most hits or recipients that one call takes; a power of two.
+pub const MAX_BATCH: usize = 512;
+
+pub(super) const COLUMNS: usize = 12;
+
+const WITHDRAWN: &str = "SELECT c.at, c.recipient_id FROM consents c JOIN recipients r ON r.id = c.recipient_id
+    WHERE c.purpose = 'tracking' AND NOT c.granted AND (c.at, c.recipient_id) > ($1, $2) AND NOT r.tracking
+    ORDER BY c.at, c.recipient_id LIMIT $3";
+
+pub(super) const STATEMENTS: &[&str] = &[WITHDRAWN];
+
+/// A hit as both the spool and the main database store it.
+#[derive(sqlx::FromRow)]
+pub(super) struct HitRow {
+    id: Vec<u8>,
+    at: i64,
+    kind: String,
+    method: String,
+    run_id: i64,
+    recipient_id: i64,
+    link: i64,
+    item: i64,
+    category: String,
+    url: String,
+    user_agent: String,
+    network: String,
+}
+
+impl HitRow {
+    pub(super) fn into_hit(self) -> Result<(Uuid, Hit)> {
+        let corrupt = |what: &str| Error::Corrupt(format!("a hit with {what}"));
+        let id = Uuid::from_slice(&self.id).map_err(|_| corrupt("an id that is no UUID"))?;
+        let number = |n: i64| u16::try_from(n).map_err(|_| corrupt("a link number out of range"));
+        let hit = Hit {
+            at: Micros(self.at),
+            kind: HitKind::parse(&self.kind).ok_or_else(|| corrupt("an unknown kind"))?,
+            method: HitMethod::parse(&self.method).ok_or_else(|| corrupt("an unknown method"))?,
+            run: RunId(self.run_id),
+            recipient: RecipientId(self.recipient_id),
+            link: number(self.link)?,
+            item: number(self.item)?,
+            category: self.category,
+            url: self.url,
+            user_agent: self.user_agent,
+            network: self.network,
+        };
+        Ok((id, hit))
+    }
+}
+
+/// The values of a hit's row, in the columns' order. Without an id it only fills a statement up.
+pub(super) fn arguments(id: Option<Uuid>, hit: Hit) -> [Value; COLUMNS] {
+    [
+        Value::Blob(id.map(|id| id.as_bytes().to_vec())),
+        hit.at.into(),
+        hit.kind.as_str().into(),
+        hit.method.as_str().into(),
+        hit.run.into(),
+        hit.recipient.into(),
+        hit.link.into(),
+        hit.item.into(),
+        hit.category.into(),
+        hit.url.into(),
+        hit.user_agent.into(),
+        hit.network.into(),
+    ]
+}
+
+/// Brings in at most [`MAX_BATCH`] hits. Those that are there already are passed over, and so are
+/// those of recipients without tracking consent, by then or for ever. How many were new.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn keep(session: &mut Session, hits: Vec<(Uuid, Hit)>) -> Result<u64> {
+    let Some((_, filler)) = hits.last().cloned() else { return Ok(0) };
+    // The lock orders this against a withdrawal or an erasure under way.
+    let lock = match session.kind() {
+        EngineKind::Sqlite => "",
+        EngineKind::Postgres => "ORDER BY r.id FOR SHARE OF r",
+    };
+    let rows = hits.len().next_power_of_two();
+    let sql = format!(
+        "WITH v (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
+            AS (VALUES {})
+         INSERT INTO hits (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
+         SELECT v.* FROM v JOIN recipients r ON r.id = v.recipient_id
+         WHERE v.id IS NOT NULL AND r.tracking AND r.erased_at IS NULL {lock}
+         ON CONFLICT DO NOTHING",
+        values(1, rows, COLUMNS)
+    );
+    let filling = rows - hits.len();
+    let mut args = Vec::with_capacity(rows * COLUMNS);
+    for (id, hit) in hits {
+        args.extend(arguments(Some(id), hit));
+    }
+    for _ in 0..filling {
+        args.extend(arguments(None, filler.clone()));
+    }
+    session.execute(sql, args).await
+}
+
+/// Those of at most [`MAX_BATCH`] recipients whose hits may be kept, in order. Inside a
+/// transaction they stay so until its end.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn tracked(session: &mut Session, recipients: &[RecipientId]) -> Result<Vec<RecipientId>> {
+    let Some(last) = recipients.last() else { return Ok(vec![]) };
+    let lock = match session.kind() {
+        EngineKind::Sqlite => "",
+        EngineKind::Postgres => "FOR SHARE",
+    };
+    let (places, padded) = list(1, recipients.len());
+    let args = recipients.iter().chain(std::iter::repeat(last)).take(padded).map(|r| (*r).into()).collect();
+    let sql = format!(
+        "SELECT id FROM recipients WHERE id IN ({places}) AND tracking AND erased_at IS NULL ORDER BY id {lock}"
+    );
+    let rows: Vec<(i64,)> = session.all(sql, args).await?;
+    Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
+}
+
+/// Withdrawals of tracking that still hold, in the order of (instant, recipient) after the one
+/// given, at most `limit`.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn withdrawn(
+    session: &mut Session,
+    after: (Micros, RecipientId),
+    limit: usize,
+) -> Result<Vec<(Micros, RecipientId)>> {
+    let rows: Vec<(i64, i64)> = session.all(WITHDRAWN, args![after.0, after.1, limit as i64]).await?;
+    Ok(rows.into_iter().map(|(at, recipient)| (Micros(at), RecipientId(recipient))).collect())
+}

@@ -1,0 +1,272 @@
+//! The tracker's spool: a SQLite file of its own, so that answering a hit needs neither the main
+//! database nor the network. What [`Spool::add`] returned from is on disk.
+
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use uuid::Uuid;
+
+use super::hits::{COLUMNS, HitRow, arguments};
+use super::{Error, Result, Session, list, sqlite_options, values};
+use crate::args;
+use crate::domain::hit::Hit;
+use crate::domain::id::RecipientId;
+
+/// Most hits that one [`Spool::add`] takes; a power of two.
+pub const MAX_GROUP: usize = 512;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+// AUTOINCREMENT: numbers never come back, so that forgetting "up to N" cannot reach a later hit.
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS hits (
+        seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+        id           BLOB NOT NULL,
+        at           INTEGER NOT NULL,
+        kind         TEXT NOT NULL,
+        method       TEXT NOT NULL,
+        run_id       INTEGER NOT NULL,
+        recipient_id INTEGER NOT NULL,
+        link         INTEGER NOT NULL,
+        item         INTEGER NOT NULL,
+        category     TEXT NOT NULL,
+        url          TEXT NOT NULL,
+        user_agent   TEXT NOT NULL,
+        network      TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS silenced (recipient_id INTEGER PRIMARY KEY);";
+const BATCH: &str =
+    "SELECT seq, id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network
+    FROM hits ORDER BY seq LIMIT $1";
+const FORGET: &str = "DELETE FROM hits WHERE seq <= $1";
+// Numbers are given without gaps and hits are forgotten from the front.
+const DEPTH: &str = "SELECT COALESCE(MAX(seq) - MIN(seq) + 1, 0) FROM hits";
+const SILENCED: &str = "SELECT recipient_id FROM silenced WHERE recipient_id > $1 ORDER BY recipient_id LIMIT $2";
+
+/// One text per power of two up to [`MAX_GROUP`]: rows are filled up with rows without an id. A
+/// single statement is its own transaction.
+static ADD: LazyLock<Vec<String>> = LazyLock::new(|| {
+    (0..=MAX_GROUP.ilog2())
+        .map(|power| {
+            format!(
+                "WITH v (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
+                    AS (VALUES {})
+                 INSERT INTO hits (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
+                 SELECT * FROM v WHERE v.id IS NOT NULL
+                    AND NOT EXISTS (SELECT 1 FROM silenced s WHERE s.recipient_id = v.recipient_id)",
+                values(1, 1 << power, COLUMNS)
+            )
+        })
+        .collect()
+});
+
+/// The spool, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    writer: SqlitePool,
+    reader: SqlitePool,
+}
+
+/// A hit with its place in the spool.
+#[derive(Clone, Debug)]
+pub struct Spooled {
+    /// Its place: later hits have higher numbers.
+    pub seq: i64,
+    /// Its identity everywhere.
+    pub id: Uuid,
+    /// What came.
+    pub hit: Hit,
+}
+
+#[derive(sqlx::FromRow)]
+struct SpooledRow {
+    seq: i64,
+    #[sqlx(flatten)]
+    hit: HitRow,
+}
+
+impl Spool {
+    /// Opens the file, created when absent.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or written.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let options = sqlite_options(path);
+        let pool = || SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
+        let writer = pool().connect_with(options.clone().create_if_missing(true)).await.map_err(unreachable)?;
+        sqlx::raw_sql(TABLES).execute(&writer).await?;
+        let reader = pool().connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self { writer, reader })
+    }
+
+    /// Writes at most [`MAX_GROUP`] hits, except those of silenced recipients; how many were kept.
+    ///
+    /// # Errors
+    /// When the file cannot be written: then none was kept.
+    pub async fn add(&self, hits: Vec<(Uuid, Hit)>) -> Result<u64> {
+        let Some(power) = hits.len().checked_next_power_of_two().filter(|_| !hits.is_empty()) else { return Ok(0) };
+        let text = ADD.get(power.ilog2() as usize).ok_or_else(|| Error::Corrupt("too large a group of hits".into()))?;
+        let filling = power - hits.len();
+        let mut args = Vec::with_capacity(power * COLUMNS);
+        for (id, hit) in hits {
+            args.extend(arguments(Some(id), hit));
+        }
+        for _ in 0..filling * COLUMNS {
+            args.push(None::<i64>.into());
+        }
+        self.write().await?.execute(text.as_str(), args).await
+    }
+
+    /// The oldest hits, at most `limit`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds what no tracker writes.
+    pub async fn batch(&self, limit: usize) -> Result<Vec<Spooled>> {
+        let rows: Vec<SpooledRow> = self.read().await?.all(BATCH, args![limit as i64]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let (id, hit) = row.hit.into_hit()?;
+                Ok(Spooled { seq: row.seq, id, hit })
+            })
+            .collect()
+    }
+
+    /// Drops the hits up to this place; they are elsewhere now.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn forget(&self, up_to: i64) -> Result<()> {
+        self.write().await?.execute(FORGET, args![up_to]).await.map(drop)
+    }
+
+    /// How many hits wait.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn depth(&self) -> Result<i64> {
+        Ok(self.read().await?.one::<(i64,)>(DEPTH, vec![]).await?.0)
+    }
+
+    /// Keeps no further hits of these recipients. Knowing one already does no harm.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn silence(&self, recipients: &[RecipientId]) -> Result<()> {
+        for chunk in recipients.chunks(MAX_GROUP) {
+            let rows = chunk.len().next_power_of_two();
+            let padded = chunk.iter().chain(chunk.last().into_iter().cycle()).take(rows);
+            let sql =
+                format!("INSERT INTO silenced (recipient_id) VALUES {} ON CONFLICT DO NOTHING", values(1, rows, 1));
+            self.write().await?.execute(sql, padded.map(|r| (*r).into()).collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps hits of these recipients again.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn unsilence(&self, recipients: &[RecipientId]) -> Result<()> {
+        for chunk in recipients.chunks(MAX_GROUP) {
+            let (places, padded) = list(1, chunk.len());
+            let args = chunk.iter().chain(chunk.last().into_iter().cycle()).take(padded).map(|r| (*r).into()).collect();
+            self.write().await?.execute(format!("DELETE FROM silenced WHERE recipient_id IN ({places})"), args).await?;
+        }
+        Ok(())
+    }
+
+    /// Silenced recipients beyond `after`, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn silenced(&self, after: RecipientId, limit: usize) -> Result<Vec<RecipientId>> {
+        let rows: Vec<(i64,)> = self.read().await?.all(SILENCED, args![after, limit as i64]).await?;
+        Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
+    }
+
+    /// Ends the connections; what was added is on disk.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+
+    async fn write(&self) -> Result<Session> {
+        Ok(Session::sqlite(self.writer.acquire().await?))
+    }
+
+    async fn read(&self) -> Result<Session> {
+        Ok(Session::sqlite(self.reader.acquire().await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::hit::{HitKind, HitMethod};
+    use crate::domain::id::RunId;
+    use crate::domain::time::Micros;
+
+    fn hit(recipient: i64) -> (Uuid, Hit) {
+        let hit = Hit {
+            at: Micros(recipient),
+            kind: HitKind::Click,
+            method: HitMethod::Get,
+            run: RunId(1),
+            recipient: RecipientId(recipient),
+            link: 2,
+            item: u16::MAX,
+            category: "trail".into(),
+            url: "https://example.org/?ü".into(),
+            user_agent: String::new(),
+            network: "192.0.2.0/24".into(),
+        };
+        (Uuid::from_u128(u128::from(recipient.unsigned_abs())), hit)
+    }
+
+    async fn spool() -> (tempfile::TempDir, Spool) {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("spool.db")).await.unwrap();
+        (dir, spool)
+    }
+
+    #[tokio::test]
+    async fn groups_of_any_size_come_back_in_order() {
+        let (_dir, spool) = spool().await;
+        for size in [1, 3, 0, MAX_GROUP as i64, 7] {
+            assert_eq!(spool.add((0..size).map(hit).collect()).await.unwrap(), size.unsigned_abs());
+        }
+        let total = 1 + 3 + MAX_GROUP + 7;
+        assert_eq!(spool.depth().await.unwrap(), total as i64);
+        let all = spool.batch(10_000).await.unwrap();
+        assert_eq!(all.len(), total);
+        assert_eq!((all[3].id, all[3].hit.clone()), hit(2));
+        assert!(all.is_sorted_by_key(|s| s.seq));
+    }
+
+    #[tokio::test]
+    async fn forgetting_never_reaches_a_later_hit() {
+        let (_dir, spool) = spool().await;
+        spool.add(vec![hit(1), hit(2)]).await.unwrap();
+        let last = spool.batch(10).await.unwrap()[1].seq;
+        spool.forget(last).await.unwrap();
+        assert_eq!(spool.depth().await.unwrap(), 0);
+        spool.add(vec![hit(3)]).await.unwrap();
+        spool.forget(last).await.unwrap();
+        assert_eq!(spool.batch(10).await.unwrap()[0].hit, hit(3).1);
+    }
+
+    #[tokio::test]
+    async fn hits_of_silenced_recipients_are_not_kept() {
+        let (_dir, spool) = spool().await;
+        spool.silence(&[RecipientId(2), RecipientId(3), RecipientId(5)]).await.unwrap();
+        spool.silence(&[RecipientId(2)]).await.unwrap();
+        assert_eq!(spool.add(vec![hit(1), hit(2), hit(3)]).await.unwrap(), 1);
+        spool.unsilence(&[RecipientId(2), RecipientId(4)]).await.unwrap();
+        assert_eq!(spool.add(vec![hit(2), hit(3)]).await.unwrap(), 1);
+        assert_eq!(spool.silenced(RecipientId(3), 10).await.unwrap(), [RecipientId(5)]);
+        assert_eq!(spool.depth().await.unwrap(), 2);
+    }
+}
