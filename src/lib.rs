@@ -18,6 +18,7 @@ pub mod demo;
 pub mod domain;
 pub mod metrics;
 pub mod people;
+pub mod plan;
 pub mod relay;
 pub mod render;
 pub mod score;

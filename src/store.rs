@@ -16,6 +16,7 @@ pub mod actions;
 pub mod audience;
 pub mod consents;
 pub mod eligibility;
+pub mod forecast;
 pub mod hits;
 pub mod imports;
 pub mod marks;
@@ -71,6 +72,7 @@ enum Engine {
 pub fn statements() -> Vec<&'static str> {
     [
         consents::STATEMENTS,
+        forecast::STATEMENTS,
         imports::STATEMENTS,
         nodes::STATEMENTS,
         recipients::STATEMENTS,

@@ -14,11 +14,11 @@ impl Display for Expr {
             Self::And(parts) => chain(f, parts, " and "),
             Self::Or(parts) => chain(f, parts, " or "),
             Self::Measure { measure, op, value } => write!(f, "{measure} {} {value}", op.sign()),
-            Self::Cluster(test) => write!(f, "cluster {}", Shown(test, quoted)),
+            Self::Cluster(test) => write!(f, "cluster {}", Shown(test, |text| quoted(text))),
             Self::Attribute { name, test } => {
                 write!(f, "attr.{name} ")?;
                 match test {
-                    AttributeTest::Text(test) | AttributeTest::Date(test) => Shown(test, quoted).fmt(f),
+                    AttributeTest::Text(test) | AttributeTest::Date(test) => Shown(test, |text| quoted(text)).fmt(f),
                     AttributeTest::Number(test) => Shown(test, f64::to_string).fmt(f),
                     AttributeTest::Bool(test) => Shown(test, bool::to_string).fmt(f),
                 }
@@ -31,7 +31,7 @@ impl Display for Expr {
                 call(f, "received", arguments, r.period)
             }
             Self::Subscribed(s) => {
-                let mut arguments: Vec<String> = s.topic.iter().map(quoted).collect();
+                let mut arguments: Vec<String> = s.topic.iter().map(|topic| quoted(topic)).collect();
                 arguments.extend(s.longer_than.map(|d| format!("longer_than = {}", duration(d))));
                 call(f, "subscribed", arguments, s.period)
             }
@@ -115,7 +115,7 @@ fn call(f: &mut Formatter<'_>, function: &str, mut arguments: Vec<String>, perio
     write!(f, "{function}({})", arguments.join(", "))
 }
 
-fn quoted(text: &String) -> String {
+fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -123,7 +123,7 @@ fn duration(d: Duration) -> String {
     let seconds = d.as_secs();
     let (size, unit) = [(604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m")]
         .into_iter()
-        .find(|(size, _)| seconds % size == 0)
+        .find(|(size, _)| seconds.is_multiple_of(*size))
         .unwrap_or((1, "s"));
     format!("\"{}{unit}\"", seconds / size)
 }

@@ -1,0 +1,116 @@
+//! How messages spread over relays, and how long the limits make it last.
+
+use std::collections::BTreeMap;
+
+use crate::domain::rate::Rate;
+use crate::domain::relay::RelayConfig;
+
+/// How long a run lasts at best.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Duty {
+    /// Whole seconds, rounded up; 0 where nothing limits it.
+    pub seconds: u64,
+    /// The limit that decides it.
+    pub limited_by: Option<String>,
+}
+
+impl Duty {
+    /// The slowest of all limits: the campaign's, each relay's, and each relay's for a domain.
+    #[must_use]
+    pub fn of(messages: i64, domains: &BTreeMap<String, i64>, relays: &[RelayConfig], throttle: Option<Rate>) -> Self {
+        let mut slowest = (0.0, None);
+        let mut weigh = |messages: f64, rate: Option<Rate>, name: &dyn Fn() -> String| {
+            let seconds = rate.map_or(0.0, |rate| messages / rate.per_second());
+            if seconds > slowest.0 {
+                slowest = (seconds, Some(name()));
+            }
+        };
+        weigh(messages as f64, throttle, &|| "the campaign's rate".to_owned());
+        for (relay, share) in shares(relays) {
+            weigh(messages as f64 * share, relay.rate, &|| format!("the rate of relay {}", relay.name));
+            for (domain, messages) in domains {
+                let name = || format!("the rate of relay {} for {domain}", relay.name);
+                weigh(*messages as f64 * share, relay.domain_rate(domain), &name);
+            }
+        }
+        // Conversion saturates.
+        Self { seconds: slowest.0.ceil() as u64, limited_by: slowest.1 }
+    }
+}
+
+/// The relays that are used while all answer, those of the lowest order, and their share.
+fn shares(relays: &[RelayConfig]) -> impl Iterator<Item = (&RelayConfig, f64)> {
+    let first = relays.iter().map(|relay| relay.order).min().unwrap_or_default();
+    let used = move || relays.iter().filter(move |relay| relay.order == first);
+    let total: f64 = used().map(|relay| f64::from(relay.weight)).sum();
+    used().map(move |relay| (relay, f64::from(relay.weight) / total))
+}
+
+/// Messages by relay in the file's order, as long as all answer; they add up.
+#[must_use]
+pub fn by_relay(messages: i64, relays: &[RelayConfig]) -> Vec<(String, i64)> {
+    let mut spread: BTreeMap<&str, i64> = BTreeMap::new();
+    let (mut share_before, mut given) = (0.0, 0);
+    for (relay, share) in shares(relays) {
+        share_before += share;
+        let until = (messages as f64 * share_before).round() as i64;
+        spread.insert(&relay.name, until - given);
+        given = until;
+    }
+    relays.iter().map(|relay| (relay.name.clone(), spread.get(&*relay.name).copied().unwrap_or(0))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::relay::RelayUrl;
+
+    fn relay(name: &str, order: u32, weight: u32, rate: Option<&str>, gmail: Option<&str>) -> RelayConfig {
+        let parse = |text: &str| Rate::parse(text).unwrap();
+        RelayConfig {
+            name: name.into(),
+            url: RelayUrl::File("outbox".into()),
+            username: None,
+            password_env: None,
+            connections: 10,
+            rate: rate.map(parse),
+            per_domain_default: None,
+            per_domain: gmail.map(|text| ("gmail.com".to_owned(), parse(text))).into_iter().collect(),
+            order,
+            weight,
+        }
+    }
+
+    fn gmail(messages: i64) -> BTreeMap<String, i64> {
+        BTreeMap::from([("gmail.com".to_owned(), messages), ("example.org".to_owned(), 10)])
+    }
+
+    #[test]
+    fn the_slowest_limit_decides_how_long_it_lasts() {
+        let relays = [relay("a", 1, 1, Some("200/s"), Some("10/s"))];
+        let duty = |messages, throttle: Option<&str>| {
+            Duty::of(messages, &gmail(900), &relays, throttle.map(|text| Rate::parse(text).unwrap()))
+        };
+        assert_eq!(duty(1_000, None).seconds, 90);
+        assert_eq!(duty(1_000, None).limited_by.unwrap(), "the rate of relay a for gmail.com");
+        assert_eq!(duty(100_001, None).seconds, 501);
+        assert_eq!(duty(1_000, Some("1/s")).seconds, 1_000);
+    }
+
+    #[test]
+    fn relays_of_the_first_order_share_by_weight_and_the_next_order_waits() {
+        let relays = [
+            relay("spare", 2, 9, Some("1/d"), None),
+            relay("a", 1, 3, Some("100/s"), None),
+            relay("b", 1, 1, Some("10/s"), None),
+        ];
+        assert_eq!(by_relay(1_000, &relays), [("spare".into(), 0), ("a".into(), 750), ("b".into(), 250)]);
+        assert_eq!(by_relay(1, &relays).iter().map(|(_, messages)| messages).sum::<i64>(), 1);
+        assert_eq!(Duty::of(1_000, &BTreeMap::new(), &relays, None).seconds, 25);
+    }
+
+    #[test]
+    fn without_limits_nothing_can_be_said() {
+        assert_eq!(Duty::of(1_000, &gmail(5), &[relay("a", 1, 1, None, None)], None), Duty::default());
+    }
+}
