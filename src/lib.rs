@@ -12,16 +12,20 @@
 //!
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod lifecycle;
 pub mod metrics;
 pub mod people;
 pub mod plan;
 pub mod relay;
 pub mod render;
 pub mod score;
+pub mod send;
 pub mod store;
 pub mod track;
 pub mod web;

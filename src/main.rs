@@ -1,3 +1,7 @@
 //! The command `colloquy`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    colloquy::cli::main()
+}

@@ -14,6 +14,7 @@ mod value;
 
 pub mod actions;
 pub mod audience;
+pub mod claims;
 pub mod consents;
 pub mod eligibility;
 pub mod forecast;
@@ -71,6 +72,7 @@ enum Engine {
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     [
+        claims::STATEMENTS,
         consents::STATEMENTS,
         forecast::STATEMENTS,
         imports::STATEMENTS,

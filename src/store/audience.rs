@@ -1,5 +1,6 @@
 //! Audiences: whom a condition finds at one moment, page by page or counted.
 
+use super::eligibility::{self, Own, Permission};
 use super::segment::Writer;
 use super::{EngineKind, Result, Session, Value};
 use crate::args;
@@ -73,4 +74,17 @@ pub async fn count(session: &mut Session, audience: &Audience<'_>) -> Result<i64
     let Selection { from, filter, args } = audience.select(session.kind(), 1);
     let (count,): (i64,) = session.one(format!("SELECT COUNT(*) FROM {from} WHERE {filter}"), args).await?;
     Ok(count)
+}
+
+/// How many recipients of an audience may be mailed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count_allowed(session: &mut Session, audience: &Audience<'_>, permission: &Permission<'_>) -> Result<i64> {
+    let reason = eligibility::reason_sql(Own::InQuestion, 1);
+    let mut values = permission.args();
+    let Selection { from, filter, args } = audience.select(session.kind(), values.len() + 1);
+    values.extend(args);
+    let sql = format!("SELECT COUNT(*) FROM {from} WHERE {filter} AND {reason} IS NULL");
+    Ok(session.one::<(i64,)>(sql, values).await?.0)
 }

@@ -1,10 +1,13 @@
 //! Runs: one execution of a campaign each.
 
+use std::collections::HashMap;
+
 use sqlx::FromRow;
 
 use super::{EngineKind, Error, Result, Session};
 use crate::args;
 use crate::domain::id::{RecipientId, RunId, VersionId};
+use crate::domain::message::MessageState;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 
@@ -90,10 +93,15 @@ const OPEN: &str = "SELECT * FROM runs WHERE state IN ('scheduled', 'running', '
 const CHANGE: &str = "UPDATE runs SET state = $1, reason = $2, started_at = COALESCE(started_at, $3), ended_at = $4
     WHERE id = $5 AND state = $6";
 const PLANNED: &str = "UPDATE runs SET planned = $1 WHERE id = $2";
+const SKIP_OPEN: &str =
+    "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = 'cancelled'
+    WHERE run_id = $2 AND state IN ('waiting', 'deferred')";
+const STATES: &str = "SELECT state, COUNT(*) FROM messages WHERE run_id = $1 GROUP BY state";
+const EXCLUSIONS: &str = "SELECT reason, people FROM run_exclusions WHERE run_id = $1 ORDER BY reason";
 const MANUAL: &str = "SELECT COUNT(*) FROM runs WHERE campaign = $1";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, BY_ID, BY_OCCASION, OF_CAMPAIGN, RECENT, OPEN, CHANGE, PLANNED, MANUAL];
+    &[INSERT, BY_ID, BY_OCCASION, OF_CAMPAIGN, RECENT, OPEN, CHANGE, PLANNED, SKIP_OPEN, STATES, EXCLUSIONS, MANUAL];
 
 /// What a new run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +197,37 @@ pub async fn change(
 /// When there is no such run.
 pub async fn set_planned(tx: &mut Session, run: RunId, planned: i64) -> Result<()> {
     tx.change(1, PLANNED, args![planned, run]).await
+}
+
+/// Skips what waits or was deferred, because the run is cancelled. Claimed messages end by
+/// themselves within seconds: their nodes find the run over.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn skip_open_messages(tx: &mut Session, run: RunId, now: Micros) -> Result<u64> {
+    tx.execute(SKIP_OPEN, args![now, run]).await
+}
+
+/// How many messages of a run are in each state; states without messages are left out.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn states(session: &mut Session, run: RunId) -> Result<HashMap<MessageState, i64>> {
+    let rows: Vec<(String, i64)> = session.all(STATES, args![run]).await?;
+    rows.into_iter()
+        .map(|(word, count)| {
+            let state = MessageState::parse(&word).ok_or_else(|| Error::Corrupt(format!("message state '{word}'")))?;
+            Ok((state, count))
+        })
+        .collect()
+}
+
+/// How many people of the audience got no message, by reason.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn exclusions(session: &mut Session, run: RunId) -> Result<Vec<(String, i64)>> {
+    session.all(EXCLUSIONS, args![run]).await
 }
 
 /// Locks a run's row for the rest of the transaction and reads it.

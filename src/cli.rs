@@ -1,0 +1,102 @@
+//! The command line: one file per command.
+
+mod apply;
+mod check;
+mod init;
+mod preview;
+mod runs;
+mod send;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::{App, Refused};
+use crate::clock::Clock;
+
+/// Email dialog-marketing campaign runner: send, listen, learn, send better.
+#[derive(Debug, Parser)]
+#[command(name = "colloquy", version, about, after_help = EXAMPLES, propagate_version = true)]
+struct Cli {
+    /// The project's directory.
+    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]
+    directory: PathBuf,
+    /// Logs as text or as JSON lines, on standard error; RUST_LOG sets the level.
+    #[arg(long, value_name = "FORM", default_value = "text", value_parser = ["text", "json"], global = true)]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  colloquy init shop && cd shop          a small, commented, working project
+  colloquy import recipients.csv --topic news --source 'form on shop.example'
+  colloquy plan spring-running           who would get it, who not and why
+  colloquy send spring-running           send it now, with a progress bar
+  colloquy apply && colloquy run         the service: campaigns at their time, tracking, scores
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or a refused file.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Check(check::Args),
+    Preview(preview::Args),
+    Apply(apply::Args),
+    Send(send::Args),
+    Pause(runs::Pause),
+    Resume(runs::Resume),
+    Cancel(runs::Cancel),
+}
+
+/// Runs the command line of this process and reports an error once.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logs(&cli.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) if error.is::<Refused>() => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let open = || App::open(&cli.directory, Clock::system());
+    match cli.command {
+        Command::Init(args) => init::run(&args, &cli.directory),
+        Command::Check(args) => check::run(args, &open()?).await,
+        Command::Preview(args) => preview::run(args, &open()?).await,
+        Command::Apply(args) => apply::run(args, &open()?).await,
+        Command::Send(args) => send::run(args, &open()?).await,
+        Command::Pause(args) => runs::pause(args, &open()?).await,
+        Command::Resume(args) => runs::resume(args, &open()?).await,
+        Command::Cancel(args) => runs::cancel(args, &open()?).await,
+    }
+}
+
+fn start_logs(form: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match form {
+        "json" => logs.json().init(),
+        _ => logs.init(),
+    }
+}

@@ -1,0 +1,147 @@
+//! `colloquy check`.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use serde_json::{Map, Value};
+
+use crate::app::{App, Refused};
+use crate::domain::address::Address;
+use crate::domain::campaign::Campaign;
+use crate::domain::id::{RecipientId, RunId};
+use crate::domain::profile::Profile;
+use crate::domain::project::{AttributeType, Project};
+use crate::render::{Envelope, Explained, Mailing, Scratch};
+use crate::store::audience::{self, Audience};
+use crate::store::profiles;
+
+/// Check all files and render every template with sample recipients.
+///
+/// Samples are recipients of the campaign's topic; without any, made-up ones that have every
+/// attribute. Nothing is written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  colloquy check\n  colloquy -C shop check && colloquy -C shop apply")]
+pub struct Args {
+    /// Treat warnings as errors.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Recipients that each campaign is rendered for.
+const SAMPLES: u32 = 20;
+
+pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let mut warnings = 0;
+    for warning in &app.loaded.warnings {
+        println!("{warning}");
+        warnings += 1;
+    }
+    let mut broken = 0;
+    for campaign in app.loaded.campaigns.values() {
+        let found = check_campaign(app, campaign).await?;
+        broken += found.errors.len();
+        warnings += found.warnings.len();
+        for error in &found.errors {
+            println!("error: {}: {error}", campaign.name);
+        }
+        for warning in &found.warnings {
+            println!("warning: {}: {warning}", campaign.name);
+        }
+    }
+    let campaigns = app.loaded.campaigns.len();
+    println!("{campaigns} campaigns checked: {broken} errors, {warnings} warnings");
+    Ok(if broken > 0 || args.strict && warnings > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// Refuses to go on when a campaign's templates do not compile.
+///
+/// # Errors
+/// [`Refused`] with every problem.
+pub fn refuse_broken_templates(app: &App) -> Result<()> {
+    let texts = app.texts()?;
+    let problems: Vec<String> = app
+        .loaded
+        .campaigns
+        .values()
+        .filter_map(|campaign| Mailing::compile(campaign, &app.loaded.project, &texts).err())
+        .flatten()
+        .map(|problem| problem.to_string())
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(anyhow!(Refused(problems.join("\n")))) }
+}
+
+#[derive(Default)]
+struct Found {
+    errors: BTreeSet<String>,
+    warnings: BTreeSet<String>,
+}
+
+async fn check_campaign(app: &App, campaign: &Campaign) -> Result<Found> {
+    let mut found = Found::default();
+    let mailing = match Mailing::compile(campaign, &app.loaded.project, &app.texts()?) {
+        Ok(mailing) => mailing,
+        Err(problems) => {
+            found.errors.extend(problems.iter().map(ToString::to_string));
+            return Ok(found);
+        }
+    };
+    let keyring = app.secrets()?.keyring();
+    let mut scratch = Scratch::default();
+    let envelope = Envelope { run: RunId(0), occasion: "check", at: app.clock.now() };
+    let real = sample_recipients(app, campaign).await?;
+    let samples = if real.is_empty() { vec![made_up(&app.loaded.project, &mailing)] } else { real };
+    let mut failed = 0;
+    for profile in &samples {
+        match mailing.render_explained(profile, &envelope, &keyring, &mut scratch) {
+            Ok(explained) => lint(&mailing, &explained, &mut found),
+            Err(error) => {
+                failed += 1;
+                found.errors.insert(error.to_string());
+            }
+        }
+    }
+    if failed > 0 {
+        found.errors.insert(format!("{failed} of {} sample recipients would get no message", samples.len()));
+    }
+    Ok(found)
+}
+
+fn lint(mailing: &Mailing, explained: &Explained, found: &mut Found) {
+    found.warnings.extend(mailing.lint(explained).iter().map(ToString::to_string));
+}
+
+/// Some of those whom the campaign would reach now. A database that does not exist is not made.
+async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile>> {
+    let url = &app.loaded.settings.database_url;
+    if url.strip_prefix("sqlite:").is_some_and(|file| !app.root.join(file.trim_start_matches("//")).exists()) {
+        return Ok(Vec::new());
+    }
+    let store = app.store().await?;
+    let mut session = store.read().await?;
+    let at = app.clock.now();
+    let scale = app.scale(&mut session).await?;
+    let everybody = Audience { condition: campaign.audience.as_ref(), at, joined_by: at, scale: &scale };
+    let people = audience::page(&mut session, &everybody, RecipientId(0), SAMPLES).await?;
+    Ok(profiles::profiles_at(&mut session, &people, at, &scale, true).await?)
+}
+
+/// A recipient who has every attribute that the templates use.
+fn made_up(project: &Project, mailing: &Mailing) -> Profile {
+    let sample = |name: &str| match project.attributes.get(name).map(|a| a.kind).unwrap_or_default() {
+        AttributeType::Text => Value::from("Sample"),
+        AttributeType::Number => Value::from(1),
+        AttributeType::Date => Value::from("2000-02-29"),
+        AttributeType::Bool => Value::from(true),
+    };
+    let attributes: Map<_, _> = mailing.variables().iter().map(|name| (name.clone(), sample(name))).collect();
+    Profile {
+        recipient: RecipientId(0),
+        address: Address::from_normalised("sample@recipient.example".to_owned()),
+        attributes,
+        score: 0.0,
+        cluster: project.categories.keys().next().cloned(),
+        affinities: Vec::new(),
+        tracking: true,
+    }
+}

@@ -1,0 +1,317 @@
+//! Sending: due runs are found, claimed from, rendered, throttled, handed over and accounted for.
+//!
+//! ```text
+//! schedule ─► driver (claim) ─► lane (limits) ─► worker (render, hand over) ─► ledger (marks)
+//! ```
+
+mod driver;
+mod job;
+mod lane;
+mod lease;
+mod ledger;
+mod pace;
+mod schedule;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use self::driver::Driver;
+pub use self::driver::Ended;
+use self::job::Job;
+pub use self::job::{RunContext, Tally};
+use self::lane::Lane;
+use self::ledger::Ledger;
+use self::worker::{Shared, Worker};
+use crate::clock::{self, Clock};
+use crate::config::{self, ProjectFiles};
+use crate::domain::id::{NodeId, RecipientId, RunId};
+use crate::domain::rate::Rate;
+use crate::domain::score::Scale;
+use crate::domain::segment::Condition;
+use crate::domain::token::Keyring;
+use crate::metrics::Metrics;
+use crate::relay::Relay;
+use crate::relay::throttle::Throttle;
+use crate::render::Mailing;
+use crate::store::audience::{self, Audience};
+use crate::store::eligibility::Permission;
+use crate::store::marks::{MessageKey, Return};
+use crate::store::runs::Run;
+use crate::store::{self, Store, nodes, runs, versions};
+
+/// Why a run cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refuses.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The frozen files of the run's version are not right for this program.
+    #[error("the files frozen for run {run} cannot be used:\n{problems}")]
+    Version {
+        /// The run.
+        run: RunId,
+        /// What is wrong with them.
+        problems: String,
+    },
+}
+
+/// A result of sending.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a sender needs.
+pub struct Options {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Signs links.
+    pub keyring: Arc<Keyring>,
+    /// Counts.
+    pub metrics: Metrics,
+    /// Where the mail goes.
+    pub relays: Vec<Relay>,
+    /// At most so many messages to one person.
+    pub frequency_cap: Option<Rate>,
+    /// The share of rejections at which a run pauses itself.
+    pub pause_at_rejections: Option<f64>,
+    /// What the node is called in the database.
+    pub node_name: String,
+}
+
+/// Sends runs. One per process.
+pub struct Sender {
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+    node: NodeId,
+    lanes: Vec<Arc<Lane>>,
+    ledger: Ledger,
+    frequency_cap: Option<Rate>,
+    pause_at_rejections: Option<f64>,
+    throttle: Arc<Throttle>,
+    soft: CancellationToken,
+    tasks: TaskTracker,
+    lease: JoinHandle<()>,
+    ledger_task: JoinHandle<()>,
+    lease_stop: CancellationToken,
+}
+
+impl Sender {
+    /// Registers the node and opens the lanes. Nothing is sent yet. `soft` stops claiming; what is
+    /// in flight is finished.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn start(options: Options, soft: CancellationToken) -> Result<Self> {
+        let Options { store, clock, keyring, metrics, relays, frequency_cap, pause_at_rejections, node_name } = options;
+        let mut tx = store.write().await?;
+        let node = nodes::register(&mut tx, &node_name, clock.now()).await?;
+        tx.commit().await?;
+        let throttle = Arc::new(Throttle::new());
+        let lease_stop = CancellationToken::new();
+        let lease = tokio::spawn(lease::keep(store.clone(), node, clock.clone(), lease_stop.clone(), soft.clone()));
+        let (ledger, ledger_task) = Ledger::spawn(store.clone(), node, clock.clone());
+        let shared = Arc::new(Shared {
+            ledger: ledger.clone(),
+            throttle: Arc::clone(&throttle),
+            keyring,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            soft: soft.clone(),
+        });
+        let tasks = TaskTracker::new();
+        let mut lanes = Vec::new();
+        for relay in relays {
+            throttle.set_relay(relay.config());
+            let lane = Arc::new(Lane::new(relay));
+            for index in 0..usize::from(lane.relay.config().connections) {
+                let (shared, lane) = (Arc::clone(&shared), Arc::clone(&lane));
+                tasks.spawn(Worker { shared, lane, index, random: clock::random() }.run());
+            }
+            lanes.push(lane);
+        }
+        tasks.close();
+        Ok(Self {
+            store,
+            clock,
+            metrics,
+            node,
+            lanes,
+            ledger,
+            frequency_cap,
+            pause_at_rejections,
+            throttle,
+            soft,
+            tasks,
+            lease,
+            ledger_task,
+            lease_stop,
+        })
+    }
+
+    /// What messages of `run` share, compiled from its frozen version.
+    ///
+    /// # Errors
+    /// When the version cannot be read or compiled.
+    pub async fn prepare(&self, run: &Run) -> Result<Prepared> {
+        let files = versions::files(&mut self.store.read().await?, run.version).await?;
+        let refused = |problems: String| Error::Version { run: run.id, problems };
+        let loaded = config::load(&ProjectFiles::Frozen(files.clone())).map_err(|p| refused(p.to_string()))?;
+        let campaign = loaded
+            .campaigns
+            .get(&run.campaign)
+            .ok_or_else(|| refused(format!("there is no campaign '{}'", run.campaign)))?;
+        let mailing = Mailing::compile(campaign, &loaded.project, &files)
+            .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let scale = loaded.project.scale(run.at);
+        self.throttle.set_campaign(&run.campaign, campaign.throttle);
+        let context =
+            RunContext::new(run.id, run.campaign.clone(), run.occasion.clone(), run.at, campaign.throttle, mailing);
+        let affinities = !campaign.offers.items.is_empty() || files.values().any(|text| text.contains("interested"));
+        Ok(Prepared { context: Arc::new(context), condition: campaign.audience.clone(), scale, affinities })
+    }
+
+    /// Notes how many messages the run will have, unless that was noted before.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn count(&self, run: &Run, prepared: &Prepared) -> Result<()> {
+        if run.planned.is_some() {
+            return Ok(());
+        }
+        let permission = Permission { topic: &run.topic, at: run.at, run: Some(run.id), cap: self.frequency_cap };
+        let mut session = self.store.read().await?;
+        let planned = audience::count_allowed(&mut session, &prepared.audience(), &permission).await?;
+        drop(session);
+        let mut tx = self.store.write().await?;
+        runs::set_planned(&mut tx, run.id, planned).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Sends a run until it ends, is halted, or this process stops. With `to_the_end` it waits for
+    /// deferred messages, else it ends when only these remain.
+    ///
+    /// # Errors
+    /// When the database fails for good. While it is merely away, the run waits.
+    pub async fn send(&self, run: Run, prepared: &Prepared, to_the_end: bool) -> Result<Ended> {
+        let mut run = run;
+        loop {
+            let driver = Driver { sender: self, run: run.clone(), prepared, to_the_end };
+            match driver.drive().await {
+                Ok(ended) => return Ok(ended),
+                Err(error) if driver::may_pass(&error) && !self.soft.is_cancelled() => {
+                    warn!(run = %run.id, %error, "the run waits for the database");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if let Ok(mut session) = self.store.read().await
+                        && let Ok(Some(fresh)) = runs::by_id(&mut session, run.id).await
+                    {
+                        run = fresh;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits until everything in flight is finished and written, and gives the lease up. Call it
+    /// after the soft stop.
+    pub async fn finish(self) {
+        self.tasks.wait().await;
+        for lane in &self.lanes {
+            for job in lane.take_down(Duration::ZERO) {
+                self.wait_again(&job, Duration::ZERO).await;
+            }
+        }
+        let Self { store, clock, node, ledger, lease, ledger_task, lease_stop, lanes, .. } = self;
+        drop((ledger, lanes));
+        let _ = ledger_task.await;
+        lease_stop.cancel();
+        let _ = lease.await;
+        if let Err(error) = lease::give_up(&store, node, &clock).await {
+            warn!(%error, "the lease could not be given up; other nodes will notice");
+        }
+    }
+
+    /// Stops when this is cancelled.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.soft
+    }
+
+    /// Messages per second that relays and campaign allow.
+    fn ceiling(&self, context: &RunContext) -> f64 {
+        let relays: f64 =
+            self.lanes.iter().map(|l| l.relay.config().rate.map_or(f64::INFINITY, Rate::per_second)).sum();
+        relays.min(context.throttle.map_or(f64::INFINITY, Rate::per_second))
+    }
+
+    /// Puts a message in the line of the relay that shall take it.
+    async fn dispatch(&self, job: Job) {
+        let Some(lane) = self.route(job.profile.recipient) else {
+            return self.wait_again(&job, Duration::from_secs(5)).await;
+        };
+        if let Err((job, wait)) = lane.push(job) {
+            self.wait_again(&job, wait).await;
+        }
+    }
+
+    /// The relay for a recipient: among those that answer, the first by order, shared by weight.
+    fn route(&self, recipient: RecipientId) -> Option<&Arc<Lane>> {
+        let up = || self.lanes.iter().filter(|lane| lane.is_up());
+        let order = up().map(|lane| lane.relay.config().order).min()?;
+        let candidates = || up().filter(|lane| lane.relay.config().order == order);
+        let total: u64 = candidates().map(|lane| u64::from(lane.relay.config().weight)).sum();
+        let mut place = spread(recipient) % total.max(1);
+        candidates().find(|lane| {
+            let weight = u64::from(lane.relay.config().weight);
+            let here = place < weight;
+            place = place.saturating_sub(weight);
+            here
+        })
+    }
+
+    /// Gives a claim back, to be claimed again after `pause`.
+    async fn wait_again(&self, job: &Job, pause: Duration) {
+        let due_at = Some(self.clock.now().plus(pause));
+        self.ledger.give_back(Return { message: job.key(), due_at, reason: None }).await;
+    }
+
+    async fn skip(&self, run: RunId, recipient: RecipientId, reason: &str) {
+        let message = MessageKey { run, recipient };
+        self.ledger.give_back(Return { message, due_at: None, reason: Some(reason.to_owned()) }).await;
+    }
+}
+
+/// A run ready to be sent.
+pub struct Prepared {
+    /// What its messages share.
+    pub context: Arc<RunContext>,
+    condition: Option<Condition>,
+    scale: Scale,
+    /// Whether the templates ask what a recipient cares about.
+    affinities: bool,
+}
+
+impl Prepared {
+    /// Whom the run's campaign finds at the run's instant.
+    #[must_use]
+    pub fn audience(&self) -> Audience<'_> {
+        let at = self.context.at;
+        Audience { condition: self.condition.as_ref(), at, joined_by: at, scale: &self.scale }
+    }
+}
+
+/// Spreads consecutive numbers (the finalizer of SplitMix64).
+fn spread(recipient: RecipientId) -> u64 {
+    let mut x = recipient.0.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

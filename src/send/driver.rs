@@ -1,0 +1,235 @@
+//! Drives one run: claims what is due and the next part of the audience, never more than five
+//! seconds of work, and hands it to the relays.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::job::Job;
+use super::pace::Pace;
+use super::{Prepared, Sender};
+use crate::domain::id::RecipientId;
+use crate::domain::message::MessageState;
+use crate::domain::run::RunState;
+use crate::store::claims::{self, Claim, Claimant, Claimed, Rest};
+use crate::store::runs::Run;
+use crate::store::{self, Result, audience, profiles, runs};
+
+/// People of the audience that are looked up at once; the first look is short, so that the first
+/// message leaves at once.
+const FIRST_PAGE: u32 = 500;
+const PAGE: u32 = 5_000;
+
+/// Messages that one transaction claims at most.
+const CLAIM: usize = 500;
+
+/// How often an idle run looks whether something has changed.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Outcomes after which the share of rejections is looked at.
+const ENOUGH: u64 = 200;
+
+/// How driving a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every message has its final state.
+    Done,
+    /// Nothing but deferred messages remains, and the caller does not wait for them.
+    OnlyDeferred(i64),
+    /// The run was paused or cancelled by somebody.
+    Halted(RunState),
+    /// This process stops; the run goes on later.
+    Stopped,
+}
+
+/// A run in progress on this node.
+pub(super) struct Driver<'a> {
+    pub sender: &'a Sender,
+    pub run: Run,
+    pub prepared: &'a Prepared,
+    /// Whether to wait for deferred messages.
+    pub to_the_end: bool,
+}
+
+/// The part of the audience that was looked up and not yet claimed.
+#[derive(Default)]
+struct Ahead {
+    people: VecDeque<RecipientId>,
+    /// Nobody follows `people`.
+    last: bool,
+    looked: bool,
+}
+
+impl Driver<'_> {
+    pub async fn drive(mut self) -> Result<Ended> {
+        let mut pace = Pace::new(self.sender.ceiling(&self.prepared.context));
+        let mut ahead = Ahead::default();
+        loop {
+            if self.sender.soft.is_cancelled() {
+                return Ok(Ended::Stopped);
+            }
+            if let Some(ended) = self.pause_when_rejected().await? {
+                return Ok(ended);
+            }
+            pace.measure(self.prepared.context.tally.outcomes(), Instant::now());
+            let free = pace.window().saturating_sub(self.prepared.context.in_hand()).min(CLAIM);
+            if free * 4 < pace.window().min(CLAIM) {
+                self.wait(Duration::from_millis(100)).await;
+                continue;
+            }
+            let claimed = match self.claim(free, &mut ahead).await? {
+                Claim::Taken(claimed) => claimed,
+                Claim::Moved(cursor) => {
+                    self.run.cursor = cursor;
+                    ahead = Ahead::default();
+                    continue;
+                }
+                Claim::Stopped(state) => {
+                    self.give_back_all(state).await;
+                    return Ok(Ended::Halted(state));
+                }
+            };
+            if claimed.is_empty() {
+                if self.run.claimed_all
+                    && self.prepared.context.in_hand() == 0
+                    && let Some(ended) = self.end().await?
+                {
+                    return Ok(ended);
+                }
+                continue;
+            }
+            self.sender.metrics.claimed(claimed.len() as u64);
+            self.line_up(claimed).await?;
+        }
+    }
+
+    /// Claims what is due, and the next part of the audience as far as there is room.
+    async fn claim(&mut self, free: usize, ahead: &mut Ahead) -> Result<Claim> {
+        let claimant = Claimant {
+            run: self.run.id,
+            node: self.sender.node,
+            topic: &self.run.topic,
+            cap: self.sender.frequency_cap,
+            now: self.sender.clock.now(),
+        };
+        if ahead.people.is_empty() && !ahead.last && !self.run.claimed_all {
+            let limit = if ahead.looked { PAGE } else { FIRST_PAGE };
+            let mut reader = self.sender.store.read().await?;
+            let page = audience::page(&mut reader, &self.prepared.audience(), self.run.cursor, limit).await?;
+            *ahead = Ahead { last: page.len() < limit as usize, people: page.into(), looked: true };
+        }
+        let mut tx = self.sender.store.write().await?;
+        let mut claimed = match claims::take_due(&mut tx, claimant, free).await? {
+            Claim::Taken(claimed) => claimed,
+            other => return Ok(other),
+        };
+        let people: Vec<_> = ahead.people.iter().copied().take(free - claimed.len()).collect();
+        let last = ahead.last && people.len() == ahead.people.len();
+        if self.run.claimed_all || people.is_empty() && !last {
+            tx.commit().await?;
+            return Ok(Claim::Taken(claimed));
+        }
+        match claims::take_next(&mut tx, claimant, self.run.cursor, &people, last).await? {
+            Claim::Taken(next) => claimed.extend(next),
+            other => return Ok(other),
+        }
+        tx.commit().await?;
+        ahead.people.drain(..people.len());
+        self.run.cursor = people.last().copied().unwrap_or(self.run.cursor);
+        self.run.claimed_all = last;
+        Ok(Claim::Taken(claimed))
+    }
+
+    /// Hands claimed messages to the relays' lanes.
+    async fn line_up(&self, claimed: Vec<Claimed>) -> Result<()> {
+        let people: Vec<_> = claimed.iter().map(|m| m.recipient).collect();
+        let Prepared { context, scale, affinities, .. } = self.prepared;
+        let mut reader = self.sender.store.read().await?;
+        let profiles = profiles::profiles_at(&mut reader, &people, context.at, scale, *affinities).await?;
+        drop(reader);
+        let mut profiles: HashMap<_, _> = profiles.into_iter().map(|p| (p.recipient, p)).collect();
+        for message in claimed {
+            let Some(profile) = profiles.remove(&message.recipient) else {
+                // Erased between the claim and here.
+                self.sender.skip(self.run.id, message.recipient, "no_consent").await;
+                continue;
+            };
+            let job = Job::new(Arc::clone(&self.prepared.context), profile, message.attempts, message.first_at);
+            self.sender.dispatch(job).await;
+        }
+        Ok(())
+    }
+
+    /// What remains when nothing can be claimed and nothing is in hand.
+    async fn end(&self) -> Result<Option<Ended>> {
+        let rest: Rest = claims::rest(&mut self.sender.store.read().await?, self.run.id).await?;
+        if rest.held == 0 && rest.waiting == 0 && rest.deferred == 0 {
+            let mut tx = self.sender.store.write().await?;
+            let done =
+                runs::change(&mut tx, self.run.id, RunState::Running, RunState::Done, None, self.sender.clock.now())
+                    .await?;
+            tx.commit().await?;
+            if done {
+                info!(run = %self.run.id, campaign = self.run.campaign, "run is done");
+            }
+            return Ok(Some(Ended::Done));
+        }
+        if !self.to_the_end && rest.held == 0 && rest.waiting == 0 {
+            return Ok(Some(Ended::OnlyDeferred(rest.deferred)));
+        }
+        let pause = rest.pause(self.sender.clock.now()).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK);
+        self.wait(pause).await;
+        Ok(None)
+    }
+
+    /// Pauses the run when too many of its messages are rejected.
+    async fn pause_when_rejected(&self) -> Result<Option<Ended>> {
+        let Some(limit) = self.sender.pause_at_rejections else { return Ok(None) };
+        let (rejected, outcomes) =
+            (self.prepared.context.tally.get(MessageState::Rejected), self.prepared.context.tally.outcomes());
+        if outcomes < ENOUGH || rejected as f64 <= limit * outcomes as f64 {
+            return Ok(None);
+        }
+        let reason = format!("{rejected} of {outcomes} messages were rejected, more than pause_at_rejections allows");
+        warn!(run = %self.run.id, campaign = self.run.campaign, reason, "run pauses itself");
+        let mut tx = self.sender.store.write().await?;
+        let now = self.sender.clock.now();
+        runs::change(&mut tx, self.run.id, RunState::Running, RunState::Paused, Some(&reason), now).await?;
+        tx.commit().await?;
+        self.give_back_all(RunState::Paused).await;
+        Ok(Some(Ended::Halted(RunState::Paused)))
+    }
+
+    /// Gives back what has not begun: it waits, or is skipped when the run is over.
+    async fn give_back_all(&self, state: RunState) {
+        for lane in &self.sender.lanes {
+            for job in lane.take_run(self.run.id) {
+                if state.is_final() {
+                    self.sender.skip(self.run.id, job.profile.recipient, state.as_str()).await;
+                } else {
+                    self.sender.wait_again(&job, Duration::ZERO).await;
+                }
+            }
+        }
+        while self.prepared.context.in_hand() > 0 {
+            self.wait(LOOK).await;
+        }
+    }
+
+    /// Waits until a message leaves the hand, or for `pause`, or for the soft stop.
+    async fn wait(&self, pause: Duration) {
+        tokio::select! {
+            () = self.prepared.context.left.notified() => {}
+            () = self.sender.clock.sleep(pause) => {}
+            () = self.sender.soft.cancelled() => {}
+        }
+    }
+}
+
+/// A database error that may pass by itself.
+pub(super) fn may_pass(error: &store::Error) -> bool {
+    matches!(error, store::Error::Sql(_) | store::Error::Unreachable { .. } | store::Error::Group(_))
+}

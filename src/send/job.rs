@@ -1,0 +1,119 @@
+//! A claimed message in a sender's hands.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::domain::id::RunId;
+use crate::domain::message::MessageState;
+use crate::domain::profile::Profile;
+use crate::domain::rate::Rate;
+use crate::domain::time::Micros;
+use crate::render::Mailing;
+use crate::store::marks::MessageKey;
+
+/// What all messages of a run share.
+pub struct RunContext {
+    /// Which run.
+    pub run: RunId,
+    /// Its campaign's name.
+    pub campaign: String,
+    /// Part of the seed that draws offers.
+    pub occasion: String,
+    /// The instant at which the audience was judged.
+    pub at: Micros,
+    /// The campaign's own limit.
+    pub throttle: Option<Rate>,
+    /// The compiled templates.
+    pub mailing: Mailing,
+    /// What became of the messages that this node handled.
+    pub tally: Tally,
+    hand: AtomicUsize,
+    /// Rings when a message leaves the hand.
+    pub left: Notify,
+}
+
+impl RunContext {
+    /// A run that begins to be sent by this node.
+    #[must_use]
+    pub fn new(
+        run: RunId,
+        campaign: String,
+        occasion: String,
+        at: Micros,
+        throttle: Option<Rate>,
+        mailing: Mailing,
+    ) -> Self {
+        let (tally, hand, left) = (Tally::default(), AtomicUsize::new(0), Notify::new());
+        Self { run, campaign, occasion, at, throttle, mailing, tally, hand, left }
+    }
+
+    /// How many of its messages this node holds.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.hand.load(Ordering::Acquire)
+    }
+}
+
+/// Counts by state, of this node and this process.
+#[derive(Debug, Default)]
+pub struct Tally([AtomicU64; MessageState::ALL.len()]);
+
+impl Tally {
+    /// One more message in a state.
+    pub fn add(&self, state: MessageState) {
+        self.0[Self::slot(state)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many ended in a state so far.
+    #[must_use]
+    pub fn get(&self, state: MessageState) -> u64 {
+        self.0[Self::slot(state)].load(Ordering::Relaxed)
+    }
+
+    /// How many attempts ended, whichever way.
+    #[must_use]
+    pub fn outcomes(&self) -> u64 {
+        use MessageState::{Accepted, Deferred, Rejected, Unknown};
+        [Accepted, Deferred, Rejected, Unknown].into_iter().map(|s| self.get(s)).sum()
+    }
+
+    fn slot(state: MessageState) -> usize {
+        MessageState::ALL.iter().position(|s| *s == state).unwrap_or_default()
+    }
+}
+
+/// A claimed message. While it lives, it counts as in its run's hand.
+pub struct Job {
+    /// Its run.
+    pub context: Arc<RunContext>,
+    /// Its recipient.
+    pub profile: Profile,
+    /// Attempts before this one.
+    pub attempts: i64,
+    /// When the first attempt was made, if there was one.
+    pub first_at: Option<Micros>,
+}
+
+impl Job {
+    /// Takes a claimed message in hand.
+    #[must_use]
+    pub fn new(context: Arc<RunContext>, profile: Profile, attempts: i64, first_at: Option<Micros>) -> Self {
+        context.hand.fetch_add(1, Ordering::AcqRel);
+        Self { context, profile, attempts, first_at }
+    }
+
+    /// Which message.
+    #[must_use]
+    pub fn key(&self) -> MessageKey {
+        MessageKey { run: self.context.run, recipient: self.profile.recipient }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.context.hand.fetch_sub(1, Ordering::AcqRel);
+        self.context.left.notify_one();
+    }
+}

@@ -1,0 +1,201 @@
+//! The queue before one relay.
+//!
+//! Messages stand in flows, one per run and recipient domain, so that a domain at its limit holds
+//! up nobody else. A connection takes the next message that all limits let pass.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::job::Job;
+use crate::domain::id::RunId;
+use crate::domain::rate::Rate;
+use crate::relay::Relay;
+use crate::relay::throttle::{Passage, Throttle};
+
+/// No message is held longer than this for a limit: what would wait longer is given back.
+pub const HOLD: Duration = Duration::from_secs(5);
+
+/// Flows that are asked in a row before it is taken that the relay or the campaign is the limit.
+const ASKED: usize = 16;
+
+/// A relay with the messages that wait for it.
+pub struct Lane {
+    /// The relay.
+    pub relay: Relay,
+    queue: Mutex<Queue>,
+    arrived: Notify,
+    /// One connection at a time waits for a limit.
+    turn: tokio::sync::Mutex<()>,
+}
+
+type FlowId = (RunId, String);
+
+#[derive(Default)]
+struct Queue {
+    flows: HashMap<FlowId, VecDeque<Job>>,
+    /// When a flow is asked again; the number keeps arrivals in order.
+    order: BTreeMap<(Instant, u64), FlowId>,
+    sequence: u64,
+    /// Messages in all flows.
+    waiting: usize,
+    down_until: Option<Instant>,
+}
+
+impl Queue {
+    fn line_up(&mut self, at: Instant, flow: FlowId) {
+        self.sequence += 1;
+        self.order.insert((at, self.sequence), flow);
+    }
+}
+
+impl Lane {
+    /// An empty lane.
+    #[must_use]
+    pub fn new(relay: Relay) -> Self {
+        Self { relay, queue: Mutex::default(), arrived: Notify::new(), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// Whether the relay answered when it was last tried, or may be tried again.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.lock().down_until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Notes that the relay does not answer, and takes out all that wait for it.
+    pub fn take_down(&self, pause: Duration) -> Vec<Job> {
+        let mut queue = self.lock();
+        queue.down_until = Some(Instant::now() + pause);
+        queue.order.clear();
+        queue.waiting = 0;
+        queue.flows.drain().flat_map(|(_, jobs)| jobs).collect()
+    }
+
+    /// Notes that the relay answers.
+    pub fn bring_up(&self) {
+        self.lock().down_until = None;
+    }
+
+    /// Takes out all messages of a run.
+    pub fn take_run(&self, run: RunId) -> Vec<Job> {
+        let mut queue = self.lock();
+        let (gone, kept) = std::mem::take(&mut queue.flows).into_iter().partition(|((of, _), _)| *of == run);
+        queue.flows = kept;
+        queue.order.retain(|_, (of, _)| *of != run);
+        let gone: HashMap<FlowId, VecDeque<Job>> = gone;
+        let gone: Vec<Job> = gone.into_values().flatten().collect();
+        queue.waiting -= gone.len();
+        gone
+    }
+
+    /// Puts a message in line.
+    ///
+    /// # Errors
+    /// The message and how long its limits will keep it, when that is longer than [`HOLD`].
+    pub fn push(&self, job: Job) -> Result<(), (Box<Job>, Duration)> {
+        let domain = job.profile.address.domain();
+        let config = self.relay.config();
+        let domain_rate = config.per_domain.get(domain).copied().or(config.per_domain_default);
+        let rate = slowest([domain_rate, job.context.throttle]);
+        let id = (job.context.run, domain.to_owned());
+        let mut queue = self.lock();
+        let flow = queue.flows.entry(id.clone()).or_default();
+        if let Some(rate) = rate {
+            let wait = Duration::from_secs_f64(flow.len() as f64 / rate.per_second());
+            if wait > HOLD {
+                return Err((Box::new(job), wait));
+            }
+        }
+        flow.push_back(job);
+        let first = flow.len() == 1;
+        queue.waiting += 1;
+        if first {
+            queue.line_up(Instant::now(), id);
+        }
+        drop(queue);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits until more than `others` messages are in line, so that the first connection opens for
+    /// one message and the twentieth for twenty. They need not be there when the caller asks.
+    pub async fn available(&self, others: usize) {
+        loop {
+            let arrived = self.arrived.notified();
+            if self.lock().waiting > others {
+                self.arrived.notify_one();
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    /// Waits for the next message that its limits let pass. Dropping the future loses nothing.
+    pub async fn next(&self, throttle: &Throttle) -> Job {
+        let _turn = self.turn.lock().await;
+        loop {
+            let arrived = self.arrived.notified();
+            match self.try_next(throttle) {
+                Ok(job) => return job,
+                Err(None) => arrived.await,
+                Err(Some(again)) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(again) => {}
+                        () = arrived => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next message, or when to ask again; `None` when nothing is in line.
+    fn try_next(&self, throttle: &Throttle) -> Result<Job, Option<Instant>> {
+        let mut queue = self.lock();
+        let now = Instant::now();
+        let mut earliest: Option<Instant> = None;
+        for _ in 0..ASKED {
+            let Some((&(at, number), _)) = queue.order.first_key_value() else { break };
+            if at > now {
+                break;
+            }
+            let Some(id) = queue.order.remove(&(at, number)) else { break };
+            let Some(job) = queue.flows.get(&id).and_then(VecDeque::front) else { continue };
+            let passage =
+                Passage { relay: &self.relay.config().name, domain: &id.1, campaign: Some(&job.context.campaign) };
+            if let Err(again) = throttle.try_admit(passage) {
+                earliest = Some(earliest.map_or(again, |e| e.min(again)));
+                queue.line_up(again, id);
+                continue;
+            }
+            let flow = queue.flows.get_mut(&id);
+            let job = flow.and_then(VecDeque::pop_front);
+            if queue.flows.get(&id).is_some_and(|flow| !flow.is_empty()) {
+                queue.line_up(now, id);
+            } else {
+                queue.flows.remove(&id);
+            }
+            if let Some(job) = job {
+                queue.waiting -= 1;
+                return Ok(job);
+            }
+        }
+        let first = queue.order.first_key_value().map(|((at, _), _)| *at);
+        Err(match (earliest, first) {
+            (Some(earliest), Some(first)) if first > now => Some(earliest.min(first)),
+            (Some(earliest), _) => Some(earliest),
+            (None, first) => first,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing under the lock can panic half-way through a change.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn slowest(rates: [Option<Rate>; 2]) -> Option<Rate> {
+    rates.into_iter().flatten().min_by(|a, b| a.per_second().total_cmp(&b.per_second()))
+}

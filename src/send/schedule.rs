@@ -1,0 +1,169 @@
+//! The service's view of time: makes a run for every occasion that has come, and sends what is due.
+
+use std::collections::HashSet;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use croner::Cron;
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::{Result, Sender};
+use crate::config::{self, Loaded, ProjectFiles};
+use crate::domain::campaign::{Campaign, RECIPIENT_ZONE, Schedule, When};
+use crate::domain::id::{RunId, VersionId};
+use crate::domain::run::RunState;
+use crate::domain::time::Micros;
+use crate::store::runs::{self, NewRun, Run};
+use crate::store::versions;
+
+/// How often the service looks what is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The applied version, read once.
+struct Applied {
+    version: VersionId,
+    since: Micros,
+    loaded: Loaded,
+}
+
+impl Sender {
+    /// Runs campaigns at their time, and whatever run is open, until the soft stop.
+    pub async fn serve(self: &Arc<Self>) {
+        let mut applied: Option<Applied> = None;
+        let driven: Arc<Mutex<HashSet<RunId>>> = Arc::default();
+        let tasks = TaskTracker::new();
+        while !self.soft.is_cancelled() {
+            if let Err(error) = self.round(&mut applied, &driven, &tasks).await {
+                warn!(%error, "the scheduler waits");
+            }
+            tokio::select! {
+                () = self.soft.cancelled() => {}
+                () = self.clock.sleep(LOOK) => {}
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn round(
+        self: &Arc<Self>,
+        applied: &mut Option<Applied>,
+        driven: &Arc<Mutex<HashSet<RunId>>>,
+        tasks: &TaskTracker,
+    ) -> Result<()> {
+        self.refresh(applied).await?;
+        if let Some(applied) = applied {
+            self.make_due_runs(applied).await?;
+        }
+        for run in runs::open(&mut self.store.read().await?).await? {
+            if run.state != RunState::Running || !driven.lock().await.insert(run.id) {
+                continue;
+            }
+            let (sender, driven) = (Arc::clone(self), Arc::clone(driven));
+            tasks.spawn(async move {
+                let id = run.id;
+                if let Err(error) = sender.drive_open(run).await {
+                    error!(run = %id, %error, "the run cannot be sent");
+                    sender.clock.sleep(Duration::from_secs(30)).await;
+                }
+                driven.lock().await.remove(&id);
+            });
+        }
+        Ok(())
+    }
+
+    async fn drive_open(&self, run: Run) -> Result<()> {
+        info!(run = %run.id, campaign = run.campaign, "run goes on");
+        let prepared = self.prepare(&run).await?;
+        let ended = self.send(run.clone(), &prepared, true).await?;
+        info!(run = %run.id, campaign = run.campaign, ?ended, "run left");
+        Ok(())
+    }
+
+    async fn refresh(&self, applied: &mut Option<Applied>) -> Result<()> {
+        let mut session = self.store.read().await?;
+        let Some((version, since)) = versions::applied(&mut session).await? else { return Ok(()) };
+        if applied.as_ref().is_some_and(|a| a.version == version && a.since == since) {
+            return Ok(());
+        }
+        let files = versions::files(&mut session, version).await?;
+        match config::load(&ProjectFiles::Frozen(files)) {
+            Ok(loaded) => {
+                info!(version = %version, campaigns = loaded.campaigns.len(), "this version is sent from now on");
+                *applied = Some(Applied { version, since, loaded });
+            }
+            Err(problems) => error!(version = %version, %problems, "the applied version cannot be used"),
+        }
+        Ok(())
+    }
+
+    async fn make_due_runs(&self, applied: &Applied) -> Result<()> {
+        let now = self.clock.now();
+        for campaign in applied.loaded.campaigns.values() {
+            let Some(schedule) = &campaign.schedule else { continue };
+            let zone = match schedule.zone.as_str() {
+                RECIPIENT_ZONE => applied.loaded.project.sender.timezone.as_str(),
+                zone => zone,
+            };
+            let Some(due) = last_due(schedule, zone, now) else { continue };
+            // A recurrence begins with its first apply; what passed before that never happened.
+            let recurs = matches!(schedule.when, When::Every(_));
+            if recurs && due <= applied.since && runs::count(&mut self.store.read().await?, &campaign.name).await? == 0
+            {
+                continue;
+            }
+            self.make_run(campaign, schedule, applied.version, due, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_run(
+        &self,
+        campaign: &Campaign,
+        schedule: &Schedule,
+        version: VersionId,
+        due: Micros,
+        now: Micros,
+    ) -> Result<()> {
+        let occasion = due.to_string();
+        let late = now.since(due) > schedule.latest_start;
+        let state = if late { RunState::Expired } else { RunState::Scheduled };
+        let new =
+            NewRun { campaign: &campaign.name, topic: &campaign.topic, occasion: &occasion, version, state, at: now };
+        let mut tx = self.store.write().await?;
+        if runs::create(&mut tx, new).await?
+            && let Some(run) = runs::by_occasion(&mut tx, &campaign.name, &occasion).await?
+        {
+            if late {
+                warn!(campaign = campaign.name, occasion, "its latest start has passed; the run expires");
+            } else {
+                runs::change(&mut tx, run.id, RunState::Scheduled, RunState::Running, None, now).await?;
+                info!(campaign = campaign.name, occasion, run = %run.id, "run begins");
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// The last instant at or before `now` at which the schedule wants a run.
+fn last_due(schedule: &Schedule, zone: &str, now: Micros) -> Option<Micros> {
+    match &schedule.when {
+        When::At(at) => (*at <= now).then_some(*at),
+        When::AtLocal(local) => {
+            let at = Micros::from(TimeZone::get(zone).ok()?.to_ambiguous_zoned(*local).compatible().ok()?.timestamp());
+            (at <= now).then_some(at)
+        }
+        When::Every(cron) => {
+            let zone = TimeZone::get(zone).ok()?;
+            let cron = Cron::from_str(cron).ok()?;
+            let now = Zoned::new(now.into(), zone);
+            Some(cron.find_previous_occurrence(&now, true).ok()?.timestamp().into())
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! One connection to a relay: takes messages from its lane and hands them over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::job::Job;
+use super::lane::Lane;
+use super::ledger::Ledger;
+use crate::clock::Clock;
+use crate::domain::address::Address;
+use crate::domain::message::MessageState;
+use crate::domain::outcome::{Outcome, Stage};
+use crate::domain::retry::due_again;
+use crate::domain::time::Micros;
+use crate::domain::token::Keyring;
+use crate::metrics::Metrics;
+use crate::relay::throttle::Throttle;
+use crate::relay::{Envelope, Message, Session};
+use crate::render::{self, Scratch};
+use crate::store::marks::{Finish, Return, Sending};
+
+/// A connection without work is closed after this.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A relay that does not answer is tried again after this, and its messages go elsewhere.
+const DOWN: Duration = Duration::from_secs(15);
+
+/// What all connections share.
+pub struct Shared {
+    /// Where marks are written.
+    pub ledger: Ledger,
+    /// All limits.
+    pub throttle: Arc<Throttle>,
+    /// Signs links.
+    pub keyring: Arc<Keyring>,
+    /// The time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Metrics,
+    /// No new message is taken any more.
+    pub soft: CancellationToken,
+}
+
+/// One connection's task.
+pub struct Worker {
+    /// What all share.
+    pub shared: Arc<Shared>,
+    /// Its relay and queue.
+    pub lane: Arc<Lane>,
+    /// Its number among the lane's connections.
+    pub index: usize,
+    /// For jitter.
+    pub random: StdRng,
+}
+
+/// A message as the wire wants it, with its envelope's sender.
+struct Letter {
+    message: Message,
+    return_path: Option<Address>,
+    id: String,
+}
+
+impl Worker {
+    /// Works until the soft stop; the message in hand is finished.
+    pub async fn run(mut self) {
+        let mut session: Option<Session> = None;
+        let mut scratch = Scratch::default();
+        let soft = self.shared.soft.clone();
+        loop {
+            if session.as_ref().is_none_or(|s| !s.is_usable()) {
+                drop(session.take());
+                tokio::select! {
+                    () = soft.cancelled() => return,
+                    () = self.lane.available(self.index) => {}
+                }
+                session = self.open().await;
+                if session.is_none() {
+                    continue;
+                }
+            }
+            let job = tokio::select! {
+                biased;
+                () = soft.cancelled() => break,
+                job = self.lane.next(&self.shared.throttle) => Some(job),
+                () = tokio::time::sleep(IDLE) => None,
+            };
+            match (job, &mut session) {
+                (Some(job), Some(open)) => self.hand_over(&job, open, &mut scratch).await,
+                (_, held) => {
+                    if let Some(idle) = held.take() {
+                        idle.quit().await;
+                    }
+                }
+            }
+        }
+        if let Some(open) = session {
+            open.quit().await;
+        }
+    }
+
+    async fn open(&self) -> Option<Session> {
+        let relay = &self.lane.relay.config().name;
+        match self.lane.relay.open().await {
+            Ok(session) => {
+                self.lane.bring_up();
+                Some(session)
+            }
+            Err(error) => {
+                warn!(relay, %error, "relay cannot be used; its messages wait or go elsewhere");
+                for job in self.lane.take_down(DOWN) {
+                    self.shared
+                        .ledger
+                        .give_back(wait(&job, self.shared.clock.now().plus(Duration::from_secs(1))))
+                        .await;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(DOWN) => {}
+                    () = self.shared.soft.cancelled() => {}
+                }
+                None
+            }
+        }
+    }
+
+    async fn hand_over(&mut self, job: &Job, session: &mut Session, scratch: &mut Scratch) {
+        let letter = match self.compose(job, scratch) {
+            Ok(letter) => letter,
+            Err(reason) => {
+                info!(run = %job.context.run, recipient = %job.profile.recipient, reason, "message skipped");
+                job.context.tally.add(MessageState::Skipped);
+                let skip = Return { message: job.key(), due_at: None, reason: Some(reason) };
+                return self.shared.ledger.give_back(skip).await;
+            }
+        };
+        let envelope =
+            Envelope { return_path: letter.return_path.as_ref(), recipient: &job.profile.address, id: &letter.id };
+        let relay = self.lane.relay.config().name.clone();
+        let mark = Sending { message: job.key(), attempt: job.attempts + 1, at: self.shared.clock.now(), relay };
+        let (offer, marked) = tokio::join!(session.offer(&envelope, &letter.message), self.shared.ledger.sending(mark));
+        if !marked {
+            debug!(run = %job.context.run, recipient = %job.profile.recipient, "no longer held; not sent");
+            drop(offer);
+            let now = self.shared.clock.now();
+            return self.shared.ledger.give_back(wait(job, now)).await;
+        }
+        let outcome = match offer {
+            Ok(offer) => offer.deliver().await,
+            Err(outcome) => outcome,
+        };
+        self.note(job, outcome).await;
+    }
+
+    fn compose(&self, job: &Job, scratch: &mut Scratch) -> Result<Letter, String> {
+        let context = &job.context;
+        let envelope = render::Envelope { run: context.run, occasion: &context.occasion, at: self.shared.clock.now() };
+        let rendered = context
+            .mailing
+            .render(&job.profile, &envelope, &self.shared.keyring, scratch)
+            .map_err(|error| format!("render: {error}"))?;
+        let message = Message::new(rendered.bytes).map_err(|error| format!("render: {error}"))?;
+        let return_path = Address::parse(&rendered.return_path).ok();
+        Ok(Letter { message, return_path, id: format!("{}-{}", context.run, job.profile.recipient) })
+    }
+
+    async fn note(&mut self, job: &Job, outcome: Outcome) {
+        let now = self.shared.clock.now();
+        let attempt = job.attempts + 1;
+        let relay = self.lane.relay.config().name.clone();
+        let (state, code, reply, due_at) = match outcome {
+            Outcome::Accepted { reply } => (MessageState::Accepted, Some(reply.code), reply.words, None),
+            Outcome::Rejected { stage, reply } => {
+                (MessageState::Rejected, Some(reply.code), staged(stage, &reply.words), None)
+            }
+            Outcome::Deferred { stage, reply } => {
+                let tries = u32::try_from(attempt).unwrap_or(u32::MAX);
+                let words = staged(stage, &reply.words);
+                match due_again(job.first_at.unwrap_or(now), now, tries, self.random.random::<f64>()) {
+                    Some(due) => (MessageState::Deferred, Some(reply.code), words, Some(due)),
+                    None => (MessageState::Rejected, Some(reply.code), format!("expired: {words}"), None),
+                }
+            }
+            Outcome::NotSent { stage, words } => {
+                let soon = now.plus(Duration::from_secs(1));
+                (MessageState::Waiting, None, staged(stage, &words), Some(soon))
+            }
+            Outcome::Unknown { words } => (MessageState::Unknown, None, words, None),
+        };
+        job.context.tally.add(state);
+        self.shared.metrics.outcome(&relay, job.profile.address.domain(), state);
+        let code = code.map(i64::from);
+        self.shared
+            .ledger
+            .finish(Finish { message: job.key(), attempt, at: now, relay, state, code, reply, due_at })
+            .await;
+    }
+}
+
+fn staged(stage: Stage, words: &str) -> String {
+    format!("{stage}: {words}")
+}
+
+fn wait(job: &Job, due_at: Micros) -> Return {
+    Return { message: job.key(), due_at: Some(due_at), reason: None }
+}

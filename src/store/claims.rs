@@ -1,0 +1,262 @@
+//! Claiming: the transaction in which permission is checked.
+//!
+//! On PostgreSQL the recipients' rows are locked first, and the eligibility rule runs as a second
+//! statement, which sees everything that was committed before the locks; every write of consent,
+//! subscription, suppression or pause takes the same lock. On SQLite the transaction is the only
+//! writer.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use super::eligibility::{self, Own, Permission};
+use super::{EngineKind, Result, Session, Value, list, runs};
+use crate::args;
+use crate::domain::id::{NodeId, RecipientId, RunId};
+use crate::domain::message::Exclusion;
+use crate::domain::rate::Rate;
+use crate::domain::retry::GIVE_UP_AFTER;
+use crate::domain::run::RunState;
+use crate::domain::time::Micros;
+
+const ADVANCE: &str = "UPDATE runs SET cursor = $1, claimed_all = $2 WHERE id = $3";
+const EXCLUDED: &str = "INSERT INTO run_exclusions (run_id, reason, people) VALUES ($1, $2, $3)
+    ON CONFLICT (run_id, reason) DO UPDATE SET people = run_exclusions.people + excluded.people";
+const DUE: &str = "SELECT recipient_id, attempt, first_at FROM messages
+    WHERE run_id = $1 AND state IN ('waiting', 'deferred') AND due_at <= $2 ORDER BY due_at LIMIT $3";
+const NEXT_DUE: &str =
+    "SELECT MIN(due_at), COUNT(*), CAST(COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS BIGINT)
+    FROM messages WHERE run_id = $1 AND state IN ('waiting', 'deferred')";
+const HELD: &str = "SELECT COUNT(*) FROM messages WHERE run_id = $1 AND state IN ('claimed', 'sending')";
+
+pub(super) const STATEMENTS: &[&str] = &[ADVANCE, EXCLUDED, DUE, NEXT_DUE, HELD];
+
+/// A message that was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// For whom.
+    pub recipient: RecipientId,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// When the first was made.
+    pub first_at: Option<Micros>,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// These are now held by the node.
+    Taken(Vec<Claimed>),
+    /// Another node has moved the cursor; look at the audience again from here.
+    Moved(RecipientId),
+    /// The run is paused or over.
+    Stopped(RunState),
+}
+
+/// Who claims from which run, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimant<'a> {
+    /// The run.
+    pub run: RunId,
+    /// The node.
+    pub node: NodeId,
+    /// The topic that the campaign is on.
+    pub topic: &'a str,
+    /// The frequency cap.
+    pub cap: Option<Rate>,
+    /// The instant of permission.
+    pub now: Micros,
+}
+
+/// Takes the next part of the audience: `people` stand next after `cursor`, in order. `last` says
+/// that nobody follows them. Whoever may be mailed gets a claimed message; whoever is locked by
+/// another transaction gets a waiting one, never passed over; the rest is counted by reason.
+///
+/// # Errors
+/// When the database refuses; then nothing was claimed.
+pub async fn take_next(
+    tx: &mut Session,
+    claimant: Claimant<'_>,
+    cursor: RecipientId,
+    people: &[RecipientId],
+    last: bool,
+) -> Result<Claim> {
+    let run = runs::lock(tx, claimant.run).await?;
+    if run.state != RunState::Running {
+        return Ok(Claim::Stopped(run.state));
+    }
+    if run.cursor != cursor {
+        return Ok(Claim::Moved(run.cursor));
+    }
+    let free = lock(tx, people).await?;
+    let (allowed, excluded) = judge(tx, claimant, Own::Excludes, &free).await?;
+    insert(tx, claimant, "claimed", &allowed).await?;
+    if free.len() < people.len() {
+        let free: HashSet<_> = free.into_iter().collect();
+        let locked: Vec<_> = people.iter().copied().filter(|id| !free.contains(id)).collect();
+        insert(tx, claimant, "waiting", &locked).await?;
+    }
+    let mut counts: BTreeMap<Exclusion, i64> = BTreeMap::new();
+    for reason in excluded.into_values() {
+        *counts.entry(reason).or_default() += 1;
+    }
+    for (reason, people) in counts {
+        tx.change(1, EXCLUDED, args![claimant.run, reason.as_str(), people]).await?;
+    }
+    let cursor = people.last().copied().unwrap_or(cursor);
+    tx.change(1, ADVANCE, args![cursor, last, claimant.run]).await?;
+    Ok(Claim::Taken(allowed.into_iter().map(|recipient| Claimed { recipient, attempts: 0, first_at: None }).collect()))
+}
+
+/// Takes messages that wait or were deferred and are due. Permission is checked again; who may not
+/// be mailed any more is skipped, and what was tried for five days is rejected.
+///
+/// # Errors
+/// When the database refuses; then nothing was claimed.
+pub async fn take_due(tx: &mut Session, claimant: Claimant<'_>, limit: usize) -> Result<Claim> {
+    let run = runs::lock(tx, claimant.run).await?;
+    if run.state != RunState::Running {
+        return Ok(Claim::Stopped(run.state));
+    }
+    let due: Vec<(i64, i64, Option<i64>)> =
+        tx.all(DUE, args![claimant.run, claimant.now, i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+    if due.is_empty() {
+        return Ok(Claim::Taken(Vec::new()));
+    }
+    let people: Vec<_> = due.iter().map(|(id, ..)| RecipientId(*id)).collect();
+    let free = lock(tx, &people).await?;
+    let (allowed, excluded) = judge(tx, claimant, Own::InQuestion, &free).await?;
+    let allowed: HashSet<_> = allowed.into_iter().collect();
+    let due = due.into_iter().map(|(id, attempts, first_at)| Claimed {
+        recipient: RecipientId(id),
+        attempts,
+        first_at: first_at.map(Micros),
+    });
+    let (old, fresh): (Vec<Claimed>, Vec<Claimed>) = due
+        .filter(|m| allowed.contains(&m.recipient))
+        .partition(|m| m.first_at.is_some_and(|first| first.plus(GIVE_UP_AFTER) < claimant.now));
+    let recipients = |messages: &[Claimed]| messages.iter().map(|m| m.recipient).collect::<Vec<_>>();
+    update(tx, claimant, "state = 'claimed', due_at = NULL", Some(claimant.node), &recipients(&fresh)).await?;
+    let expired =
+        "state = 'rejected', due_at = NULL, reply = 'expired: ' || COALESCE(reply, 'not accepted within five days')";
+    update(tx, claimant, expired, None, &recipients(&old)).await?;
+    for reason in Exclusion::ALL {
+        let skipped: Vec<_> = excluded.iter().filter(|(_, r)| **r == reason).map(|(id, _)| *id).collect();
+        let set = match reason {
+            Exclusion::Suppressed => "state = 'skipped', due_at = NULL, reply = 'suppressed'",
+            Exclusion::NoConsent => "state = 'skipped', due_at = NULL, reply = 'no_consent'",
+            Exclusion::Paused => "state = 'skipped', due_at = NULL, reply = 'paused'",
+            Exclusion::AlreadyMessaged => "state = 'skipped', due_at = NULL, reply = 'already_messaged'",
+            Exclusion::FrequencyCap => "state = 'skipped', due_at = NULL, reply = 'frequency_cap'",
+        };
+        update(tx, claimant, set, None, &skipped).await?;
+    }
+    Ok(Claim::Taken(fresh))
+}
+
+/// Locks the rows of those whom nobody else has locked; they are given back in order.
+async fn lock(tx: &mut Session, people: &[RecipientId]) -> Result<Vec<RecipientId>> {
+    if tx.kind() == EngineKind::Sqlite || people.is_empty() {
+        return Ok(people.to_vec());
+    }
+    let (places, args) = id_list(1, people);
+    let sql = format!("SELECT id FROM recipients WHERE id IN ({places}) ORDER BY id FOR UPDATE SKIP LOCKED");
+    Ok(tx.all::<(i64,)>(sql, args).await?.into_iter().map(|(id,)| RecipientId(id)).collect())
+}
+
+type Judged = (Vec<RecipientId>, HashMap<RecipientId, Exclusion>);
+
+async fn judge(tx: &mut Session, claimant: Claimant<'_>, own: Own, people: &[RecipientId]) -> Result<Judged> {
+    if people.is_empty() {
+        return Ok(Judged::default());
+    }
+    let (places, mut args) = id_list(1, people);
+    let reason = eligibility::reason_sql(own, args.len() + 1);
+    let Claimant { run, topic, cap, now, .. } = claimant;
+    args.extend(Permission { topic, at: now, run: Some(run), cap }.args());
+    let sql = format!("SELECT r.id, {reason} FROM recipients r WHERE r.id IN ({places}) ORDER BY r.id");
+    let mut judged = Judged::default();
+    for (id, reason) in tx.all::<(i64, Option<String>)>(sql, args).await? {
+        match reason {
+            None => judged.0.push(RecipientId(id)),
+            Some(word) => {
+                judged.1.insert(RecipientId(id), Exclusion::parse(&word).unwrap_or(Exclusion::NoConsent));
+            }
+        }
+    }
+    Ok(judged)
+}
+
+async fn insert(tx: &mut Session, claimant: Claimant<'_>, state: &'static str, people: &[RecipientId]) -> Result<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    let node = (state == "claimed").then_some(claimant.node);
+    let due = (state == "waiting").then_some(claimant.now);
+    let mut args = args![claimant.run, state, node, claimant.now, due];
+    let (places, bound) = id_list(args.len() + 1, people);
+    args.extend(bound);
+    let sql = format!(
+        "INSERT INTO messages (run_id, recipient_id, state, node_id, at, due_at)
+         SELECT $1, r.id, $2, $3, $4, $5 FROM recipients r WHERE r.id IN ({places}) ORDER BY r.id"
+    );
+    tx.change(people.len() as u64, sql, args).await
+}
+
+async fn update(
+    tx: &mut Session,
+    claimant: Claimant<'_>,
+    set: &'static str,
+    node: Option<NodeId>,
+    people: &[RecipientId],
+) -> Result<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    let mut args = args![node, claimant.now, claimant.run];
+    let (places, bound) = id_list(args.len() + 1, people);
+    args.extend(bound);
+    let sql = format!(
+        "UPDATE messages SET {set}, node_id = $1, at = $2
+         WHERE run_id = $3 AND state IN ('waiting', 'deferred') AND recipient_id IN ({places})"
+    );
+    tx.change(people.len() as u64, sql, args).await
+}
+
+/// Placeholders from `$first` on for these people, and what to bind to them.
+fn id_list(first: usize, people: &[RecipientId]) -> (String, Vec<Value>) {
+    let (places, padded) = list(first, people.len());
+    let last = people.last().copied().unwrap_or(RecipientId(0));
+    let args = people.iter().copied().chain(std::iter::repeat(last)).take(padded).map(Value::from).collect();
+    (places, args)
+}
+
+/// What is left of a run besides the audience that has not been reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// Messages that wait.
+    pub waiting: i64,
+    /// Messages that were deferred.
+    pub deferred: i64,
+    /// When the first of these is due.
+    pub next_due: Option<Micros>,
+    /// Messages in the hands of nodes.
+    pub held: i64,
+}
+
+impl Rest {
+    /// How long until the first is due; `None` when nothing waits.
+    #[must_use]
+    pub fn pause(&self, now: Micros) -> Option<Duration> {
+        self.next_due.map(|due| due.since(now))
+    }
+}
+
+/// What is left of a run.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn rest(session: &mut Session, run: RunId) -> Result<Rest> {
+    let (next_due, all, waiting) = session.one::<(Option<i64>, i64, i64)>(NEXT_DUE, args![run]).await?;
+    let (held,) = session.one::<(i64,)>(HELD, args![run]).await?;
+    Ok(Rest { waiting, deferred: all - waiting, next_due: next_due.map(Micros), held })
+}
