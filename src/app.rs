@@ -17,7 +17,7 @@ use crate::domain::score::Scale;
 use crate::metrics::Metrics;
 use crate::relay::{self, Relay};
 use crate::send::{Options, Sender};
-use crate::store::{Session, Store, versions};
+use crate::store::{Session, Store, score, versions};
 
 /// A checked project and what its commands share.
 pub struct App {
@@ -104,8 +104,7 @@ impl App {
     /// # Errors
     /// When the database refuses.
     pub async fn scale(&self, session: &mut Session) -> Result<Scale> {
-        let _ = session;
-        Ok(self.loaded.project.scale(self.clock.now()))
+        Ok(score::scale(session).await?.unwrap_or_else(|| self.loaded.project.scale(self.clock.now())))
     }
 
     /// A sender over the project's relays.

@@ -200,6 +200,7 @@ fn offer(number: u16, item: &OfferItem) -> Value {
 fn sender(sender: &Sender) -> Value {
     let mut fields = Map::new();
     let always = [
+        ("name", &sender.from_name),
         ("from_name", &sender.from_name),
         ("from_address", &sender.from_address),
         ("bounce_domain", &sender.bounce_domain),

@@ -18,8 +18,17 @@ pub(super) const BUILT_IN: [&str; 7] =
     ["address", "cluster", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
 
 /// The fields of `sender`.
-pub(super) const SENDER: [&str; 8] =
-    ["bounce_domain", "from_address", "from_name", "imprint_url", "locale", "postal_address", "reply_to", "timezone"];
+pub(super) const SENDER: [&str; 9] = [
+    "bounce_domain",
+    "from_address",
+    "from_name",
+    "imprint_url",
+    "locale",
+    "name",
+    "postal_address",
+    "reply_to",
+    "timezone",
+];
 
 /// What a name without `../` belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
