@@ -204,17 +204,16 @@ async fn examine(
     for recipient in recipients {
         let ledger = ledgers.remove(&recipient).unwrap_or_default();
         report.people += u64::from(!ledger.is_empty());
-        let expected = Account::from_ledger(ledger, rules, scale, *now);
         let changes = Changes {
             moments: moments.remove(&recipient).unwrap_or_default(),
             spans: spans.remove(&recipient).unwrap_or_default(),
         };
-        let stored = Account {
-            state: states.remove(&recipient).unwrap_or_default(),
-            entries: entries.remove(&recipient).unwrap_or_default(),
-            changes,
-        };
-        let stored = stored.at(*now, rules);
+        let state = states.remove(&recipient).unwrap_or_default();
+        // The sweep may have come by with a clock that is ahead of this one.
+        let at = state.last.map_or(*now, |(last, _)| last.max(*now));
+        let entries = entries.remove(&recipient).unwrap_or_default();
+        let stored = Account { state, entries, changes }.at(at, rules);
+        let expected = Account::from_ledger(ledger, rules, scale, at);
         if stored == expected {
             continue;
         }

@@ -4,4 +4,5 @@ mod people;
 mod permissions;
 mod relay;
 mod schema;
+mod score;
 mod support;

@@ -1,0 +1,6 @@
+//! The scorer over a real database: what comes in, late, moved, twice, from people who forbid it.
+
+mod concurrency;
+mod ledger;
+mod rebuild;
+mod support;
