@@ -104,7 +104,10 @@ impl App {
     /// # Errors
     /// When the database refuses.
     pub async fn scale(&self, session: &mut Session) -> Result<Scale> {
-        Ok(score::scale(session).await?.unwrap_or_else(|| self.loaded.project.scale(self.clock.now())))
+        let project = &self.loaded.project;
+        Ok(score::scale(session)
+            .await?
+            .unwrap_or_else(|| Scale::of(&project.score, &project.cluster, self.clock.now())))
     }
 
     /// A sender over the project's relays.

@@ -6,6 +6,7 @@ mod init;
 mod preview;
 mod runs;
 mod send;
+mod service;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ enum Command {
     Preview(preview::Args),
     Apply(apply::Args),
     Send(send::Args),
+    Run(service::Args),
     Pause(runs::Pause),
     Resume(runs::Resume),
     Cancel(runs::Cancel),
@@ -86,6 +88,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Preview(args) => preview::run(args, &open()?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,
         Command::Send(args) => send::run(args, &open()?).await,
+        Command::Run(args) => service::run(args, open()?).await,
         Command::Pause(args) => runs::pause(args, &open()?).await,
         Command::Resume(args) => runs::resume(args, &open()?).await,
         Command::Cancel(args) => runs::cancel(args, &open()?).await,

@@ -5,7 +5,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 5 front | `cli` |
-//! | 4 assembly | `app`, `lifecycle`, `demo` |
+//! | 4 assembly | `app`, `lifecycle`, `services`, `demo` |
 //! | 3 services | `plan`, `send`, `track`, `pages`, `people`, `score`, `console` |
 //! | 2 adapters | `clock`, `config`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
@@ -26,6 +26,7 @@ pub mod relay;
 pub mod render;
 pub mod score;
 pub mod send;
+pub mod services;
 pub mod store;
 pub mod track;
 pub mod web;

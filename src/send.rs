@@ -170,7 +170,7 @@ impl Sender {
         let mailing = Mailing::compile(campaign, &loaded.project, &files)
             .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
         let scale = store::score::scale(&mut self.store.read().await?).await?;
-        let scale = scale.unwrap_or_else(|| loaded.project.scale(run.at));
+        let scale = scale.unwrap_or_else(|| Scale::of(&loaded.project.score, &loaded.project.cluster, run.at));
         self.throttle.set_campaign(&run.campaign, campaign.throttle);
         let context =
             RunContext::new(run.id, run.campaign.clone(), run.occasion.clone(), run.at, campaign.throttle, mailing);

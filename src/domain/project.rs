@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::rate::Rate;
-use super::score::{ClusterRules, Scale, ScoreRules};
+use super::score::{ClusterRules, ScoreRules};
 use super::segment::Condition;
-use super::time::Micros;
 
 /// Who sends. Templates see it as `sender`.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,12 +73,4 @@ pub struct Project {
     pub attributes: BTreeMap<String, Attribute>,
     /// Public base of links, pixel and pages, without trailing slash.
     pub base_url: String,
-}
-
-impl Project {
-    /// How sums are to be read that refer to `landmark`, by the rules of this project.
-    #[must_use]
-    pub fn scale(&self, landmark: Micros) -> Scale {
-        Scale { landmark, half_life: self.score.half_life, affinity_half_life: self.cluster.half_life }
-    }
 }

@@ -1,0 +1,141 @@
+//! The services of a process: which run, on what, and how they end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::app::App;
+use crate::domain::token::Keyring;
+use crate::lifecycle::Stop;
+use crate::metrics::Metrics;
+use crate::score::{self, Scorer};
+use crate::send::Sender;
+use crate::store::Store;
+use crate::store::spool::Spool;
+use crate::track::{self, Forwarder, ForwarderOptions, Intake, Judge, JudgeOptions, Tracker};
+use crate::web::{self, Limits, Nothing};
+
+/// A part of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Runs campaigns at their time.
+    Sender,
+    /// Answers pixel and links, forwards and judges hits.
+    Tracker,
+    /// Answers the recipient's pages, on the tracker's listener.
+    Pages,
+    /// Turns actions into scores and clusters.
+    Scorer,
+    /// Answers metrics and health.
+    Console,
+}
+
+impl Role {
+    /// All parts.
+    pub const ALL: [Self; 5] = [Self::Sender, Self::Tracker, Self::Pages, Self::Scorer, Self::Console];
+}
+
+/// The running services of this process.
+pub struct Services {
+    /// Where recipients reach this process, if they do.
+    pub web: Option<SocketAddr>,
+    /// Where operators reach this process, if they do.
+    pub console: Option<SocketAddr>,
+    /// The sender, if it runs.
+    pub sender: Option<Arc<Sender>>,
+    store: Store,
+    tasks: TaskTracker,
+    scheduler: Option<JoinHandle<()>>,
+    /// Set once sending has ended: the tracker and the scorer listen until then.
+    last: CancellationToken,
+}
+
+impl Services {
+    /// Starts the services of these roles. They end by `stop`.
+    ///
+    /// # Errors
+    /// When the database, the keys, a relay or a listener cannot be used.
+    pub async fn start(app: Arc<App>, roles: &[Role], stop: Stop) -> Result<Self> {
+        let store = app.store().await?;
+        let metrics = Metrics::new();
+        let keyring = Arc::new(app.secrets()?.keyring());
+        let mut services = Self {
+            web: None,
+            console: None,
+            sender: None,
+            store: store.clone(),
+            tasks: TaskTracker::new(),
+            scheduler: None,
+            last: CancellationToken::new(),
+        };
+        let has = |role| roles.contains(&role);
+        if has(Role::Tracker) || has(Role::Pages) {
+            services.listen(&app, keyring, &metrics, has(Role::Tracker)).await?;
+        }
+        if has(Role::Scorer) {
+            let scorer = Scorer::new(store.clone(), app.clock.clone(), score::Options::from(&app.loaded.project));
+            services.tasks.spawn(scorer.run(metrics.clone(), services.last.clone()));
+        }
+        if has(Role::Sender) {
+            let sender = Arc::new(app.sender(&store, metrics.clone(), stop.soft.clone()).await?);
+            services.scheduler = Some(tokio::spawn({
+                let sender = Arc::clone(&sender);
+                async move { sender.serve().await }
+            }));
+            services.sender = Some(sender);
+        }
+        services.tasks.close();
+        let soft = stop.soft;
+        if services.sender.is_none() {
+            let last = services.last.clone();
+            tokio::spawn(async move {
+                soft.cancelled().await;
+                last.cancel();
+            });
+        }
+        info!(web = ?services.web, console = ?services.console, roles = ?roles, "started");
+        Ok(services)
+    }
+
+    async fn listen(&mut self, app: &App, keyring: Arc<Keyring>, metrics: &Metrics, tracks: bool) -> Result<()> {
+        let at = app.loaded.settings.web_listen;
+        let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([web] listen)"))?;
+        self.web = Some(listener.local_addr()?);
+        let rest = Nothing;
+        let limits = Limits::default();
+        if !tracks {
+            self.tasks.spawn(web::serve(listener, rest, limits, self.last.clone()));
+            return Ok(());
+        }
+        let spool = Spool::open(&app.root.join("spool.db")).await?;
+        let (intake, writer) = Intake::spawn(spool.clone(), metrics.clone());
+        let forwarder = Forwarder::new(spool, self.store.clone(), metrics.clone(), ForwarderOptions::default());
+        let judge = Judge::new(self.store.clone(), app.clock.clone(), metrics.clone(), JudgeOptions::default());
+        self.tasks.spawn(forwarder.run(intake.arrived(), self.last.clone()));
+        self.tasks.spawn(judge.run(self.last.clone()));
+        let tracker =
+            Tracker::new(keyring, intake, app.clock.clone(), metrics.clone(), track::Options::default(), rest);
+        self.tasks.spawn(web::serve(listener, tracker, limits, self.last.clone()));
+        self.tasks.spawn(async move { drop(writer.await) });
+        Ok(())
+    }
+
+    /// Waits until the soft stop has been obeyed: what was in flight is finished and written.
+    pub async fn finished(self) {
+        if let Some(scheduler) = self.scheduler {
+            let _ = scheduler.await;
+        }
+        if let Some(sender) = self.sender.and_then(Arc::into_inner) {
+            sender.finish().await;
+        }
+        self.last.cancel();
+        self.tasks.wait().await;
+        self.store.close().await;
+    }
+}
