@@ -24,6 +24,7 @@ pub mod marks;
 pub mod nodes;
 pub mod profiles;
 pub mod recipients;
+pub mod reports;
 pub mod runs;
 pub mod score;
 pub mod spool;
@@ -78,6 +79,7 @@ pub fn statements() -> Vec<&'static str> {
         imports::STATEMENTS,
         nodes::STATEMENTS,
         recipients::STATEMENTS,
+        reports::STATEMENTS,
         runs::STATEMENTS,
         subscriptions::STATEMENTS,
         suppressions::STATEMENTS,

@@ -3,6 +3,7 @@
 mod people;
 mod permissions;
 mod relay;
+mod reports;
 mod schema;
 mod score;
 mod support;

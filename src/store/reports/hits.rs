@@ -1,0 +1,30 @@
+//! Opens and clicks by verdict.
+
+use super::{HitCount, Reports};
+use crate::domain::hit::{HitKind, Verdict};
+use crate::store::{Error, Result, Session};
+
+/// Fills in opens and clicks.
+pub(super) async fn count(session: &mut Session, reports: &mut Reports) -> Result<()> {
+    let (runs, args) = reports.among(1);
+    let sql = format!(
+        "SELECT run_id, kind, verdict, COUNT(DISTINCT recipient_id), COUNT(*)
+         FROM hits WHERE run_id IN ({runs}) GROUP BY run_id, kind, verdict"
+    );
+    let rows: Vec<(i64, String, Option<String>, i64, i64)> = session.all(sql, args).await?;
+    for (run, kind, word, messages, total) in rows {
+        let report = reports.of(run)?;
+        let counts = match HitKind::parse(&kind) {
+            Some(HitKind::Open) => &mut report.opens,
+            Some(HitKind::Click) => &mut report.clicks,
+            None => return Err(Error::Corrupt(format!("hit kind '{kind}'"))),
+        };
+        counts.set(verdict(word)?, HitCount { messages, total });
+    }
+    Ok(())
+}
+
+/// The verdict of a stored word; none for a hit that is not judged yet.
+pub(super) fn verdict(word: Option<String>) -> Result<Option<Verdict>> {
+    word.map(|word| Verdict::parse(&word).ok_or_else(|| Error::Corrupt(format!("verdict '{word}'")))).transpose()
+}

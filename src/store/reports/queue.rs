@@ -1,0 +1,41 @@
+//! What waits in runs that are open: cheap enough to be asked every few seconds.
+
+use crate::args;
+use crate::domain::message::MessageState;
+use crate::domain::run::RunState;
+use crate::store::{Result, Session};
+
+const RUNS: &str = "SELECT state, COUNT(*) FROM runs WHERE state IN ('scheduled', 'running', 'paused') GROUP BY state";
+const DUE: &str = "SELECT m.state, COUNT(*) FROM runs r JOIN messages m ON m.run_id = r.id
+    WHERE r.state IN ('scheduled', 'running', 'paused') AND m.state IN ('waiting', 'deferred') GROUP BY m.state";
+const HELD: &str = "SELECT state, COUNT(*) FROM messages WHERE state IN ('claimed', 'sending') GROUP BY state";
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[RUNS, DUE, HELD];
+
+/// What is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Messages that are `waiting`, `claimed`, `sending` or `deferred`; no state is missing.
+    pub messages: Vec<(MessageState, i64)>,
+    /// Runs that are `scheduled`, `running` or `paused`; no state is missing.
+    pub runs: Vec<(RunState, i64)>,
+}
+
+/// Counts what is open.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn queue(session: &mut Session) -> Result<Queue> {
+    let mut messages: Vec<(String, i64)> = session.all(DUE, args![]).await?;
+    messages.extend(session.all::<(String, i64)>(HELD, args![]).await?);
+    let runs: Vec<(String, i64)> = session.all(RUNS, args![]).await?;
+    let of = |found: &[(String, i64)], word: &str| found.iter().find(|(w, _)| w == word).map_or(0, |(_, n)| *n);
+    Ok(Queue {
+        messages: [MessageState::Waiting, MessageState::Claimed, MessageState::Sending, MessageState::Deferred]
+            .map(|state| (state, of(&messages, state.as_str())))
+            .to_vec(),
+        runs: [RunState::Scheduled, RunState::Running, RunState::Paused]
+            .map(|state| (state, of(&runs, state.as_str())))
+            .to_vec(),
+    })
+}
