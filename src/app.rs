@@ -1,5 +1,7 @@
 //! Assembly: from a project's directory to the store, the keys, the relays and the services.
 
+mod begin;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::domain::relay::{RelayConfig, RelayUrl};
 use crate::domain::score::Scale;
 use crate::metrics::Metrics;
 use crate::relay::{self, Relay};
+use crate::render::Mailing;
 use crate::send::{Options, Sender};
 use crate::store::{Session, Store, score, versions};
 
@@ -85,6 +88,17 @@ impl App {
     /// When a file cannot be read.
     pub fn texts(&self) -> Result<BTreeMap<String, String>> {
         Ok(self.files.freeze()?)
+    }
+
+    /// A campaign's templates, compiled.
+    ///
+    /// # Errors
+    /// [`Refused`] with everything that is wrong with them.
+    pub fn compile(&self, campaign: &Campaign) -> Result<Mailing> {
+        Mailing::compile(campaign, &self.loaded.project, &self.texts()?).map_err(|problems| {
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            Refused(problems.join("\n")).into()
+        })
     }
 
     /// Keeps the checked files as a version; the same content is kept once.

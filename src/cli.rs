@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod init;
+mod plan;
 mod preview;
 mod runs;
 mod send;
@@ -46,6 +47,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a refused file.";
 enum Command {
     Init(init::Args),
     Check(check::Args),
+    Plan(plan::Args),
     Preview(preview::Args),
     Apply(apply::Args),
     Send(send::Args),
@@ -85,6 +87,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Init(args) => init::run(&args, &cli.directory),
         Command::Check(args) => check::run(args, &open()?).await,
+        Command::Plan(args) => plan::run(args, &open()?).await,
         Command::Preview(args) => preview::run(args, &open()?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,
         Command::Send(args) => send::run(args, &open()?).await,

@@ -9,7 +9,7 @@ use crate::app::{App, Refused};
 use crate::domain::address::Address;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::time::Micros;
-use crate::render::{Envelope, Mailing, Scratch};
+use crate::render::{Envelope, Scratch};
 use crate::store::audience::{self, Audience};
 use crate::store::{profiles, recipients};
 
@@ -46,9 +46,7 @@ enum Part {
 
 pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let campaign = app.campaign(&args.campaign)?;
-    super::check::refuse_broken_templates(app)?;
-    let mailing = Mailing::compile(campaign, &app.loaded.project, &app.texts()?)
-        .map_err(|problems| anyhow!(Refused(problems.iter().map(ToString::to_string).collect())))?;
+    let mailing = app.compile(campaign)?;
     let store = app.store().await?;
     let mut session = store.read().await?;
     let at = args.at.unwrap_or_else(|| app.clock.now());

@@ -8,14 +8,13 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::app::{App, Refused};
+use crate::app::App;
 use crate::domain::message::MessageState;
-use crate::domain::run::RunState;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
 use crate::send::{Ended, RunContext};
 use crate::store::Store;
-use crate::store::runs::{self, NewRun, Run};
+use crate::store::runs::{self, Run};
 
 /// Send a campaign now, in the foreground.
 ///
@@ -36,7 +35,7 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let campaign = app.campaign(&args.campaign)?;
     super::check::refuse_broken_templates(app)?;
     let store = app.store().await?;
-    let run = open_or_begin(app, &store, &args, &campaign.topic).await?;
+    let run = app.begin(&store, campaign, args.again).await?;
     let stop = Stop::on_signals()?;
     let sender = app.sender(&store, Metrics::new(), stop.soft.clone()).await?;
     let work = async {
@@ -55,46 +54,6 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let ended = ended?;
     summary(&store, &run, ended).await?;
     Ok(if matches!(ended, Ended::Done | Ended::OnlyDeferred(_)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn open_or_begin(app: &App, store: &Store, args: &Args, topic: &str) -> Result<Run> {
-    let name = args.campaign.as_str();
-    let refuse = |words: String| Err(anyhow!(Refused(words)));
-    let mut session = store.read().await?;
-    if let Some(run) = runs::open(&mut session).await?.into_iter().find(|run| run.campaign == name) {
-        return match run.state {
-            RunState::Running => {
-                eprintln!("continuing run {} ({})", run.id, run.occasion);
-                Ok(run)
-            }
-            state => refuse(format!(
-                "run {} of '{name}' is {}{}\n  hint: colloquy resume {name}, or colloquy cancel {name}",
-                run.id,
-                state.as_str(),
-                run.reason.map(|r| format!(": {r}")).unwrap_or_default()
-            )),
-        };
-    }
-    let last = runs::recent(&mut session, Some(name)).await?.into_iter().next();
-    if let (Some(last), false) = (&last, args.again) {
-        return refuse(format!(
-            "'{name}' was sent before: run {} ({}) is {}\n  hint: --again begins another run; `colloquy report {name}` shows the last",
-            last.id,
-            last.occasion,
-            last.state.as_str()
-        ));
-    }
-    let occasion = (runs::count(&mut session, name).await? + 1).to_string();
-    drop(session);
-    let version = app.freeze(store).await?;
-    let new =
-        NewRun { campaign: name, topic, occasion: &occasion, version, state: RunState::Scheduled, at: app.clock.now() };
-    let mut tx = store.write().await?;
-    runs::create(&mut tx, new).await?;
-    let run = runs::by_occasion(&mut tx, name, &occasion).await?.ok_or_else(|| anyhow!("the run has gone"))?;
-    runs::change(&mut tx, run.id, RunState::Scheduled, RunState::Running, None, app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(Run { state: RunState::Running, ..run })
 }
 
 /// Shows progress on a terminal; elsewhere the logs speak.

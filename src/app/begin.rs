@@ -1,0 +1,60 @@
+//! Begins a campaign's run by hand, or finds the one that is not over.
+
+use anyhow::{Result, anyhow};
+use tracing::info;
+
+use super::{App, Refused};
+use crate::domain::campaign::Campaign;
+use crate::domain::run::RunState;
+use crate::store::Store;
+use crate::store::runs::{self, NewRun, Run};
+
+impl App {
+    /// The campaign's unfinished run, else a new one over the files as they are now. Two who begin
+    /// at once get the same run.
+    ///
+    /// # Errors
+    /// [`Refused`] when the run is paused, or when the campaign was sent before and `again` is not
+    /// set.
+    pub async fn begin(&self, store: &Store, campaign: &Campaign, again: bool) -> Result<Run> {
+        let name = campaign.name.as_str();
+        let mut session = store.read().await?;
+        if let Some(run) = runs::open(&mut session).await?.into_iter().find(|run| run.campaign == name) {
+            return continued(run);
+        }
+        let last = runs::recent(&mut session, Some(name)).await?.into_iter().next();
+        if let (Some(last), false) = (&last, again) {
+            return Err(anyhow!(Refused(format!(
+                "'{name}' was sent before: run {} ({}) is {}\n  \
+                 hint: --again begins another run; `colloquy report {name}` shows the last",
+                last.id,
+                last.occasion,
+                last.state.as_str()
+            ))));
+        }
+        let occasion = (runs::count(&mut session, name).await? + 1).to_string();
+        drop(session);
+        let version = self.freeze(store).await?;
+        let (now, topic) = (self.clock.now(), campaign.topic.as_str());
+        let new = NewRun { campaign: name, topic, occasion: &occasion, version, state: RunState::Scheduled, at: now };
+        let mut tx = store.write().await?;
+        runs::create(&mut tx, new).await?;
+        let run = runs::by_occasion(&mut tx, name, &occasion).await?.ok_or_else(|| anyhow!("the run has gone"))?;
+        runs::change(&mut tx, run.id, RunState::Scheduled, RunState::Running, None, now).await?;
+        tx.commit().await?;
+        Ok(Run { state: RunState::Running, ..run })
+    }
+}
+
+fn continued(run: Run) -> Result<Run> {
+    if run.state == RunState::Running {
+        info!(run = %run.id, campaign = run.campaign, occasion = run.occasion, "an unfinished run goes on");
+        return Ok(run);
+    }
+    let Run { id, campaign, state, reason, .. } = run;
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Err(anyhow!(Refused(format!(
+        "run {id} of '{campaign}' is {}{reason}\n  hint: colloquy resume {campaign}, or colloquy cancel {campaign}",
+        state.as_str()
+    ))))
+}
