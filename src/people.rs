@@ -3,10 +3,15 @@
 //! Files come in and out here; what is written to the database, and under which lock, stands in
 //! [`crate::store`].
 
+pub mod actions;
 pub mod columns;
+pub mod erase;
 pub mod error;
+pub mod export;
 pub mod import;
 pub mod records;
+pub mod show;
+pub mod suppress;
 pub mod table;
 
 pub use error::{Error, Result};

@@ -17,11 +17,13 @@ pub mod audience;
 pub mod claims;
 pub mod consents;
 pub mod eligibility;
+pub mod erasure;
 pub mod forecast;
 pub mod hits;
 pub mod imports;
 pub mod marks;
 pub mod nodes;
+pub mod people;
 pub mod profiles;
 pub mod recipients;
 pub mod reports;
@@ -75,9 +77,11 @@ pub fn statements() -> Vec<&'static str> {
     [
         claims::STATEMENTS,
         consents::STATEMENTS,
+        erasure::STATEMENTS,
         forecast::STATEMENTS,
         imports::STATEMENTS,
         nodes::STATEMENTS,
+        people::STATEMENTS,
         recipients::STATEMENTS,
         reports::STATEMENTS,
         runs::STATEMENTS,
@@ -154,6 +158,18 @@ impl Store {
         Ok(session)
     }
 
+    /// Takes what was deleted out of the database's files. SQLite would keep it in free pages and in its
+    /// log until something else is written there; PostgreSQL's vacuum sees to it.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn scrub(&self) -> Result<()> {
+        if let Engine::Sqlite { writer, .. } = &self.engine {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await?;
+        }
+        Ok(())
+    }
+
     /// Ends all connections; what was committed is on disk.
     pub async fn close(&self) {
         match &self.engine {
@@ -207,6 +223,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
         .pragma("wal_autocheckpoint", "4000")
+        .pragma("secure_delete", "FAST")
         .statement_cache_capacity(200)
         .disable_statement_logging()
 }

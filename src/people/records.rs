@@ -66,7 +66,7 @@ impl Record {
         self.fields.len()
     }
 
-    /// Whether it has no field: only before the first was read.
+    /// Whether it has no field, as with a fault.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
@@ -76,6 +76,31 @@ impl Record {
     #[must_use]
     pub fn field(&self, n: usize) -> &str {
         self.fields.get(n).map_or("", |range| &self.text[range.clone()])
+    }
+
+    /// Checks the text and takes quotes away.
+    fn unquote(&mut self) -> Result<(), Fault> {
+        let raw = std::str::from_utf8(&self.raw).map_err(|_| Fault::Encoding)?;
+        if self.raw.contains(&0) {
+            return Err(Fault::Nul);
+        }
+        self.text.clear();
+        for field in &mut self.fields {
+            let start = self.text.len();
+            match raw[field.clone()].strip_prefix('"') {
+                Some(quoted) => {
+                    let mut parts = quoted[..quoted.len() - 1].split("\"\"");
+                    self.text.push_str(parts.next().unwrap_or_default());
+                    for part in parts {
+                        self.text.push('"');
+                        self.text.push_str(part);
+                    }
+                }
+                None => self.text.push_str(&raw[field.clone()]),
+            }
+            *field = start..self.text.len();
+        }
+        Ok(())
     }
 
     /// All fields.
@@ -144,7 +169,11 @@ impl<R: Read> Records<R> {
                 }
                 End::At(octets, with_line_end) => {
                     self.take(record, octets, with_line_end);
-                    return Ok(Some(self.check(record)));
+                    let checked = record.unquote();
+                    if checked.is_err() {
+                        record.fields.clear();
+                    }
+                    return Ok(Some(checked));
                 }
             }
         }
@@ -170,6 +199,7 @@ impl<R: Read> Records<R> {
     /// Takes what is left of the line as raw text.
     fn first_line(&mut self, record: &mut Record) -> io::Result<()> {
         record.raw.clear();
+        record.fields.clear();
         record.lines = 1;
         loop {
             let rest = &self.window[self.next..];
@@ -259,31 +289,6 @@ impl<R: Read> Records<R> {
         self.line += record.lines;
         self.last = self.next;
         self.next += with_line_end;
-    }
-
-    /// Checks the text and takes quotes away.
-    fn check(&self, record: &mut Record) -> Result<(), Fault> {
-        let raw = std::str::from_utf8(&record.raw).map_err(|_| Fault::Encoding)?;
-        if record.raw.contains(&0) {
-            return Err(Fault::Nul);
-        }
-        record.text.clear();
-        for field in &mut record.fields {
-            let start = record.text.len();
-            match raw[field.clone()].strip_prefix('"') {
-                Some(quoted) => {
-                    let mut parts = quoted[..quoted.len() - 1].split("\"\"");
-                    record.text.push_str(parts.next().unwrap_or_default());
-                    for part in parts {
-                        record.text.push('"');
-                        record.text.push_str(part);
-                    }
-                }
-                None => record.text.push_str(&raw[field.clone()]),
-            }
-            *field = start..record.text.len();
-        }
-        Ok(())
     }
 
     /// Reads another block behind what is not used yet.

@@ -1,7 +1,7 @@
 //! A file with a header line: which delimiter it has, whose rows are kept aside, and why.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::records::{Record, Records};
@@ -135,35 +135,40 @@ impl Table {
     /// # Errors
     /// When the file of rejected rows cannot be written.
     pub fn reject(&mut self, reason: &str) -> Result<()> {
-        let path = rejects_path(&self.path);
+        let raw = std::mem::take(&mut self.record.raw);
+        let rejected = self.reject_row(self.record.line, &raw, reason);
+        self.record.raw = raw;
+        rejected
+    }
+
+    /// Keeps a row that was read earlier aside.
+    ///
+    /// # Errors
+    /// When the file of rejected rows cannot be written.
+    pub fn reject_row(&mut self, line: u64, raw: &[u8], reason: &str) -> Result<()> {
         self.rejected += 1;
-        let delimiter = self.delimiter;
-        let write = |rejects: &mut Option<BufWriter<File>>| {
-            let out = match rejects {
-                Some(out) => out,
-                None => {
-                    let out = rejects.insert(BufWriter::new(File::create(&path)?));
-                    let [line, why] = REJECTED_COLUMNS.map(str::as_bytes);
-                    out.write_all(&[line, &[delimiter], why, &[delimiter], &self.raw_header, b"\n"].concat())?;
-                    out
-                }
-            };
-            write!(out, "{}", self.record.line)?;
-            let reason = reason.replace('"', "\"\"");
-            out.write_all(&[&[delimiter, b'"'], reason.as_bytes(), b"\"", &[delimiter]].concat())?;
-            if self.record.raw.iter().filter(|&&b| b == b'"').count() % 2 == 0 {
-                out.write_all(&self.record.raw)?;
-            } else {
-                // A stray quote must not spoil this file as well.
-                out.write_all(b"\"")?;
-                for &octet in &self.record.raw {
-                    out.write_all(if octet == b'"' { b"\"\"" } else { std::slice::from_ref(&octet) })?;
-                }
-                out.write_all(b"\"")?;
+        self.write_reject(line, raw, reason).map_err(Error::file(&rejects_path(&self.path)))
+    }
+
+    fn write_reject(&mut self, line: u64, raw: &[u8], reason: &str) -> io::Result<()> {
+        let delimiter = [self.delimiter];
+        let out = match &mut self.rejects {
+            Some(out) => out,
+            None => {
+                let out = self.rejects.insert(BufWriter::new(File::create(rejects_path(&self.path))?));
+                let header = [REJECTED_COLUMNS[0].as_bytes(), REJECTED_COLUMNS[1].as_bytes(), &self.raw_header];
+                out.write_all(&header.join(delimiter.as_slice()))?;
+                out.write_all(b"\n")?;
+                out
             }
-            out.write_all(b"\n")
         };
-        write(&mut self.rejects).map_err(Error::file(&path))
+        let line = line.to_string();
+        // A stray quote must not spoil this file as well.
+        let stray = raw.iter().filter(|&&octet| octet == b'"').count() % 2 == 1;
+        let raw = if stray { quoted(raw) } else { raw.to_vec() };
+        let row = [line.as_bytes(), &quoted(reason.as_bytes()), &raw];
+        out.write_all(&row.join(delimiter.as_slice()))?;
+        out.write_all(b"\n")
     }
 
     /// Writes the rejected rows out: how many there are, and where.
@@ -192,13 +197,19 @@ fn rejects_path(path: &Path) -> PathBuf {
     path.with_extension("rejected.csv")
 }
 
+/// As a quoted field.
+fn quoted(text: &[u8]) -> Vec<u8> {
+    let inner = text.split(|&octet| octet == b'"').collect::<Vec<_>>().join(b"\"\"".as_slice());
+    [b"\"", inner.as_slice(), b"\""].concat()
+}
+
 fn is_utf16(head: &[u8]) -> bool {
     let nul = |n: usize| head.get(n) == Some(&0);
     head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") || (nul(0) && nul(2)) || (nul(1) && nul(3))
 }
 
 /// What stands most often in the first line, outside quotes.
-fn delimiter(head: &[u8]) -> u8 {
+pub(super) fn delimiter(head: &[u8]) -> u8 {
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
     let mut quoted = false;
     for &octet in head.iter().skip_while(|octet| b"\r\n".contains(octet)) {

@@ -1,8 +1,10 @@
 //! Recipients: looking them up, and the row lock that every write of a permission takes first.
 
+use std::collections::HashMap;
+
 use sqlx::types::Json;
 
-use super::{EngineKind, Result, Session};
+use super::{EngineKind, Result, Session, Value, list};
 use crate::args;
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
@@ -88,4 +90,22 @@ pub async fn lock(session: &mut Session, id: RecipientId) -> Result<Option<Recip
     };
     let row = session.first::<Stored>(sql, args![id]).await?;
     Ok(row.map(Recipient::from).filter(|r| r.address.is_some()))
+}
+
+/// Who has these addresses, by address, and whether hits may be kept with each. In a transaction of
+/// PostgreSQL they are not erased before it ends.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn resolve(session: &mut Session, addresses: &[&Address]) -> Result<HashMap<String, (RecipientId, bool)>> {
+    let Some(last) = addresses.last() else { return Ok(HashMap::new()) };
+    let (placeholders, len) = list(1, addresses.len());
+    let lock = match session.kind() {
+        EngineKind::Sqlite => "",
+        EngineKind::Postgres => " ORDER BY id FOR KEY SHARE",
+    };
+    let sql = format!("SELECT id, address, tracking FROM recipients WHERE address IN ({placeholders}){lock}");
+    let values = addresses.iter().chain(std::iter::repeat(last)).take(len).map(|a| Value::from(a.as_str()));
+    let found: Vec<(i64, String, bool)> = session.all(sql, values.collect()).await?;
+    Ok(found.into_iter().map(|(id, address, tracking)| (address, (RecipientId(id), tracking))).collect())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::actions::{self, NewAction};
 use super::consents::{self, NewConsent};
 use super::recipients::{self, Recipient};
-use super::{Result, Session};
+use super::{Result, Session, score};
 use crate::args;
 use crate::domain::action::kind;
 use crate::domain::consent::{Purpose, Salts};
@@ -85,7 +85,8 @@ pub async fn join(session: &mut Session, recipient: RecipientId, topic: &str, or
     set(session, &person, topic, true, origin).await
 }
 
-/// Gives or withdraws the permission to keep hits with the person. `false` when nothing changes.
+/// Gives or withdraws the permission to keep hits with the person; withdrawing forgets what was learnt.
+/// `false` when nothing changes.
 ///
 /// # Errors
 /// When the database refuses.
@@ -98,6 +99,9 @@ pub async fn set_tracking(
     let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
     if session.execute(SET_TRACKING, args![recipient, granted]).await? == 0 {
         return Ok(false);
+    }
+    if !granted {
+        score::forget(session, recipient).await?;
     }
     record(session, &person, Purpose::Tracking, "", granted, origin).await?;
     Ok(true)

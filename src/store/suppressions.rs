@@ -3,13 +3,15 @@
 use super::{EngineKind, Result, Session, Value, list, values};
 use crate::args;
 use crate::domain::address::{Address, AddressHash};
+use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
 
 const CONTAINS: &str = "SELECT COUNT(*) FROM suppressions WHERE hash = $1";
+const OF: &str = "SELECT COUNT(*) FROM suppressions s JOIN recipients r ON r.address_hash = s.hash WHERE r.id = $1";
 const REMOVE: &str = "DELETE FROM suppressions WHERE hash = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM suppressions";
 
-pub(super) const STATEMENTS: &[&str] = &[CONTAINS, REMOVE, COUNT];
+pub(super) const STATEMENTS: &[&str] = &[CONTAINS, OF, REMOVE, COUNT];
 
 /// Rows a statement; a power of two, see [`add`].
 const ROWS: usize = 1_024;
@@ -48,6 +50,15 @@ pub async fn remove(session: &mut Session, hash: &AddressHash) -> Result<bool> {
 /// When the database refuses.
 pub async fn contains(session: &mut Session, hash: &AddressHash) -> Result<bool> {
     let (found,): (i64,) = session.one(CONTAINS, args![hash.as_slice()]).await?;
+    Ok(found > 0)
+}
+
+/// Whether a recipient's address is suppressed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn of(session: &mut Session, recipient: RecipientId) -> Result<bool> {
+    let (found,): (i64,) = session.one(OF, args![recipient]).await?;
     Ok(found > 0)
 }
 

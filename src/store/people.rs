@@ -1,0 +1,157 @@
+//! Everything that is stored about people, to be read by themselves or by whoever answers for it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value as Json, json};
+use sqlx::types::Json as Stored;
+
+use super::recipients::Attributes;
+use super::{EngineKind, Result, Session, consents};
+use crate::args;
+use crate::domain::id::RecipientId;
+use crate::domain::time::Micros;
+
+/// A person of an export.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Pages go on after it.
+    pub id: RecipientId,
+    /// The normal form.
+    pub address: String,
+    /// Strings, numbers, booleans.
+    pub attributes: Attributes,
+}
+
+const NAMES_SQLITE: &str = "SELECT DISTINCT j.key FROM recipients r, json_each(r.attributes) j
+    WHERE r.address IS NOT NULL";
+const NAMES_POSTGRES: &str = "SELECT DISTINCT k FROM recipients r, jsonb_object_keys(r.attributes) k
+    WHERE r.address IS NOT NULL";
+const PAGE: &str = "SELECT id, address, attributes FROM recipients
+    WHERE id > $1 AND address IS NOT NULL ORDER BY id LIMIT $2";
+const SUBSCRIBERS: &str = "SELECT r.id, r.address, r.attributes FROM recipients r
+    JOIN subscriptions s ON s.recipient_id = r.id AND s.topic = $3 AND s.subscribed
+    WHERE r.id > $1 AND r.address IS NOT NULL ORDER BY r.id LIMIT $2";
+const MESSAGES: &str = "SELECT r.campaign, m.run_id, m.state, COALESCE(m.first_at, m.at), m.at, m.reply
+    FROM messages m JOIN runs r ON r.id = m.run_id
+    WHERE m.recipient_id = $1 AND COALESCE(m.first_at, m.at) <= $2 ORDER BY 4, 2";
+const ATTEMPTS: &str = "SELECT r.campaign, t.run_id, t.attempt, t.at, t.outcome, t.reply
+    FROM attempts t JOIN runs r ON r.id = t.run_id
+    WHERE t.recipient_id = $1 AND t.at <= $2 ORDER BY t.at, t.run_id, t.attempt";
+const HITS: &str = "SELECT r.campaign, h.kind, h.at, h.url, h.verdict, h.user_agent, h.network
+    FROM hits h JOIN messages m ON m.run_id = h.run_id AND m.recipient_id = h.recipient_id
+    JOIN runs r ON r.id = h.run_id
+    WHERE m.recipient_id = $1 AND h.at <= $2 ORDER BY h.at, h.id";
+const ACTIONS: &str = "SELECT a.kind, a.at, a.category, r.campaign, a.url, s.points
+    FROM actions a LEFT JOIN runs r ON r.id = a.run_id
+    LEFT JOIN score_entries s ON s.recipient_id = a.recipient_id AND s.at = a.at AND s.action_id = a.id
+    WHERE a.recipient_id = $1 AND a.at <= $2 ORDER BY a.at, a.id";
+const MOMENTS: &str = "SELECT kind, at, subject FROM moments WHERE recipient_id = $1 AND at <= $2 ORDER BY at, kind";
+
+pub(super) const STATEMENTS: &[&str] = &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, MOMENTS];
+
+/// The names of all attributes that somebody has, sorted.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn attribute_names(session: &mut Session) -> Result<BTreeSet<String>> {
+    let sql = match session.kind() {
+        EngineKind::Sqlite => NAMES_SQLITE,
+        EngineKind::Postgres => NAMES_POSTGRES,
+    };
+    let names: Vec<(String,)> = session.all(sql, vec![]).await?;
+    Ok(names.into_iter().map(|(name,)| name).collect())
+}
+
+/// The next people by number, all or the subscribers of a topic.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn page(session: &mut Session, after: RecipientId, topic: Option<&str>, limit: i64) -> Result<Vec<Exported>> {
+    let rows: Vec<(i64, String, Stored<Attributes>)> = match topic {
+        None => session.all(PAGE, args![after, limit]).await?,
+        Some(topic) => session.all(SUBSCRIBERS, args![after, limit, topic]).await?,
+    };
+    let exported = rows.into_iter().map(|(id, address, attributes)| Exported {
+        id: RecipientId(id),
+        address,
+        attributes: attributes.0,
+    });
+    Ok(exported.collect())
+}
+
+/// Something that happened between a person and us.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Event {
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Micros,
+    /// `consent`, `message`, `attempt`, `hit`, `action` or `moment`.
+    pub kind: &'static str,
+    /// What else is known, by kind.
+    #[serde(flatten)]
+    pub details: Map<String, Json>,
+}
+
+fn rfc3339<S: serde::Serializer>(at: &Micros, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+impl Event {
+    fn new(kind: &'static str, at: i64, details: Json) -> Self {
+        let Json::Object(mut details) = details else { return Self { at: Micros(at), kind, details: Map::new() } };
+        details.retain(|_, value| !value.is_null());
+        Self { at: Micros(at), kind, details }
+    }
+}
+
+/// The whole dialog with a person up to an instant, in the order of time.
+///
+/// # Errors
+/// When the database refuses, or a payload is not JSON.
+pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micros) -> Result<Vec<Event>> {
+    let bounds = || args![recipient, until];
+    let mut events = Vec::new();
+    for c in consents::history(session, recipient, until).await? {
+        let proof: Option<Json> = c.payload.as_deref().and_then(|payload| serde_json::from_str(payload).ok());
+        let topic = (!c.topic.is_empty()).then_some(c.topic);
+        let details = json!({ "purpose": c.purpose, "topic": topic, "granted": c.granted, "proof": proof });
+        events.push(Event::new("consent", c.at, details));
+    }
+    type Message = (String, i64, String, i64, i64, Option<String>);
+    for (campaign, run, state, first, at, reply) in session.all::<Message>(MESSAGES, bounds()).await? {
+        // What became of it later was not known at that instant.
+        let known = at <= until.0;
+        let details = json!({
+            "campaign": campaign, "run": run, "state": if known { state.as_str() } else { "sending" },
+            "answered": known.then(|| Micros(at).to_string()), "reply": reply.filter(|_| known),
+        });
+        events.push(Event::new("message", first, details));
+    }
+    type Attempt = (String, i64, i64, i64, String, String);
+    for (campaign, run, attempt, at, outcome, reply) in session.all::<Attempt>(ATTEMPTS, bounds()).await? {
+        let details =
+            json!({ "campaign": campaign, "run": run, "attempt": attempt, "outcome": outcome, "reply": reply });
+        events.push(Event::new("attempt", at, details));
+    }
+    type Hit = (String, String, i64, String, Option<String>, String, String);
+    for (campaign, hit, at, url, verdict, agent, network) in session.all::<Hit>(HITS, bounds()).await? {
+        let url = (!url.is_empty()).then_some(url);
+        let details = json!({
+            "hit": hit, "campaign": campaign, "url": url, "verdict": verdict, "user_agent": agent, "network": network,
+        });
+        events.push(Event::new("hit", at, details));
+    }
+    type Action = (String, i64, Option<String>, Option<String>, Option<String>, Option<f64>);
+    for (action, at, category, campaign, url, points) in session.all::<Action>(ACTIONS, bounds()).await? {
+        let details = json!({
+            "action": action, "category": category, "campaign": campaign, "url": url, "points": points,
+        });
+        events.push(Event::new("action", at, details));
+    }
+    for (moment, at, subject) in session.all::<(String, i64, String)>(MOMENTS, bounds()).await? {
+        events.push(Event::new("moment", at, json!({ "moment": moment, "subject": subject })));
+    }
+    // Stable: what happened at the same instant stays in the order above, cause before effect.
+    events.sort_by_key(|event| event.at);
+    Ok(events)
+}
