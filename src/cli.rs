@@ -6,6 +6,7 @@ mod init;
 mod plan;
 mod preview;
 mod runs;
+mod score;
 mod send;
 mod service;
 
@@ -55,6 +56,7 @@ enum Command {
     Pause(runs::Pause),
     Resume(runs::Resume),
     Cancel(runs::Cancel),
+    Score(score::Args),
 }
 
 /// Runs the command line of this process and reports an error once.
@@ -95,6 +97,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Pause(args) => runs::pause(args, &open()?).await,
         Command::Resume(args) => runs::resume(args, &open()?).await,
         Command::Cancel(args) => runs::cancel(args, &open()?).await,
+        Command::Score(args) => score::run(args, &open()?).await,
     }
 }
 

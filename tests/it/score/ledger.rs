@@ -1,9 +1,11 @@
 //! What becomes of one person's actions.
 
 use colloquy::args;
+use colloquy::domain::consent::Salts;
 use colloquy::domain::time::Micros;
 use colloquy::score::{Error, Scorer};
 use colloquy::store::score;
+use colloquy::store::subscriptions::{self, Origin};
 
 use super::support::*;
 use crate::support::on_both_engines;
@@ -106,20 +108,24 @@ on_both_engines! {
         assert_eq!(check_at(store, START + DAY).await.differences, [], "what was done untracked does not count later");
     }
 
-    async fn what_is_forgotten_stays_forgotten(db) {
+    async fn who_withdraws_tracking_is_forgotten_for_good(db) {
         let store = &db.store;
         let who = person(store, true).await;
         let clicks: Vec<_> = (0..4).map(|n| action(who, "click", Some("yoga"), START + n)).collect();
         insert(store, &clicks).await;
         score_at(store, START + DAY).await;
+        let origin = Origin { channel: "page", run: None, at: Micros(START + DAY), salts: Salts::new(&[7; 32]) };
         let mut session = store.write().await.unwrap();
-        score::forget(&mut session, who).await.unwrap();
+        assert!(subscriptions::set_tracking(&mut session, who, false, &origin).await.unwrap());
         session.commit().await.unwrap();
         for sql in ["SELECT COUNT(*) FROM profiles", "SELECT COUNT(*) FROM score_entries", "SELECT COUNT(*) FROM affinities",
             "SELECT COUNT(*) FROM moments", "SELECT COUNT(*) FROM cluster_spans"] {
             assert_eq!(rows::<(i64,)>(store, sql).await, [(0,)], "{sql}");
         }
         execute(store, "UPDATE actions SET scored = FALSE", vec![]).await;
+        let mut session = store.write().await.unwrap();
+        assert!(subscriptions::set_tracking(&mut session, who, true, &origin).await.unwrap());
+        session.commit().await.unwrap();
         score_at(store, START + DAY).await;
         assert_eq!(view(store, who, START + DAY).await, None);
         assert_eq!(check_at(store, START + DAY).await.people, 0);

@@ -1,0 +1,105 @@
+//! `colloquy score`.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::app::App;
+use crate::score::{Mode, Options, Report, Scorer};
+
+/// Scores: compute them anew from the stored actions, or check them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Rebuild(Rebuild),
+}
+
+/// Compute every score, affinity, cluster and moment from the stored actions.
+///
+/// Needed after `[score]` or `[cluster]` has changed. It also renews the population that clusters are
+/// measured against. Scoring of new actions waits meanwhile; sending waits only if a half-life has
+/// changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  colloquy score rebuild --check     change nothing, report what differs\n  \
+                        colloquy score rebuild             store what the actions say")]
+struct Rebuild {
+    /// Change nothing; exit with 1 when anything stored differs from what the actions say.
+    #[arg(long)]
+    check: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let Command::Rebuild(Rebuild { check, json }) = args.command;
+    let mode = if check { Mode::Check } else { Mode::Rewrite };
+    let scorer = Scorer::new(app.store().await?, app.clock.clone(), Options::from(&app.loaded.project));
+    let bar = progress();
+    let report = scorer.rebuild(mode, |seen| bar.set_position(seen)).await?;
+    bar.finish_and_clear();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", describe(&report, mode));
+    }
+    Ok(if check && report.differing > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Recipients seen so far, on a terminal only.
+fn progress() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {human_pos} recipients, {per_sec}");
+    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+fn describe(report: &Report, mode: Mode) -> String {
+    let Report { people, differing, differences, worst } = report;
+    let mut text = match (differing, mode) {
+        (0, _) => format!("{people} people have a score, and each is what the actions say (within {worst:.0e})\n"),
+        (_, Mode::Check) => format!("{people} people have a score; {differing} differ from what the actions say\n"),
+        (_, Mode::Rewrite) => format!("{people} people have a score; that of {differing} was stored anew\n"),
+    };
+    if mode == Mode::Check {
+        for difference in differences {
+            let (who, what) = (difference.recipient, difference.what);
+            text += &format!("  recipient {who}: {what} is {}, not {}\n", difference.stored, difference.expected);
+        }
+        if *differing > 0 {
+            text += "Run `colloquy score rebuild` to store what the actions say.\n";
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::RecipientId;
+    use crate::score::Difference;
+
+    #[test]
+    fn a_check_names_what_differs_and_what_to_do() {
+        let difference =
+            Difference { recipient: RecipientId(7), what: "f", stored: "1.5".into(), expected: "2.5".into() };
+        let report = Report { people: 9, differing: 1, differences: vec![difference], worst: 0.1 };
+        assert_eq!(
+            describe(&report, Mode::Check),
+            "9 people have a score; 1 differ from what the actions say\n  recipient 7: f is 1.5, not 2.5\n\
+             Run `colloquy score rebuild` to store what the actions say.\n"
+        );
+        let clean = Report { people: 9, worst: 3e-16, ..Report::default() };
+        let text = describe(&clean, Mode::Check);
+        assert_eq!(text, "9 people have a score, and each is what the actions say (within 3e-16)\n");
+    }
+}
