@@ -45,7 +45,8 @@ pub async fn check_at(store: &Store, at: i64) -> Report {
 }
 
 pub async fn person(store: &Store, tracking: bool) -> RecipientId {
-    let sql = "INSERT INTO recipients (domain, tracking, created_at) VALUES ('example.org', $1, 0) RETURNING id";
+    let sql = "INSERT INTO recipients (address, domain, tracking, created_at)
+               SELECT 'p' || COUNT(*) || '@example.org', 'example.org', CAST($1 AS BOOLEAN), 0 FROM recipients RETURNING id";
     let mut session = store.write().await.unwrap();
     let (id,): (i64,) = session.one(sql, args![tracking]).await.unwrap();
     session.commit().await.unwrap();
