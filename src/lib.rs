@@ -20,6 +20,7 @@ pub mod demo;
 pub mod domain;
 pub mod lifecycle;
 pub mod metrics;
+pub mod pages;
 pub mod people;
 pub mod plan;
 pub mod relay;

@@ -1,5 +1,8 @@
 //! Integration tests: one binary, one module per subject.
 
+mod hits;
+mod http;
+mod pages;
 mod people;
 mod permissions;
 mod relay;
@@ -7,3 +10,4 @@ mod reports;
 mod schema;
 mod score;
 mod support;
+mod tracking;

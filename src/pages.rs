@@ -1,0 +1,171 @@
+//! The pages that a mail leads its recipient to: leaving, and preferences.
+//!
+//! GET and HEAD never change anything, so link scanners cannot unsubscribe anybody. The pages need
+//! the main database; while it is away they say so and ask to come again.
+
+mod form;
+mod html;
+mod language;
+mod preferences;
+mod unsubscribe;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode};
+
+use crate::clock::{self, Clock};
+use crate::domain::consent::Salts;
+use crate::domain::project::Project;
+use crate::domain::token::{Keyring, Purpose, Token};
+use crate::store::subscriptions::Origin;
+use crate::store::{Result, Store};
+use crate::web::{Answer, Handler, method_not_allowed, not_found, text};
+use form::Form;
+use html::{Html, View};
+use language::Texts;
+
+/// Most octets of a form.
+const MAX_BODY: usize = 16 * 1024;
+/// How long a client may take to send one.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const RETRY_SECONDS: u16 = 30;
+
+/// What the pages show of the project.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who sends: shown above each page.
+    pub sender: String,
+    /// BCP 47, for readers who ask for no language that is spoken here.
+    pub locale: String,
+    /// The imprint's page.
+    pub imprint_url: Option<String>,
+    /// Titles by topic name.
+    pub topics: BTreeMap<String, String>,
+}
+
+impl From<&Project> for Options {
+    fn from(project: &Project) -> Self {
+        let sender = &project.sender;
+        let name = if sender.from_name.is_empty() { &sender.from_address } else { &sender.from_name };
+        Self {
+            sender: name.clone(),
+            locale: sender.locale.clone(),
+            imprint_url: sender.imprint_url.clone(),
+            topics: project.topics.clone(),
+        }
+    }
+}
+
+/// Answers `/u/` and `/p/`; clones share everything.
+#[derive(Clone)]
+pub struct Pages(Arc<Inner>);
+
+struct Inner {
+    keys: Arc<Keyring>,
+    store: Store,
+    clock: Clock,
+    options: Options,
+    html: Html,
+}
+
+/// What a page is asked for.
+struct Visit {
+    token: Token,
+    texts: &'static Texts,
+    /// The form, when one was sent.
+    form: Option<Form>,
+}
+
+impl Pages {
+    /// Pages over the main database.
+    #[must_use]
+    pub fn new(keys: Arc<Keyring>, store: Store, clock: Clock, options: Options) -> Self {
+        let html = Html::new(options.sender.clone(), options.imprint_url.clone());
+        Self(Arc::new(Inner { keys, store, clock, options, html }))
+    }
+}
+
+impl Handler for Pages {
+    async fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Answer {
+        let path = request.uri().path();
+        let Some(token) = path.strip_prefix("/u/").or_else(|| path.strip_prefix("/p/")) else { return not_found() };
+        let Some(token) = self.0.keys.verify(token) else { return not_found() };
+        match (&token.purpose, &path[..3]) {
+            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") => {}
+            _ => return not_found(),
+        }
+        let post = match *request.method() {
+            Method::GET | Method::HEAD => false,
+            Method::POST => true,
+            _ => return method_not_allowed("GET, HEAD, POST"),
+        };
+        let (parts, body) = request.into_parts();
+        let texts = language::choose(&parts.headers, &self.0.options.locale);
+        let form = match post {
+            true => match read_form(&parts.headers, body).await {
+                Ok(form) => Some(form),
+                Err(refusal) => return refusal,
+            },
+            false => None,
+        };
+        let inner = Arc::clone(&self.0);
+        // A task of its own: a client that goes away must not cancel a statement in flight.
+        let work = tokio::spawn(async move { inner.visit(Visit { token, texts, form }).await });
+        work.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
+    }
+}
+
+impl Inner {
+    async fn visit(&self, visit: Visit) -> Answer {
+        let answer = match visit.token.purpose {
+            Purpose::Unsubscribe => self.unsubscribe(&visit).await,
+            _ => self.preferences(&visit).await,
+        };
+        answer.unwrap_or_else(|error| {
+            tracing::warn!(%error, run = %visit.token.run, "a page could not be shown");
+            let texts = visit.texts;
+            let mut answer = self.html.answer(texts, &View::notice(texts.away_title, texts.away));
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            answer.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
+            answer
+        })
+    }
+
+    fn origin(&self, channel: &'static str, token: &Token) -> Origin<'static> {
+        let salts = Salts::new(&clock::secret());
+        Origin { channel, run: Some(token.run), at: self.clock.now(), salts }
+    }
+
+    fn title<'a>(&'a self, topic: &'a str) -> &'a str {
+        self.options.topics.get(topic).map_or(topic, String::as_str)
+    }
+
+    /// Where the same person's preferences are.
+    fn preferences_path(&self, token: &Token) -> String {
+        format!("/p/{}", self.keys.sign(&Token { purpose: Purpose::Preferences, ..token.clone() }))
+    }
+}
+
+/// Reads a form of bounded size in bounded time.
+async fn read_form(headers: &HeaderMap, body: Incoming) -> std::result::Result<Form, Answer> {
+    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
+    let bytes: Bytes = match read {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(text(StatusCode::PAYLOAD_TOO_LARGE, "The form is too large.\n"));
+        }
+        Ok(Err(_)) => return Err(text(StatusCode::BAD_REQUEST, "The form could not be read.\n")),
+        Err(_) => return Err(text(StatusCode::REQUEST_TIMEOUT, "The form took too long.\n")),
+    };
+    let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    Ok(Form::parse(content_type, &bytes))
+}
+
+/// What a page's work comes to.
+type Outcome = Result<Answer>;
