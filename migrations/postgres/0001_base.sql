@@ -162,6 +162,7 @@ CREATE TABLE actions (
     run_id       BIGINT,
     url          TEXT COLLATE "C",
     scored       BOOLEAN NOT NULL DEFAULT FALSE,
+    revised      BOOLEAN NOT NULL DEFAULT FALSE, -- the judge changed it: an older entry of it may stand in the ledger
     counts       BOOLEAN NOT NULL DEFAULT TRUE  -- FALSE: it met a person without tracking consent, and never scores
 );
 CREATE INDEX actions_recipient ON actions (recipient_id, at, id);

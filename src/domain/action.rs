@@ -13,7 +13,7 @@ pub mod kind {
     pub const REPLY: &str = "reply";
     /// A topic was left.
     pub const UNSUBSCRIBE: &str = "unsubscribe";
-    /// A hit that turned out not to be human after all; scores nothing, whatever the rules say.
+    /// A hit that turned out not to be human after all. No rule should give it points.
     pub const VOID: &str = "void";
     /// Something was bought, booked, signed: imported.
     pub const CONVERSION: &str = "conversion";

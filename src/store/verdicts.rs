@@ -166,7 +166,7 @@ pub async fn put_actions(session: &mut Session, actions: &[NewAction]) -> Result
             "WITH v (key, recipient_id, kind, category, at, run_id, url) AS (VALUES {})
              INSERT INTO actions (key, recipient_id, kind, category, at, run_id, url)
              SELECT * FROM v WHERE v.key IS NOT NULL
-             ON CONFLICT (key) DO UPDATE SET at = excluded.at, kind = excluded.kind, scored = FALSE
+             ON CONFLICT (key) DO UPDATE SET at = excluded.at, kind = excluded.kind, scored = FALSE, revised = TRUE
              WHERE actions.at <> excluded.at OR actions.kind <> excluded.kind",
             values(1, rows, COLUMNS)
         );
@@ -196,7 +196,9 @@ pub async fn void_actions(session: &mut Session, keys: &[String]) -> Result<u64>
     let mut changed = 0;
     for chunk in keys.chunks(MAX_BATCH) {
         let (places, rows) = list(2, chunk.len());
-        let sql = format!("UPDATE actions SET kind = $1, scored = FALSE WHERE key IN ({places}) AND kind <> $1");
+        let sql = format!(
+            "UPDATE actions SET kind = $1, scored = FALSE, revised = TRUE WHERE key IN ({places}) AND kind <> $1"
+        );
         let args = std::iter::once(Value::from(kind::VOID)).chain(padded(chunk, rows).map(|k| k.as_str().into()));
         changed += session.execute(sql, args.collect()).await?;
     }

@@ -247,20 +247,24 @@ on_both_engines! {
 
     async fn a_late_hit_that_makes_a_burst_takes_the_points_back(db) {
         let (anna, otto) = (person(&db.store, true).await, person(&db.store, true).await);
+        let emma = person(&db.store, true).await;
         let scorer = scorer(&db.store);
         arrive(&db.store, [
             click(anna, DAY, 1), click(anna, DAY + SECOND, 2), click(anna, 9 * DAY, 2), click(otto, DAY, 1),
+            click(emma, DAY, 1), click(emma, DAY + SECOND, 2),
         ]).await;
         judge_all(&db.store).await;
         scorer.drain().await.unwrap();
         assert!(verdicts(&db.store).await.iter().all(|(verdict, _)| verdict == "human"));
 
-        arrive(&db.store, [click(anna, DAY + 2 * SECOND, 3)]).await;
+        arrive(&db.store, [click(anna, DAY + 2 * SECOND, 3), click(emma, DAY + 2 * SECOND, 3)]).await;
         judge_all(&db.store).await;
         assert_eq!(actions(&db.store).await, [
             (format!("c:7:{anna}:1:0"), "void".to_owned(), DAY, false),
             (format!("c:7:{anna}:2:0"), "click".to_owned(), 9 * DAY, false),
             (format!("c:7:{otto}:1:0"), "click".to_owned(), DAY, true),
+            (format!("c:7:{emma}:1:0"), "void".to_owned(), DAY, false),
+            (format!("c:7:{emma}:2:0"), "void".to_owned(), DAY + SECOND, false),
         ]);
         scorer.drain().await.unwrap();
         let report = scorer.rebuild(Mode::Check, |_| {}).await.unwrap();

@@ -196,12 +196,14 @@ async fn many_hits_at_once_share_commits_and_all_are_kept() {
 #[tokio::test]
 async fn heads_that_are_too_long_and_bodies_are_refused() {
     let t = Tracking::start().await;
-    for path in [format!("/c/{}", "A".repeat(20_000)), format!("/c/{}", "A".repeat(70_000))] {
-        let status = t.server.get(&path).await.status;
-        assert!(matches!(status, 414 | 431), "{status}");
+    // What is not read any more makes the kernel reset the connection, and the answer may be lost.
+    let refused = |status: u16| matches!(status, 0 | 414 | 431);
+    for length in [20_000, 70_000] {
+        let long = "A".repeat(length);
+        assert!(refused(t.server.get(&format!("/c/{long}")).await.status));
+        assert!(refused(t.server.request("GET", &t.click(), &[("Cookie", &long)], b"").await.status));
     }
-    let long = "x".repeat(20_000);
-    assert_eq!(t.server.request("GET", &t.click(), &[("Cookie", &long)], b"").await.status, 431);
+    assert_eq!(t.server.get("/c/x").await.status, 404);
     assert_eq!(t.server.request("GET", &t.click(), &[], b"body").await.status, 413);
     assert!(t.on_disk().await.is_empty());
 }

@@ -51,6 +51,8 @@ pub async fn save(session: &mut Session, people: &[Saved]) -> Result<()> {
     for table in REPLACED {
         bulk::delete(session, table, &replayed).await?;
     }
+    let emptied: Vec<_> = people.iter().filter(|p| p.state.last.is_none()).map(|p| p.recipient).collect();
+    bulk::delete(session, "profiles", &emptied).await?;
     let removed =
         people.iter().flat_map(|p| p.removed.iter().map(|(at, id)| [p.recipient.into(), (*at).into(), (*id).into()]));
     bulk::rows(session, "DELETE FROM score_entries WHERE (recipient_id, at, action_id) IN (", ")", removed.collect())

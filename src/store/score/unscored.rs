@@ -16,6 +16,9 @@ pub struct Unscored {
     pub recipient: RecipientId,
     /// What scoring needs of it.
     pub action: LedgerEntry,
+    /// Whether it was changed after it came in, so that an entry of it may stand in the ledger that
+    /// no longer holds.
+    pub revised: bool,
     /// Whether it may score: the person's hits may be kept, and always might since it came in.
     pub counts: bool,
 }
@@ -41,13 +44,14 @@ struct Waiting {
     kind: String,
     category: Option<String>,
     at: i64,
+    revised: bool,
     counts: bool,
 }
 
 macro_rules! take {
     ($lock:literal) => {
         concat!(
-            "SELECT a.id, a.recipient_id, a.kind, a.category, a.at,
+            "SELECT a.id, a.recipient_id, a.kind, a.category, a.at, a.revised,
                     a.counts AND r.tracking AND r.erased_at IS NULL AS counts
              FROM actions a JOIN recipients r ON r.id = a.recipient_id
              WHERE NOT a.scored AND a.at <= $1 ORDER BY a.id LIMIT $2",
@@ -99,6 +103,7 @@ pub async fn take(session: &mut Session, now: Micros, limit: i64) -> Result<Vec<
         .map(|row| Unscored {
             recipient: RecipientId(row.recipient_id),
             action: LedgerEntry { at: Micros(row.at), id: row.id, kind: row.kind, category: row.category },
+            revised: row.revised,
             counts: row.counts,
         })
         .collect())
