@@ -1,15 +1,21 @@
 //! The command line: one file per command.
 
+mod actions;
 mod apply;
 mod check;
+mod export;
+mod import;
 mod init;
 mod plan;
 mod preview;
+mod recipient;
 mod runs;
 mod score;
 mod send;
 mod service;
+mod suppress;
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,6 +25,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, Refused};
 use crate::clock::Clock;
+use crate::people;
 
 /// Email dialog-marketing campaign runner: send, listen, learn, send better.
 #[derive(Debug, Parser)]
@@ -48,6 +55,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a refused file.";
 enum Command {
     Init(init::Args),
     Check(check::Args),
+    Import(import::Args),
+    Export(export::Args),
+    Actions(actions::Args),
+    Recipient(recipient::Args),
+    Suppress(suppress::Args),
     Plan(plan::Args),
     Preview(preview::Args),
     Apply(apply::Args),
@@ -73,10 +85,11 @@ pub fn main() -> ExitCode {
     };
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
-        Err(error) if error.is::<Refused>() => {
+        Err(error) if is_refusal(&error) => {
             eprintln!("{error}");
             ExitCode::from(2)
         }
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -84,11 +97,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether the fault lies in what was asked for.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    error.is::<Refused>() || error.downcast_ref::<people::Error>().is_some_and(people::Error::is_refusal)
+}
+
+/// Whether the reader of our output has seen enough, as `head` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+}
+
 async fn run(cli: Cli) -> Result<ExitCode> {
     let open = || App::open(&cli.directory, Clock::system());
     match cli.command {
         Command::Init(args) => init::run(&args, &cli.directory),
         Command::Check(args) => check::run(args, &open()?).await,
+        Command::Import(args) => import::run(args, &open()?).await,
+        Command::Export(args) => export::run(args, &open()?).await,
+        Command::Actions(args) => actions::run(args, &open()?).await,
+        Command::Recipient(args) => recipient::run(args, &open()?).await,
+        Command::Suppress(args) => suppress::run(args, &open()?).await,
         Command::Plan(args) => plan::run(args, &open()?).await,
         Command::Preview(args) => preview::run(args, &open()?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,

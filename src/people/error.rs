@@ -29,7 +29,7 @@ pub enum Error {
     },
     /// The output cannot be written.
     #[error("the output cannot be written")]
-    Output(#[from] csv::Error),
+    Output(#[source] std::io::Error),
     /// The database refused.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -49,6 +49,15 @@ impl Error {
     pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let file = path.to_owned();
         move |source| Self::File { file, source }
+    }
+}
+
+impl From<csv::Error> for Error {
+    fn from(error: csv::Error) -> Self {
+        Self::Output(match error.into_kind() {
+            csv::ErrorKind::Io(source) => source,
+            other => std::io::Error::other(format!("{other:?}")),
+        })
     }
 }
 

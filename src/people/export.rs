@@ -7,7 +7,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::Result;
+use super::{Error, Result};
 use crate::domain::id::RecipientId;
 use crate::store::{Store, people};
 
@@ -36,7 +36,7 @@ pub async fn export(store: &Store, topic: Option<&str>, out: impl Write) -> Resu
             writer.write_record(None::<&[u8]>)?;
         }
     }
-    writer.flush().map_err(csv::Error::from)?;
+    writer.flush().map_err(Error::Output)?;
     Ok(count)
 }
 

@@ -113,18 +113,6 @@ pub async fn run(
     Ok(Summary { tally, rejects })
 }
 
-/// Whether a topic exists.
-///
-/// # Errors
-/// A sentence that names the topics.
-pub fn check_topic(project: &Project, topic: &str) -> std::result::Result<(), String> {
-    if project.topics.contains_key(topic) {
-        return Ok(());
-    }
-    let known = project.topics.keys().map(String::as_str).collect::<Vec<_>>().join("`, `");
-    Err(format!("there is no topic '{topic}'; colloquy.toml has `{known}`"))
-}
-
 /// The reading side.
 struct Reader {
     table: Table,

@@ -1,0 +1,87 @@
+//! `colloquy recipient`.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail};
+
+use super::suppress::address;
+use crate::app::{App, Refused};
+use crate::domain::time::Micros;
+use crate::people::{erase, show};
+
+/// One person: show, hand out or erase what is known.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print the profile and the whole dialog as a timeline.
+    #[command(after_help = "Examples:\n  colloquy recipient show anna@example.org\n  \
+        colloquy recipient show anna@example.org --at 2026-03-01T00:00:00Z --json")]
+    Show {
+        /// The person's address.
+        address: String,
+        /// As it was, or will be if nothing happens, at this time (RFC 3339).
+        #[arg(long, value_name = "TIME", value_parser = Micros::parse_rfc3339)]
+        at: Option<Micros>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print everything that is stored about a person, as JSON to hand out.
+    #[command(after_help = "Example:\n  colloquy recipient export anna@example.org > anna.json")]
+    Export {
+        /// The person's address.
+        address: String,
+    },
+    /// Erase a person, and never mail the address again.
+    ///
+    /// Address, attributes, subscriptions, hits, actions and scores are removed. What stays: a keyed
+    /// hash of the address among the suppressions, the links of the consent chain without their
+    /// contents, and the states of messages.
+    #[command(after_help = "Example:\n  colloquy recipient erase anna@example.org --yes")]
+    Erase {
+        /// The person's address.
+        address: String,
+        /// Do it; it cannot be undone.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
+        Command::Show { address, at, json } => {
+            let at = at.unwrap_or_else(|| app.clock.now());
+            print(app, &address, at, at, json).await
+        }
+        Command::Export { address } => print(app, &address, app.clock.now(), Micros(i64::MAX), true).await,
+        Command::Erase { yes: false, .. } => Err(anyhow!(Refused(
+            "erasing cannot be undone\n  hint: look with `recipient show` first, then add --yes".to_owned()
+        ))),
+        Command::Erase { address: typed, .. } => {
+            let (address, key) = (address(&typed)?, app.secrets()?.suppression_key());
+            let known = erase::erase(&app.store().await?, &key, &address, app.clock.now()).await?;
+            println!("{}", if known { "erased, and suppressed" } else { "nobody has this address; it is suppressed" });
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn print(app: &App, typed: &str, at: Micros, until: Micros, json: bool) -> Result<ExitCode> {
+    let address = address(typed)?;
+    let store = app.store().await?;
+    let Some(person) = show::show(&store, &app.loaded.project, &address, at, until).await? else {
+        bail!("nobody has the address {address}");
+    };
+    if json {
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&person)?)?;
+    } else {
+        write!(io::stdout(), "{person}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

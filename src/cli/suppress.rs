@@ -1,0 +1,67 @@
+//! `colloquy suppress`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+
+use crate::app::{App, Refused};
+use crate::domain::address::Address;
+use crate::people::suppress::{self, Order};
+use crate::store::suppressions;
+
+/// Never mail these addresses again, whatever else says yes.
+///
+/// Only a keyed hash of each is kept, so that a suppression outlives erasure. Letter case makes no
+/// difference.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  colloquy suppress anna@example.org --reason 'asked by phone'\n  \
+    colloquy suppress --file robinson-list.txt --reason 'Robinson list 2026'\n  \
+    colloquy suppress --remove anna@example.org\n  colloquy suppress --count")]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["addresses", "file", "remove", "count"]))]
+pub struct Args {
+    /// Addresses to suppress.
+    #[arg(value_name = "ADDRESS", requires = "reason")]
+    addresses: Vec<String>,
+    /// A list of addresses, one a line, or a CSV file with a column `address` or `email`.
+    #[arg(long, requires = "reason")]
+    file: Option<PathBuf>,
+    /// Kept with the suppression.
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: Option<String>,
+    /// Take a suppression back.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["addresses", "file"])]
+    remove: Option<String>,
+    /// Say how many addresses are suppressed.
+    #[arg(long)]
+    count: bool,
+}
+
+pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let addresses = args.addresses.iter().map(|typed| address(typed)).collect::<Result<Vec<_>>>()?;
+    let key = app.secrets()?.suppression_key();
+    let store = app.store().await?;
+    let order = Order { reason: args.reason.as_deref().unwrap_or_default(), at: app.clock.now(), key: &key };
+    if let Some(typed) = &args.remove {
+        let removed = suppress::remove(&store, &key, &address(typed)?).await?;
+        println!("{}", if removed { "the suppression is taken back" } else { "the address was not suppressed" });
+    }
+    let (mut taken, mut added) = (addresses.len() as u64, suppress::addresses(&store, &order, &addresses).await?);
+    if let Some(file) = &args.file {
+        let rejected = |line, reason: &str| eprintln!("{}:{line}: {reason}; passed over", file.display());
+        let (more, new) = suppress::file(&store, &order, file, rejected).await?;
+        (taken, added) = (taken + more, added + new);
+    }
+    if taken > 0 {
+        println!("{added} suppressed, {} were already", taken - added);
+    }
+    if args.count {
+        println!("{} addresses are suppressed", suppressions::count(&mut store.read().await?).await?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads an address of the command line.
+pub(super) fn address(typed: &str) -> Result<Address> {
+    Address::parse(typed).map_err(|fault| anyhow!(Refused(format!("'{typed}' is not an address: {fault}"))))
+}
