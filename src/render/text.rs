@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::body::lines;
 use super::html::{Event, Start, decode};
 use super::tag::{Kind, Tag};
 use super::traced::Traced;
@@ -76,7 +77,7 @@ pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &
 pub(super) fn squeeze(text: &str, out: &mut String) {
     out.clear();
     let mut blank = 0;
-    for line in text.lines().map(str::trim_end) {
+    for line in lines(text).map(str::trim_end) {
         if line.is_empty() {
             blank += 1;
             continue;
