@@ -21,7 +21,7 @@ pub struct Campaign {
     pub text_template: Option<String>,
     /// When it is sent by the service; none: by hand only.
     pub schedule: Option<Schedule>,
-    /// Whom the rule finds; none: every subscriber of the topic.
+    /// Whom the rule finds; none: everyone.
     pub audience: Option<Condition>,
     /// The campaign's own limit.
     pub throttle: Option<Rate>,

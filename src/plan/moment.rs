@@ -38,11 +38,7 @@ impl Moment {
             None => (runs::count(session, &campaign.name).await? + 1).to_string(),
         };
         let at = planner.at.or(run.as_ref().map(|run| run.at)).unwrap_or(now);
-        let scale = score::scale(session).await?.unwrap_or(Scale {
-            landmark: at,
-            half_life: project.score.half_life,
-            affinity_half_life: project.cluster.half_life,
-        });
+        let scale = score::scale(session).await?.unwrap_or_else(|| Scale::of(&project.score, &project.cluster, at));
         // Whoever asks about the past asks how today's people stood then.
         let joined_by = if planner.at.is_some() { at.max(now) } else { at };
         Ok(Self { at, joined_by, permission: at.max(now), occasion, run, last, scale })

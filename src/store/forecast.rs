@@ -62,7 +62,8 @@ pub async fn forecast(
         "WITH judged AS MATERIALIZED (
             SELECT domain, reason, again, COUNT(*) AS people FROM (
                 SELECT r.domain AS domain, {reason} AS reason, EXISTS (
-                    SELECT 1 FROM messages l WHERE l.run_id = ${compared} AND l.recipient_id = r.id) AS again
+                    SELECT 1 FROM messages l
+                    WHERE l.run_id = ${compared} AND l.recipient_id = r.id AND l.state <> 'skipped') AS again
                 FROM {from} WHERE {filter}) people
             GROUP BY domain, reason, again),
          receiving AS MATERIALIZED (

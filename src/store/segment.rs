@@ -126,3 +126,45 @@ fn sign(op: Op) -> &'static str {
         other => other.sign(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::segment::{Catalog, Condition};
+
+    fn compile(kind: EngineKind, text: &str) -> (String, Vec<Value>) {
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        let scale = Scale { landmark: Micros(0), half_life: days(30), affinity_half_life: days(90) };
+        let condition = Condition::parse(text, &Catalog { warm: 20.0, ..Catalog::default() }).unwrap();
+        let mut writer = Writer::new(kind, &scale, Micros(1_000_000), 4);
+        (writer.expr(&condition.expr), writer.into_args())
+    }
+
+    fn placeholders(sql: &str) -> BTreeSet<usize> {
+        let numbers = sql.split('$').skip(1);
+        numbers.map(|n| n[..n.find(|c: char| !c.is_ascii_digit()).unwrap_or(n.len())].parse().unwrap()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_stands_in_quotes_is_only_ever_an_argument(text in "\\PC{1,40}", other in "\\PC{1,40}") {
+            let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+            let condition = |t: &str| {
+                let t = quoted(t);
+                format!("attr.a = {t} and attr.b not in [{t}, {t}, {t}] and cluster = {t} and affinity({t}) > 0.5
+                    and clicked({t}, category = {t}, topic = {t}) and did({t}) and received({t}) and subscribed({t})")
+            };
+            for kind in [EngineKind::Sqlite, EngineKind::Postgres] {
+                let (sql, args) = compile(kind, &condition(&text));
+                prop_assert_eq!(&sql, &compile(kind, &condition(&other)).0);
+                prop_assert!(args.contains(&Value::from(text.as_str())));
+                prop_assert_eq!(placeholders(&sql), (4..4 + args.len()).collect());
+            }
+        }
+    }
+}
