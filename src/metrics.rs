@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::hit::{HitKind, Verdict};
 use crate::domain::message::MessageState;
+use crate::domain::run::RunState;
 
 /// Domains with a label of their own; later ones are counted as `other`. Recipients arrive mixed,
 /// so the large providers are among the first.
@@ -35,6 +36,8 @@ struct Inner {
     by_domain: Family<ByDomain, Counter>,
     claims: Counter,
     queue: Family<ByState, Gauge>,
+    runs: Family<ByState, Gauge>,
+    ready: Family<ByCheck, Gauge>,
     handover: Family<ByRelay, Histogram, fn() -> Histogram>,
     throttle_waits: Family<ByLimit, Counter<f64, std::sync::atomic::AtomicU64>>,
     hits: Family<ByFate, Counter>,
@@ -61,6 +64,11 @@ struct ByDomain {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByState {
     state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCheck {
+    check: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -107,6 +115,8 @@ impl Metrics {
             by_domain: Family::default(),
             claims: Counter::default(),
             queue: Family::default(),
+            runs: Family::default(),
+            ready: Family::default(),
             handover: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10))),
             throttle_waits: Family::default(),
             hits: Family::default(),
@@ -141,6 +151,16 @@ impl Metrics {
     /// So many messages of open runs stand in this state now.
     pub fn set_queue(&self, state: MessageState, messages: i64) {
         self.0.queue.get_or_create(&ByState { state: state.as_str() }).set(messages);
+    }
+
+    /// So many runs stand in this state now.
+    pub fn set_runs(&self, state: RunState, runs: i64) {
+        self.0.runs.get_or_create(&ByState { state: state.as_str() }).set(runs);
+    }
+
+    /// Whether something that the service needs is there.
+    pub fn set_ready(&self, check: &'static str, ready: bool) {
+        self.0.ready.get_or_create(&ByCheck { check }).set(ready.into());
     }
 
     /// A message waited for a limit: `relay`, `domain` or `campaign`.
@@ -210,6 +230,8 @@ impl Inner {
         r.register("messages_by_domain", "Attempts by recipient domain and outcome", self.by_domain.clone());
         r.register("claims", "Messages claimed", self.claims.clone());
         r.register("queue", "Messages of open runs by state", self.queue.clone());
+        r.register("runs", "Open runs by state", self.runs.clone());
+        r.register("ready", "1 for what the service needs and has", self.ready.clone());
         r.register_with_unit("handover", "Time from MAIL to the last answer", Unit::Seconds, self.handover.clone());
         r.register_with_unit("throttle_wait", "Time waited for limits", Unit::Seconds, self.throttle_waits.clone());
         r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());

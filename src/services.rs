@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::app::App;
+use crate::console::{self, Console};
 use crate::domain::token::Keyring;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
@@ -50,6 +51,7 @@ pub struct Services {
     /// The sender, if it runs.
     pub sender: Option<Arc<Sender>>,
     store: Store,
+    spool: Option<Spool>,
     tasks: TaskTracker,
     scheduler: Option<JoinHandle<()>>,
     /// Set once sending has ended: the tracker and the scorer listen until then.
@@ -70,6 +72,7 @@ impl Services {
             console: None,
             sender: None,
             store: store.clone(),
+            spool: None,
             tasks: TaskTracker::new(),
             scheduler: None,
             last: CancellationToken::new(),
@@ -89,6 +92,9 @@ impl Services {
                 async move { sender.serve().await }
             }));
             services.sender = Some(sender);
+        }
+        if has(Role::Console) {
+            services.console(&app, metrics, stop.soft.clone()).await?;
         }
         services.tasks.close();
         let soft = stop.soft;
@@ -114,6 +120,7 @@ impl Services {
             return Ok(());
         }
         let spool = Spool::open(&app.root.join("spool.db")).await?;
+        self.spool = Some(spool.clone());
         let (intake, writer) = Intake::spawn(spool.clone(), metrics.clone());
         let forwarder = Forwarder::new(spool, self.store.clone(), metrics.clone(), ForwarderOptions::default());
         let judge = Judge::new(self.store.clone(), app.clock.clone(), metrics.clone(), JudgeOptions::default());
@@ -123,6 +130,16 @@ impl Services {
             Tracker::new(keyring, intake, app.clock.clone(), metrics.clone(), track::Options::default(), rest);
         self.tasks.spawn(web::serve(listener, tracker, limits, self.last.clone()));
         self.tasks.spawn(async move { drop(writer.await) });
+        Ok(())
+    }
+
+    async fn console(&mut self, app: &App, metrics: Metrics, stopping: CancellationToken) -> Result<()> {
+        let at = app.loaded.settings.console_listen;
+        let listener =
+            TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([console] listen)"))?;
+        self.console = Some(listener.local_addr()?);
+        let console = Console::new(self.store.clone(), self.spool.clone(), metrics, stopping, &self.tasks);
+        self.tasks.spawn(web::serve(listener, console, console::limits(), self.last.clone()));
         Ok(())
     }
 

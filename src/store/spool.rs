@@ -40,6 +40,8 @@ const TABLES: &str = "
 const BATCH: &str =
     "SELECT seq, id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network
     FROM hits ORDER BY seq LIMIT $1";
+// Nobody reads it, but setting it commits a page.
+const PROBE: &str = "PRAGMA user_version = 1";
 const FORGET: &str = "DELETE FROM hits WHERE seq <= $1";
 // Numbers are given without gaps and hits are forgotten from the front.
 const DEPTH: &str = "SELECT COALESCE(MAX(seq) - MIN(seq) + 1, 0) FROM hits";
@@ -148,6 +150,14 @@ impl Spool {
     /// When the file cannot be read.
     pub async fn depth(&self) -> Result<i64> {
         Ok(self.read().await?.one::<(i64,)>(DEPTH, vec![]).await?.0)
+    }
+
+    /// Writes to the file without adding anything.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn probe(&self) -> Result<()> {
+        self.write().await?.execute(PROBE, vec![]).await.map(drop)
     }
 
     /// Keeps no further hits of these recipients. Knowing one already does no harm.

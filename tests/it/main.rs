@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module per subject.
 
+mod console;
 mod hits;
 mod http;
 mod pages;

@@ -210,7 +210,6 @@ on_both_engines! {
         for (who, state) in (1..).zip(states) {
             message(&mut session, 1, who, state, None, "").await;
         }
-        message(&mut session, 2, 1, "waiting", None, "").await;
         session.commit().await.unwrap();
 
         let queue = queue(&mut db.store.read().await.unwrap()).await.unwrap();

@@ -8,6 +8,7 @@ use crate::store::{Result, Session};
 /// can be as many addresses as people.
 const LINKS: i64 = 100;
 
+/// Run, url, category, verdict, messages, hits.
 type Row = (i64, String, String, Option<String>, i64, i64);
 
 /// Fills in the links, those first that most people followed.

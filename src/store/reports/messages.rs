@@ -4,6 +4,9 @@ use super::{CodeCount, Reports};
 use crate::domain::message::MessageState;
 use crate::store::{Error, Result, Session};
 
+/// Run, state, the relay's code, why it was skipped, messages.
+type Row = (i64, String, Option<i64>, Option<String>, i64);
+
 /// Fills in messages by state, by the relays' codes, and why some were skipped.
 pub(super) async fn count(session: &mut Session, reports: &mut Reports) -> Result<()> {
     let (runs, args) = reports.among(1);
@@ -12,8 +15,7 @@ pub(super) async fn count(session: &mut Session, reports: &mut Reports) -> Resul
             CASE WHEN state = 'skipped' THEN reply END, COUNT(*)
          FROM messages WHERE run_id IN ({runs}) GROUP BY 1, 2, 3, 4"
     );
-    let rows: Vec<(i64, String, Option<i64>, Option<String>, i64)> = session.all(sql, args).await?;
-    for (run, word, code, reason, messages) in rows {
+    for (run, word, code, reason, messages) in session.all::<Row>(sql, args).await? {
         let state = MessageState::parse(&word).ok_or_else(|| Error::Corrupt(format!("message state '{word}'")))?;
         let report = reports.of(run)?;
         report.messages.add(state, messages);
