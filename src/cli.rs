@@ -9,10 +9,12 @@ mod init;
 mod plan;
 mod preview;
 mod recipient;
+mod report;
 mod runs;
 mod score;
 mod send;
 mod service;
+mod status;
 mod suppress;
 
 use std::io;
@@ -65,6 +67,8 @@ enum Command {
     Apply(apply::Args),
     Send(send::Args),
     Run(service::Args),
+    Status(status::Args),
+    Report(report::Args),
     Pause(runs::Pause),
     Resume(runs::Resume),
     Cancel(runs::Cancel),
@@ -122,6 +126,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Apply(args) => apply::run(args, &open()?).await,
         Command::Send(args) => send::run(args, &open()?).await,
         Command::Run(args) => service::run(args, open()?).await,
+        Command::Status(args) => status::run(args, &open()?).await,
+        Command::Report(args) => report::run(args, &open()?).await,
         Command::Pause(args) => runs::pause(args, &open()?).await,
         Command::Resume(args) => runs::resume(args, &open()?).await,
         Command::Cancel(args) => runs::cancel(args, &open()?).await,

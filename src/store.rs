@@ -85,6 +85,7 @@ pub fn statements() -> Vec<&'static str> {
         recipients::STATEMENTS,
         reports::STATEMENTS,
         runs::STATEMENTS,
+        schema::STATEMENTS,
         subscriptions::STATEMENTS,
         suppressions::STATEMENTS,
         versions::STATEMENTS,
@@ -168,6 +169,14 @@ impl Store {
             sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await?;
         }
         Ok(())
+    }
+
+    /// Whether the database answers with the schema that this program was built with.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn is_current(&self) -> Result<bool> {
+        schema::is_current(&mut self.read().await?).await
     }
 
     /// Ends all connections; what was committed is on disk.
