@@ -1,5 +1,7 @@
 //! Integration tests: one binary, one module per subject.
 
+mod deploy;
+mod floors;
 mod console;
 mod hits;
 mod http;
