@@ -1,0 +1,11 @@
+//! What the benchmarks share.
+
+mod figure;
+mod process;
+mod project;
+mod sink;
+
+pub use self::figure::{Figure, Target, median};
+pub use self::process::{Daemon, Usage, free_port, program, read, wait_for_port};
+pub use self::project::{Project, TOPIC, write_recipients};
+pub use self::sink::Sink;
