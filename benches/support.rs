@@ -6,6 +6,6 @@ mod project;
 mod sink;
 
 pub use self::figure::{Figure, Target, median};
-pub use self::process::{Daemon, Usage, free_port, program, read, wait_for_port};
-pub use self::project::{Project, TOPIC, write_recipients};
+pub use self::process::{Daemon, Usage, free_port, program, wait_for_port};
+pub use self::project::{Project, write_recipients};
 pub use self::sink::Sink;

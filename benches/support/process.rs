@@ -19,7 +19,7 @@ pub fn program(name: &str) -> Command {
 }
 
 /// A file's text; a benchmark ends without it.
-pub fn read(path: &Path) -> String {
+fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -1,6 +1,5 @@
 //! A project in a directory of its own, driven through the command line.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 use super::Usage;
 
 /// What everybody subscribes to.
-pub const TOPIC: &str = "news";
+const TOPIC: &str = "news";
 
 /// A project with one relay and one campaign, `bench`.
 pub struct Project {
@@ -71,8 +70,7 @@ impl Project {
     /// Sends the campaign to everybody, all of whom must be accepted.
     pub fn send(&self, recipients: usize) -> Usage {
         let usage = self.run(&["send", "bench"]);
-        let mut expected = String::new();
-        let _ = write!(expected, "accepted   {recipients}");
+        let expected = format!("accepted   {recipients}\n");
         assert!(usage.output.contains(&expected), "not all were accepted:\n{}", usage.output);
         usage
     }
