@@ -171,20 +171,20 @@ impl Metrics {
     /// So many hits were written to the spool, and so many were not because their recipients have
     /// withdrawn tracking.
     pub fn hits_spooled(&self, stored: u64, silenced: u64) {
-        self.0.hits(("stored", stored));
-        self.0.hits(("silenced", silenced));
+        self.0.count_hits("stored", stored);
+        self.0.count_hits("silenced", silenced);
     }
 
     /// So many hits could not be written to the spool; their clients were told to come again.
     pub fn hits_lost(&self, hits: u64) {
-        self.0.hits(("lost", hits));
+        self.0.count_hits("lost", hits);
     }
 
     /// So many hits reached the main database, and so many were dropped on the way because tracking
     /// was withdrawn in between.
     pub fn hits_forwarded(&self, kept: u64, dropped: u64) {
-        self.0.hits(("forwarded", kept));
-        self.0.hits(("dropped", dropped));
+        self.0.count_hits("forwarded", kept);
+        self.0.count_hits("dropped", dropped);
     }
 
     /// So many hits of a kind got a verdict.
@@ -243,7 +243,7 @@ impl Inner {
         r.register("http_requests", "Requests by route and status", self.requests.clone());
     }
 
-    fn hits(&self, (fate, hits): (&'static str, u64)) {
+    fn count_hits(&self, fate: &'static str, hits: u64) {
         if hits > 0 {
             self.hits.get_or_create(&ByFate { fate }).inc_by(hits);
         }
