@@ -109,6 +109,7 @@ impl Sender {
     /// # Errors
     /// When the database refuses.
     pub async fn start(options: Options, soft: CancellationToken) -> Result<Self> {
+        let soft = soft.child_token();
         let Options { store, clock, keyring, metrics, relays, frequency_cap, pause_at_rejections, node_name } = options;
         let mut tx = store.write().await?;
         let node = nodes::register(&mut tx, &node_name, clock.now()).await?;
@@ -221,9 +222,10 @@ impl Sender {
         }
     }
 
-    /// Waits until everything in flight is finished and written, and gives the lease up. Call it
-    /// after the soft stop.
+    /// Stops softly: waits until everything in flight is finished and written, and gives the lease
+    /// up.
     pub async fn finish(self) {
+        self.soft.cancel();
         self.tasks.wait().await;
         for lane in &self.lanes {
             for job in lane.take_down(Duration::ZERO) {
