@@ -75,7 +75,7 @@ fn replay(recipient: RecipientId, known: Vec<Entry>, arrivals: &Arrivals, rules:
     let mut replaced = arrivals.replaced.clone();
     replaced.extend(added.iter().map(|entry| entry.action.id));
     let (removed, mut ledger): (Vec<_>, Vec<_>) = known.into_iter().partition(|e| replaced.contains(&e.action.id));
-    let removed = removed.into_iter().map(|entry| (entry.action.at, entry.action.id)).collect();
+    let removed = removed.into_iter().map(|entry| entry.action.id).collect();
     ledger.extend(added.iter().cloned());
     sort(&mut ledger);
     let (state, changes) = PersonState::replay(&ledger, rules, scale);

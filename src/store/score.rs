@@ -12,7 +12,7 @@ mod unscored;
 mod view;
 
 pub use facts::{Facts, Lock, Rebuild, facts, is_empty, rebase, save_facts, scale};
-pub use people::{Person, actions, entries, moments, people, spans, states};
+pub use people::{Person, actions, entries, moments, people, spans, states, under_revision};
 pub use save::{Saved, clear, forget, save};
 pub use sweep::{is_warm, sweep};
 pub use unscored::{Backlog, Unscored, backlog, is_idle, mark_ignored, mark_scored, take};

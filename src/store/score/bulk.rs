@@ -25,10 +25,10 @@ pub(super) async fn rows<const N: usize>(
     Ok(())
 }
 
-/// Placeholders from `$1` on for a list of keys, and the keys, repeated up to a power of two.
+/// Placeholders from `$first` on for a list of keys, and the keys, repeated up to a power of two.
 /// The list must not be empty.
-pub(super) fn keys<T: Copy + Into<Value>>(keys: &[T]) -> (String, Vec<Value>) {
-    let (text, padded) = list(1, keys.len());
+pub(super) fn keys<T: Copy + Into<Value>>(first: usize, keys: &[T]) -> (String, Vec<Value>) {
+    let (text, padded) = list(first, keys.len());
     let last = keys.last().into_iter().cycle();
     (text, keys.iter().chain(last).take(padded).map(|key| (*key).into()).collect())
 }
@@ -36,7 +36,7 @@ pub(super) fn keys<T: Copy + Into<Value>>(keys: &[T]) -> (String, Vec<Value>) {
 /// Deletes all rows of the given people from a table.
 pub(super) async fn delete(session: &mut Session, table: &'static str, people: &[RecipientId]) -> Result<()> {
     if !people.is_empty() {
-        let (list, args) = keys(people);
+        let (list, args) = keys(1, people);
         session.execute(format!("DELETE FROM {table} WHERE recipient_id IN ({list})"), args).await?;
     }
     Ok(())

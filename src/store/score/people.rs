@@ -1,6 +1,6 @@
 //! Reads what is known of a number of people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::FromRow;
 
@@ -149,6 +149,17 @@ pub async fn actions(session: &mut Session, people: &[RecipientId]) -> Result<Of
     }))
 }
 
+/// Those of the people of whom an action was revised that waits for the scorer: until then an older
+/// entry of it stands in the ledger.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn under_revision(session: &mut Session, people: &[RecipientId]) -> Result<BTreeSet<RecipientId>> {
+    let rows: Vec<(i64,)> =
+        select(session, "SELECT recipient_id FROM actions", people, "AND NOT scored AND revised").await?;
+    Ok(rows.into_iter().map(|(recipient,)| RecipientId(recipient)).collect())
+}
+
 /// The moments of people, by kind and ordinal.
 ///
 /// # Errors
@@ -213,7 +224,7 @@ async fn select<T: Row>(session: &mut Session, head: &str, people: &[RecipientId
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    let (list, args) = bulk::keys(people);
+    let (list, args) = bulk::keys(1, people);
     session.all(format!("{head} WHERE recipient_id IN ({list}) {tail}"), args).await
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::bulk;
 use crate::domain::id::RecipientId;
 use crate::domain::ledger::{Changes, Entry, PersonState};
-use crate::domain::time::Micros;
 use crate::store::{Result, Session, Value};
 
 /// What became of one person.
@@ -19,8 +18,8 @@ pub struct Saved {
     pub changes: Changes,
     /// Entries that are new.
     pub added: Vec<Entry>,
-    /// (at, id) of entries that no longer stand.
-    pub removed: Vec<(Micros, i64)>,
+    /// Actions whose entries no longer stand.
+    pub removed: Vec<i64>,
     /// Whether the ledger was replayed, so that the whole history is to be replaced.
     pub replayed: bool,
 }
@@ -53,10 +52,7 @@ pub async fn save(session: &mut Session, people: &[Saved]) -> Result<()> {
     }
     let emptied: Vec<_> = people.iter().filter(|p| p.state.last.is_none()).map(|p| p.recipient).collect();
     bulk::delete(session, "profiles", &emptied).await?;
-    let removed =
-        people.iter().flat_map(|p| p.removed.iter().map(|(at, id)| [p.recipient.into(), (*at).into(), (*id).into()]));
-    bulk::rows(session, "DELETE FROM score_entries WHERE (recipient_id, at, action_id) IN (", ")", removed.collect())
-        .await?;
+    remove(session, people).await?;
     bulk::rows(session, ENTRIES, "", people.iter().flat_map(entry_rows).collect()).await?;
     bulk::rows(session, PROFILES, PROFILES_AGAIN, people.iter().filter_map(profile_row).collect()).await?;
     bulk::rows(session, AFFINITIES, AFFINITIES_AGAIN, people.iter().flat_map(affinity_rows).collect()).await?;
@@ -85,6 +81,21 @@ pub async fn forget(session: &mut Session, recipient: RecipientId) -> Result<()>
     clear(session, &[recipient]).await?;
     session.execute("UPDATE actions SET counts = FALSE WHERE recipient_id = $1", vec![recipient.into()]).await?;
     Ok(())
+}
+
+/// Goes by person first, as the key does.
+async fn remove(session: &mut Session, people: &[Saved]) -> Result<()> {
+    let moved = people.iter().filter(|person| !person.removed.is_empty());
+    let (people, actions): (Vec<_>, Vec<_>) = moved.map(|person| (person.recipient, &person.removed)).unzip();
+    let actions: Vec<i64> = actions.into_iter().flatten().copied().collect();
+    if actions.is_empty() {
+        return Ok(());
+    }
+    let (recipients, mut args) = bulk::keys(1, &people);
+    let (ids, more) = bulk::keys(1 + args.len(), &actions);
+    args.extend(more);
+    let sql = format!("DELETE FROM score_entries WHERE recipient_id IN ({recipients}) AND action_id IN ({ids})");
+    session.execute(sql, args).await.map(drop)
 }
 
 fn entry_rows(person: &Saved) -> impl Iterator<Item = [Value; 9]> {

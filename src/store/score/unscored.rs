@@ -127,7 +127,7 @@ pub async fn mark_ignored(session: &mut Session, actions: &[i64]) -> Result<()> 
 
 async fn mark(session: &mut Session, how: &'static str, actions: &[i64]) -> Result<()> {
     if !actions.is_empty() {
-        let (list, args) = bulk::keys(actions);
+        let (list, args) = bulk::keys(1, actions);
         session.execute(format!("UPDATE actions SET {how} WHERE id IN ({list})"), args).await?;
     }
     Ok(())

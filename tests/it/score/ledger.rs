@@ -88,6 +88,8 @@ on_both_engines! {
         score_at(store, START + 2 * DAY).await;
         execute(store, "UPDATE actions SET at = at - $1, scored = FALSE WHERE kind = 'open'", args![HOUR]).await;
         execute(store, "UPDATE actions SET at = at - $1, scored = FALSE WHERE kind = 'reply'", args![HOUR]).await;
+        execute(store, "UPDATE actions SET revised = TRUE", vec![]).await;
+        assert_eq!(check_at(store, START + 2 * DAY).await.differences, [], "what is about to be replayed is no damage");
         assert_eq!(score_at(store, START + 2 * DAY).await, 2);
         let entries: Vec<(i64, String)> = rows(store, "SELECT at, kind FROM score_entries ORDER BY at").await;
         assert_eq!(entries, [(START - HOUR, "reply".to_owned()), (START + 23 * HOUR, "open".to_owned())]);
