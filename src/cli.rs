@@ -36,7 +36,7 @@ struct Cli {
     /// The project's directory.
     #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]
     directory: PathBuf,
-    /// Logs as text or as JSON lines, on standard error; RUST_LOG sets the level.
+    /// Logs as text or as JSON lines, on standard error; `RUST_LOG` sets the level.
     #[arg(long, value_name = "FORM", default_value = "text", value_parser = ["text", "json"], global = true)]
     log: String,
     #[command(subcommand)]

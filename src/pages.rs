@@ -8,6 +8,7 @@ mod html;
 mod language;
 mod preferences;
 mod unsubscribe;
+mod view;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
+use tokio::sync::Mutex;
 
 use crate::clock::{self, Clock};
 use crate::domain::consent::Salts;
@@ -29,6 +31,7 @@ use crate::web::{Answer, Handler, method_not_allowed, not_found, text};
 use form::Form;
 use html::{Html, View};
 use language::Texts;
+use view::Viewed;
 
 /// Most octets of a form.
 const MAX_BODY: usize = 16 * 1024;
@@ -62,7 +65,7 @@ impl From<&Project> for Options {
     }
 }
 
-/// Answers `/u/` and `/p/`; clones share everything.
+/// Answers `/u/`, `/p/` and `/v/`; clones share everything.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);
 
@@ -72,6 +75,7 @@ struct Inner {
     clock: Clock,
     options: Options,
     html: Html,
+    viewed: Mutex<Option<Arc<Viewed>>>,
 }
 
 /// What a page is asked for.
@@ -87,23 +91,25 @@ impl Pages {
     #[must_use]
     pub fn new(keys: Arc<Keyring>, store: Store, clock: Clock, options: Options) -> Self {
         let html = Html::new(options.sender.clone(), options.imprint_url.clone());
-        Self(Arc::new(Inner { keys, store, clock, options, html }))
+        Self(Arc::new(Inner { keys, store, clock, options, html, viewed: Mutex::default() }))
     }
 }
 
 impl Handler for Pages {
     async fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Answer {
         let path = request.uri().path();
-        let Some(token) = path.strip_prefix("/u/").or_else(|| path.strip_prefix("/p/")) else { return not_found() };
+        let Some((kind, token)) = path.split_at_checked(3) else { return not_found() };
         let Some(token) = self.0.keys.verify(token) else { return not_found() };
-        match (&token.purpose, &path[..3]) {
-            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") => {}
+        let takes_forms = match (&token.purpose, kind) {
+            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") => true,
+            (Purpose::View, "/v/") => false,
             _ => return not_found(),
-        }
+        };
         let post = match *request.method() {
             Method::GET | Method::HEAD => false,
-            Method::POST => true,
-            _ => return method_not_allowed("GET, HEAD, POST"),
+            Method::POST if takes_forms => true,
+            _ if takes_forms => return method_not_allowed("GET, HEAD, POST"),
+            _ => return method_not_allowed("GET, HEAD"),
         };
         let (parts, body) = request.into_parts();
         let texts = language::choose(&parts.headers, &self.0.options.locale);
@@ -125,6 +131,7 @@ impl Inner {
     async fn visit(&self, visit: Visit) -> Answer {
         let answer = match visit.token.purpose {
             Purpose::Unsubscribe => self.unsubscribe(&visit).await,
+            Purpose::View => self.view(&visit.token).await,
             _ => self.preferences(&visit).await,
         };
         answer.unwrap_or_else(|error| {

@@ -311,7 +311,7 @@ impl Prepared {
     }
 }
 
-/// Spreads consecutive numbers (the finalizer of SplitMix64).
+/// Spreads consecutive numbers (the finalizer of `SplitMix64`).
 fn spread(recipient: RecipientId) -> u64 {
     let mut x = recipient.0.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -15,12 +15,13 @@ use crate::console::{self, Console};
 use crate::domain::token::Keyring;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
+use crate::pages::{self, Pages};
 use crate::score::{self, Scorer};
 use crate::send::Sender;
 use crate::store::Store;
 use crate::store::spool::Spool;
 use crate::track::{self, Forwarder, ForwarderOptions, Intake, Judge, JudgeOptions, Tracker};
-use crate::web::{self, Limits, Nothing};
+use crate::web::{self, Limits};
 
 /// A part of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -79,7 +80,11 @@ impl Services {
         };
         let has = |role| roles.contains(&role);
         if has(Role::Tracker) || has(Role::Pages) {
-            services.listen(&app, keyring, &metrics, has(Role::Tracker)).await?;
+            let pages = has(Role::Pages).then(|| {
+                let options = pages::Options::from(&app.loaded.project);
+                Pages::new(Arc::clone(&keyring), store.clone(), app.clock.clone(), options)
+            });
+            services.listen(&app, keyring, &metrics, pages, has(Role::Tracker)).await?;
         }
         if has(Role::Scorer) {
             let scorer = Scorer::new(store.clone(), app.clock.clone(), score::Options::from(&app.loaded.project));
@@ -109,14 +114,20 @@ impl Services {
         Ok(services)
     }
 
-    async fn listen(&mut self, app: &App, keyring: Arc<Keyring>, metrics: &Metrics, tracks: bool) -> Result<()> {
+    async fn listen(
+        &mut self,
+        app: &App,
+        keyring: Arc<Keyring>,
+        metrics: &Metrics,
+        pages: Option<Pages>,
+        tracks: bool,
+    ) -> Result<()> {
         let at = app.loaded.settings.web_listen;
         let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([web] listen)"))?;
         self.web = Some(listener.local_addr()?);
-        let rest = Nothing;
         let limits = Limits::default();
         if !tracks {
-            self.tasks.spawn(web::serve(listener, rest, limits, self.last.clone()));
+            self.tasks.spawn(web::serve(listener, pages, limits, self.last.clone()));
             return Ok(());
         }
         let spool = Spool::open(&app.root.join("spool.db")).await?;
@@ -127,7 +138,7 @@ impl Services {
         self.tasks.spawn(forwarder.run(intake.arrived(), self.last.clone()));
         self.tasks.spawn(judge.run(self.last.clone()));
         let tracker =
-            Tracker::new(keyring, intake, app.clock.clone(), metrics.clone(), track::Options::default(), rest);
+            Tracker::new(keyring, intake, app.clock.clone(), metrics.clone(), track::Options::default(), pages);
         self.tasks.spawn(web::serve(listener, tracker, limits, self.last.clone()));
         self.tasks.spawn(async move { drop(writer.await) });
         Ok(())

@@ -28,13 +28,13 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Answer> + Send;
 }
 
-/// Finds nothing, whatever is asked.
-#[derive(Clone, Copy, Debug)]
-pub struct Nothing;
-
-impl Handler for Nothing {
-    async fn answer(&self, _: Request<Incoming>, _: IpAddr) -> Answer {
-        not_found()
+/// `None` finds nothing, whatever is asked.
+impl<H: Handler> Handler for Option<H> {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        match self {
+            Some(handler) => handler.answer(request, peer).await,
+            None => not_found(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The states of a message and how they follow each other.
 
-/// Where a message stands. `waiting + claimed + sending + accepted + rejected + deferred + unknown
-/// + skipped` are all messages of a run, always.
+/// Where a message stands. Always, a run's messages are those that are waiting, claimed, sending,
+/// accepted, rejected, deferred, unknown and skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageState {
     /// Put back without an attempt; claimed again later.

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::job::Job;
 use crate::domain::id::RunId;
 use crate::domain::rate::Rate;
+use crate::metrics::Metrics;
 use crate::relay::Relay;
-use crate::relay::throttle::{Passage, Throttle};
+use crate::relay::throttle::{Passage, Throttle, Waits};
 
 /// No message is held longer than this for a limit: what would wait longer is given back.
 pub const HOLD: Duration = Duration::from_secs(5);
@@ -28,8 +29,8 @@ pub struct Lane {
     pub relay: Relay,
     queue: Mutex<Queue>,
     arrived: Notify,
-    /// One connection at a time waits for a limit.
-    turn: tokio::sync::Mutex<()>,
+    /// One connection at a time waits for a limit; what the limits had counted when it last did.
+    turn: tokio::sync::Mutex<Waits>,
 }
 
 type FlowId = (RunId, String);
@@ -134,18 +135,20 @@ impl Lane {
     }
 
     /// Waits for the next message that its limits let pass. Dropping the future loses nothing.
-    pub async fn next(&self, throttle: &Throttle) -> Job {
-        let _turn = self.turn.lock().await;
+    pub async fn next(&self, throttle: &Throttle, metrics: &Metrics) -> Job {
+        let mut turn = self.turn.lock().await;
         loop {
             let arrived = self.arrived.notified();
             match self.try_next(throttle) {
                 Ok(job) => return job,
                 Err(None) => arrived.await,
                 Err(Some(again)) => {
+                    let (began, before) = (Instant::now(), std::mem::replace(&mut *turn, throttle.waits()));
                     tokio::select! {
                         () = tokio::time::sleep_until(again) => {}
                         () = arrived => {}
                     }
+                    metrics.throttle_wait(deciding(before, *turn), began.elapsed());
                 }
             }
         }
@@ -194,6 +197,16 @@ impl Lane {
         // Nothing under the lock can panic half-way through a change.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The limit that made the most messages wait between two counts.
+fn deciding(before: Waits, now: Waits) -> &'static str {
+    let counts = [
+        (now.relay - before.relay, "relay"),
+        (now.domain - before.domain, "domain"),
+        (now.campaign - before.campaign, "campaign"),
+    ];
+    counts.into_iter().max_by_key(|(count, _)| *count).map_or("relay", |(_, limit)| limit)
 }
 
 fn slowest(rates: [Option<Rate>; 2]) -> Option<Rate> {

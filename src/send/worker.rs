@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::job::Job;
 use super::lane::Lane;
@@ -86,7 +87,7 @@ impl Worker {
             let job = tokio::select! {
                 biased;
                 () = soft.cancelled() => break,
-                job = self.lane.next(&self.shared.throttle) => Some(job),
+                job = self.lane.next(&self.shared.throttle, &self.shared.metrics) => Some(job),
                 () = tokio::time::sleep(IDLE) => None,
             };
             match (job, &mut session) {
@@ -131,7 +132,7 @@ impl Worker {
         let letter = match self.compose(job, scratch) {
             Ok(letter) => letter,
             Err(reason) => {
-                info!(run = %job.context.run, recipient = %job.profile.recipient, reason, "message skipped");
+                debug!(run = %job.context.run, recipient = %job.profile.recipient, reason, "message skipped");
                 job.context.tally.add(MessageState::Skipped);
                 let skip = Return { message: job.key(), due_at: None, reason: Some(reason) };
                 return self.shared.ledger.give_back(skip).await;
@@ -140,6 +141,7 @@ impl Worker {
         let envelope =
             Envelope { return_path: letter.return_path.as_ref(), recipient: &job.profile.address, id: &letter.id };
         let relay = self.lane.relay.config().name.clone();
+        let began = Instant::now();
         let mark = Sending { message: job.key(), attempt: job.attempts + 1, at: self.shared.clock.now(), relay };
         let (offer, marked) = tokio::join!(session.offer(&envelope, &letter.message), self.shared.ledger.sending(mark));
         if !marked {
@@ -152,6 +154,7 @@ impl Worker {
             Ok(offer) => offer.deliver().await,
             Err(outcome) => outcome,
         };
+        self.shared.metrics.handover(&self.lane.relay.config().name, began.elapsed());
         self.note(job, outcome).await;
     }
 

@@ -1,8 +1,8 @@
 //! Integration tests: one binary, one module per subject.
 
+mod console;
 mod deploy;
 mod floors;
-mod console;
 mod hits;
 mod http;
 mod kill;
@@ -17,5 +17,6 @@ mod schema;
 mod score;
 mod segments;
 mod sending;
+mod service;
 mod support;
 mod tracking;

@@ -8,9 +8,10 @@ use colloquy::domain::hit::{HitKind, HitMethod};
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
 use colloquy::metrics::Metrics;
+use colloquy::pages::Pages;
 use colloquy::store::spool::Spool;
 use colloquy::track::{Intake, Options, Tracker};
-use colloquy::web::{Answer, Handler, Limits, Nothing, text};
+use colloquy::web::{Answer, Handler, Limits, text};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,8 +41,14 @@ impl Tracking {
         let keys = Arc::new(Keyring::new([(1, [7; 32].as_slice())]));
         let metrics = Metrics::new();
         let (intake, _) = Intake::spawn(spool.clone(), metrics.clone());
-        let tracker =
-            Tracker::new(Arc::clone(&keys), intake, Clock::system(), metrics.clone(), Options::default(), Nothing);
+        let tracker = Tracker::new(
+            Arc::clone(&keys),
+            intake,
+            Clock::system(),
+            metrics.clone(),
+            Options::default(),
+            None::<Pages>,
+        );
         Self { server: Server::start(tracker, limits).await, keys, spool, metrics, dir }
     }
 

@@ -65,7 +65,8 @@ on_both_engines! {
             insert(store, &[action(late, "click", Some(category), START + day * DAY)]).await;
             score_at(store, START + 20 * DAY).await;
         }
-        let profiles: Vec<(f64, f64, f64, Option<i64>, Option<String>, Option<i64>)> =
+        type Profile = (f64, f64, f64, Option<i64>, Option<String>, Option<i64>);
+        let profiles: Vec<Profile> =
             rows(store, "SELECT f, f7, fa, cools_at, cluster, cluster_until FROM profiles").await;
         assert_eq!(profiles.len(), 2);
         assert_eq!(profiles[0], profiles[1]);

@@ -49,8 +49,8 @@ impl Reader<'_> {
                     && self.within(*at, &test.period)
             }),
             Expr::Subscribed(test) => ["offers", "news"].iter().any(|topic| {
-                let so_far = self.person.decisions.iter().filter(|(t, _, at)| t == topic && *at <= self.at);
-                let last = so_far.last().filter(|(_, joined, _)| *joined);
+                let mut so_far = self.person.decisions.iter().filter(|(t, _, at)| t == topic && *at <= self.at);
+                let last = so_far.next_back().filter(|(_, joined, _)| *joined);
                 test.topic.as_ref().is_none_or(|t| t == topic)
                     && last.is_some_and(|(.., since)| {
                         test.longer_than.is_none_or(|d| *since <= self.at - micros(d))
