@@ -17,7 +17,7 @@ mod service;
 mod status;
 mod suppress;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -137,7 +137,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
 
 fn start_logs(form: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
     match form {
         "json" => logs.json().init(),
         _ => logs.init(),

@@ -19,11 +19,12 @@ use crate::config::{self, init::InitError};
 )]
 pub struct Args {
     /// Where; made if it does not exist. Default: the directory of -C.
-    directory: Option<PathBuf>,
+    #[arg(value_name = "DIR")]
+    place: Option<PathBuf>,
 }
 
 pub fn run(args: &Args, current: &Path) -> Result<ExitCode> {
-    let directory = args.directory.as_ref().map_or_else(|| current.to_owned(), |directory| current.join(directory));
+    let directory = args.place.as_ref().map_or_else(|| current.to_owned(), |place| current.join(place));
     let written = config::init(&directory, &SystemRandom::new()).map_err(|error| match error {
         InitError::Exists(_) => anyhow!(Refused(error.to_string())),
         other => other.into(),

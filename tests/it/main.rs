@@ -19,4 +19,5 @@ mod segments;
 mod sending;
 mod service;
 mod support;
+mod tour;
 mod tracking;
