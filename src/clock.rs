@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::domain::time::Micros;
@@ -16,7 +17,21 @@ pub struct Clock(Arc<Kind>);
 #[derive(Debug)]
 enum Kind {
     System,
-    Fast { origin: Micros, started: Instant, factor: f64 },
+    Fast(watch::Sender<Course>),
+}
+
+/// How a fast clock runs since its speed was set.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    origin: Micros,
+    since: Instant,
+    factor: f64,
+}
+
+impl Course {
+    fn now(&self) -> Micros {
+        self.origin.plus(self.since.elapsed().mul_f64(self.factor))
+    }
 }
 
 impl Clock {
@@ -29,7 +44,15 @@ impl Clock {
     /// A clock that starts now at `origin` and runs `factor` times as fast; for demonstrations.
     #[must_use]
     pub fn fast(origin: Micros, factor: f64) -> Self {
-        Self(Arc::new(Kind::Fast { origin, started: Instant::now(), factor }))
+        Self(Arc::new(Kind::Fast(watch::Sender::new(Course { origin, since: Instant::now(), factor }))))
+    }
+
+    /// Lets a fast clock and all its clones run at another speed from now on. The machine's clock
+    /// has but one.
+    pub fn set_factor(&self, factor: f64) {
+        if let Kind::Fast(course) = &*self.0 {
+            course.send_modify(|course| *course = Course { origin: course.now(), since: Instant::now(), factor });
+        }
     }
 
     /// The present instant.
@@ -37,7 +60,7 @@ impl Clock {
     pub fn now(&self) -> Micros {
         match &*self.0 {
             Kind::System => system_now(),
-            Kind::Fast { origin, started, factor } => origin.plus(started.elapsed().mul_f64(*factor)),
+            Kind::Fast(course) => course.borrow().now(),
         }
     }
 
@@ -45,7 +68,21 @@ impl Clock {
     pub async fn sleep(&self, d: Duration) {
         match &*self.0 {
             Kind::System => tokio::time::sleep(d).await,
-            Kind::Fast { factor, .. } => tokio::time::sleep(d.div_f64(*factor)).await,
+            Kind::Fast(course) => {
+                let until = self.now().plus(d);
+                let mut changes = course.subscribe();
+                loop {
+                    let Course { factor, .. } = *changes.borrow_and_update();
+                    let left = until.since(self.now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(left.div_f64(factor)) => {}
+                        _ = changes.changed() => {}
+                    }
+                }
+            }
         }
     }
 }
@@ -86,5 +123,19 @@ mod tests {
         clock.sleep(Duration::from_secs(86_400)).await;
         let day = clock.now().seconds_since(Micros(0)) / 86_400.0;
         assert!((day - 1.0).abs() < 0.01, "{day}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_speed_holds_for_sleepers_too_and_moves_no_hand() {
+        let (clock, sleeper) = (Clock::fast(Micros(0), 1.0), Clock::fast(Micros(0), 1.0));
+        let (started, other) = (Instant::now(), sleeper.clone());
+        let sleeping = tokio::spawn(async move { sleeper.sleep(Duration::from_secs(7_200)).await });
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        for clock in [&clock, &other] {
+            clock.set_factor(3_600.0);
+            assert_eq!(clock.now().since(Micros(0)).as_secs(), 3_600);
+        }
+        sleeping.await.unwrap();
+        assert_eq!(started.elapsed().as_secs(), 3_601);
     }
 }
