@@ -51,7 +51,8 @@ pub struct Services {
     pub console: Option<SocketAddr>,
     /// The sender, if it runs.
     pub sender: Option<Arc<Sender>>,
-    store: Store,
+    /// The database, which is closed when the services have ended.
+    pub store: Store,
     spool: Option<Spool>,
     tasks: TaskTracker,
     scheduler: Option<JoinHandle<()>>,
