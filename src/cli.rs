@@ -3,6 +3,7 @@
 mod actions;
 mod apply;
 mod check;
+mod demo;
 mod export;
 mod import;
 mod init;
@@ -45,6 +46,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  colloquy demo                          watch the loop turn, in less than a minute
   colloquy init shop && cd shop          a small, commented, working project
   colloquy import recipients.csv --topic news --source 'form on shop.example'
   colloquy plan spring-running           who would get it, who not and why
@@ -73,13 +75,15 @@ enum Command {
     Resume(runs::Resume),
     Cancel(runs::Cancel),
     Score(score::Args),
+    Demo(demo::Args),
 }
 
 /// Runs the command line of this process and reports an error once.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logs(&cli.log);
+    // The demo tells its own story; only what goes wrong is worth interrupting it.
+    start_logs(&cli.log, if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -132,11 +136,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Resume(args) => runs::resume(args, &open()?).await,
         Command::Cancel(args) => runs::cancel(args, &open()?).await,
         Command::Score(args) => score::run(args, &open()?).await,
+        Command::Demo(args) => demo::run(args, &cli.directory).await,
     }
 }
 
-fn start_logs(form: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_logs(form: &str, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -30,6 +30,7 @@ use lookup::Lookup;
 use page::Live;
 
 pub use report::{people_text, run_text, status_text};
+pub use table::{Align, Table};
 
 /// OpenMetrics 1.0.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

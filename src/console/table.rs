@@ -19,6 +19,7 @@ pub struct Table {
 
 impl Table {
     /// A table with a head.
+    #[must_use]
     pub fn new(head: &[(&str, Align)]) -> Self {
         let columns = head.iter().map(|(_, align)| *align).collect();
         Self { columns, rows: vec![head.iter().map(|(name, _)| (*name).to_owned()).collect()] }
@@ -32,6 +33,7 @@ impl Table {
     }
 
     /// The lines, each after `indent` blanks, without blanks at their ends.
+    #[must_use]
     pub fn text(&self, indent: usize) -> String {
         let width = |column: usize| {
             self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)

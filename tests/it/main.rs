@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one module per subject.
 
 mod console;
+mod demo;
 mod deploy;
 mod floors;
 mod hits;
