@@ -286,6 +286,12 @@ impl Sender {
         self.ledger.give_back(Return { message: job.key(), due_at, reason: None }).await;
     }
 
+    /// Gives back a claim that no job was made of.
+    async fn release(&self, run: RunId, recipient: RecipientId) {
+        let message = MessageKey { run, recipient };
+        self.ledger.give_back(Return { message, due_at: Some(self.clock.now()), reason: None }).await;
+    }
+
     async fn skip(&self, run: RunId, recipient: RecipientId, reason: &str) {
         let message = MessageKey { run, recipient };
         self.ledger.give_back(Return { message, due_at: None, reason: Some(reason.to_owned()) }).await;

@@ -58,6 +58,8 @@ pub struct Services {
     scheduler: Option<JoinHandle<()>>,
     /// Set once sending has ended: the tracker and the scorer listen until then.
     last: CancellationToken,
+    /// The soft stop.
+    asked: CancellationToken,
 }
 
 impl Services {
@@ -78,6 +80,7 @@ impl Services {
             tasks: TaskTracker::new(),
             scheduler: None,
             last: CancellationToken::new(),
+            asked: stop.soft.clone(),
         };
         let has = |role| roles.contains(&role);
         if has(Role::Tracker) || has(Role::Pages) {
@@ -156,7 +159,8 @@ impl Services {
     }
 
     /// Waits until the soft stop has been obeyed: what was in flight is finished and written.
-    pub async fn finished(self) {
+    /// `false` when the services ended without being asked to, because the lease was lost.
+    pub async fn finished(self) -> bool {
         if let Some(scheduler) = self.scheduler {
             let _ = scheduler.await;
         }
@@ -166,5 +170,6 @@ impl Services {
         self.last.cancel();
         self.tasks.wait().await;
         self.store.close().await;
+        self.asked.is_cancelled()
     }
 }

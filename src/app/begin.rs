@@ -19,6 +19,9 @@ impl App {
     pub async fn begin(&self, store: &Store, campaign: &Campaign, again: bool) -> Result<Run> {
         let name = campaign.name.as_str();
         let mut session = store.read().await?;
+        // Counted before the open run is looked for: a run that somebody begins in between is
+        // found, or has the same occasion.
+        let occasion = (runs::count(&mut session, name).await? + 1).to_string();
         if let Some(run) = runs::open(&mut session).await?.into_iter().find(|run| run.campaign == name) {
             return continued(run);
         }
@@ -32,7 +35,6 @@ impl App {
                 last.state.as_str()
             ))));
         }
-        let occasion = (runs::count(&mut session, name).await? + 1).to_string();
         drop(session);
         let version = self.freeze(store).await?;
         let (now, topic) = (self.clock.now(), campaign.topic.as_str());

@@ -26,7 +26,7 @@ pub async fn run(args: Args, app: App) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let roles = if args.role.is_empty() { Role::ALL.to_vec() } else { args.role };
     let services = Services::start(Arc::new(app), &roles, stop.clone()).await?;
-    let ended = stop.unless_hard(services.finished()).await;
-    info!(clean = ended.is_some(), "stopped");
-    Ok(if ended.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let clean = stop.unless_hard(services.finished()).await.unwrap_or(false);
+    info!(clean, "stopped");
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -14,7 +14,7 @@ use super::{Prepared, Sender};
 use crate::domain::id::RecipientId;
 use crate::domain::message::MessageState;
 use crate::domain::run::RunState;
-use crate::store::claims::{self, Claim, Claimant, Claimed, Rest};
+use crate::store::claims::{self, Claim, Claimant, Claimed, Next, Rest};
 use crate::store::runs::Run;
 use crate::store::{self, Result, audience, profiles, runs};
 
@@ -74,6 +74,10 @@ impl Driver<'_> {
             if let Some(ended) = self.pause_when_rejected().await? {
                 return Ok(ended);
             }
+            if !self.sender.lanes.iter().any(|lane| lane.is_up()) {
+                self.wait(LOOK).await;
+                continue;
+            }
             pace.measure(self.prepared.context.tally.outcomes(), Instant::now());
             let free = pace.window().saturating_sub(self.prepared.context.in_hand()).min(CLAIM);
             if free * 4 < pace.window().min(CLAIM) {
@@ -124,22 +128,31 @@ impl Driver<'_> {
         let mut tx = self.sender.store.write().await?;
         let mut claimed = match claims::take_due(&mut tx, claimant, free).await? {
             Claim::Taken(claimed) => claimed,
-            other => return Ok(other),
+            other => {
+                tx.rollback().await?;
+                return Ok(other);
+            }
         };
-        let people: Vec<_> = ahead.people.iter().copied().take(free - claimed.len()).collect();
-        let last = ahead.last && people.len() == ahead.people.len();
-        if self.run.claimed_all || people.is_empty() && !last {
+        let room = free - claimed.len();
+        if self.run.claimed_all || room == 0 {
             tx.commit().await?;
             return Ok(Claim::Taken(claimed));
         }
-        match claims::take_next(&mut tx, claimant, self.run.cursor, &people, last).await? {
-            Claim::Taken(next) => claimed.extend(next),
-            other => return Ok(other),
-        }
+        let all: &[_] = ahead.people.make_contiguous();
+        let people = &all[..all.len().min(CLAIM)];
+        let last = ahead.last && people.len() == all.len();
+        let (claim, cursor) =
+            claims::take_next(&mut tx, claimant, Next { cursor: self.run.cursor, people, last, room }).await?;
+        let Claim::Taken(next) = claim else {
+            tx.rollback().await?;
+            return Ok(claim);
+        };
         tx.commit().await?;
-        ahead.people.drain(..people.len());
-        self.run.cursor = people.last().copied().unwrap_or(self.run.cursor);
-        self.run.claimed_all = last;
+        claimed.extend(next);
+        let done = ahead.people.partition_point(|id| *id <= cursor);
+        ahead.people.drain(..done);
+        self.run.cursor = cursor;
+        self.run.claimed_all = ahead.last && ahead.people.is_empty();
         Ok(Claim::Taken(claimed))
     }
 
@@ -147,9 +160,19 @@ impl Driver<'_> {
     async fn line_up(&self, claimed: Vec<Claimed>) -> Result<()> {
         let people: Vec<_> = claimed.iter().map(|m| m.recipient).collect();
         let Prepared { context, scale, affinities, .. } = self.prepared;
-        let mut reader = self.sender.store.read().await?;
-        let profiles = profiles::profiles_at(&mut reader, &people, context.at, scale, *affinities).await?;
-        drop(reader);
+        let found = async {
+            let mut reader = self.sender.store.read().await?;
+            profiles::profiles_at(&mut reader, &people, context.at, scale, *affinities).await
+        };
+        let profiles = match found.await {
+            Ok(profiles) => profiles,
+            Err(error) => {
+                for message in claimed {
+                    self.sender.release(self.run.id, message.recipient).await;
+                }
+                return Err(error);
+            }
+        };
         let mut profiles: HashMap<_, _> = profiles.into_iter().map(|p| (p.recipient, p)).collect();
         for message in claimed {
             let Some(profile) = profiles.remove(&message.recipient) else {

@@ -25,8 +25,10 @@ const DUE: &str = "SELECT recipient_id, attempt, first_at FROM messages
     WHERE run_id = $1 AND state IN ('waiting', 'deferred') AND due_at <= $2 ORDER BY due_at LIMIT $3";
 const NEXT_DUE: &str =
     "SELECT MIN(due_at), COUNT(*), CAST(COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS BIGINT)
-    FROM messages WHERE run_id = $1 AND state IN ('waiting', 'deferred')";
-const HELD: &str = "SELECT COUNT(*) FROM messages WHERE run_id = $1 AND state IN ('claimed', 'sending')";
+    FROM messages WHERE run_id = $1 AND due_at > 0 AND state IN ('waiting', 'deferred')";
+/// By the index over what is held, which is small: the plus keeps SQLite from walking the run.
+const HELD: &str =
+    "SELECT COUNT(*) FROM messages WHERE +run_id = $1 AND node_id > 0 AND state IN ('claimed', 'sending')";
 
 pub(super) const STATEMENTS: &[&str] = &[ADVANCE, EXCLUDED, DUE, NEXT_DUE, HELD];
 
@@ -52,6 +54,19 @@ pub enum Claim {
     Stopped(RunState),
 }
 
+/// The part of the audience that a claim looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    /// Everybody up to here has been dealt with.
+    pub cursor: RecipientId,
+    /// Who stands next, in order.
+    pub people: &'a [RecipientId],
+    /// Whether nobody follows them.
+    pub last: bool,
+    /// How many messages to claim at most.
+    pub room: usize,
+}
+
 /// Who claims from which run, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimant<'a> {
@@ -67,30 +82,31 @@ pub struct Claimant<'a> {
     pub now: Micros,
 }
 
-/// Takes the next part of the audience: `people` stand next after `cursor`, in order. `last` says
-/// that nobody follows them. Whoever may be mailed gets a claimed message; whoever is locked by
-/// another transaction gets a waiting one, never passed over; the rest is counted by reason.
+/// Takes the next part of the audience, as far as there is room, and moves the cursor. Whoever may
+/// be mailed gets a claimed message; whoever is locked by another transaction gets a waiting one,
+/// never passed over; the rest is counted by reason. Answers with the new cursor, too.
 ///
 /// # Errors
 /// When the database refuses; then nothing was claimed.
-pub async fn take_next(
-    tx: &mut Session,
-    claimant: Claimant<'_>,
-    cursor: RecipientId,
-    people: &[RecipientId],
-    last: bool,
-) -> Result<Claim> {
+pub async fn take_next(tx: &mut Session, claimant: Claimant<'_>, next: Next<'_>) -> Result<(Claim, RecipientId)> {
     let run = runs::lock(tx, claimant.run).await?;
     if run.state != RunState::Running {
-        return Ok(Claim::Stopped(run.state));
+        return Ok((Claim::Stopped(run.state), next.cursor));
     }
-    if run.cursor != cursor {
-        return Ok(Claim::Moved(run.cursor));
+    if run.cursor != next.cursor {
+        return Ok((Claim::Moved(run.cursor), run.cursor));
     }
-    let free = lock(tx, people).await?;
-    let (allowed, excluded) = judge(tx, claimant, Own::Excludes, &free).await?;
+    let free = lock(tx, next.people).await?;
+    let (mut allowed, mut excluded) = judge(tx, claimant, Own::Excludes, &free).await?;
+    let mut people = next.people;
+    if allowed.len() > next.room {
+        allowed.truncate(next.room);
+        let end = allowed.last().copied().unwrap_or(next.cursor);
+        people = &people[..people.partition_point(|id| *id <= end)];
+        excluded.retain(|id, _| *id <= end);
+    }
     insert(tx, claimant, "claimed", &allowed).await?;
-    if free.len() < people.len() {
+    if free.len() < next.people.len() {
         let free: HashSet<_> = free.into_iter().collect();
         let locked: Vec<_> = people.iter().copied().filter(|id| !free.contains(id)).collect();
         insert(tx, claimant, "waiting", &locked).await?;
@@ -102,9 +118,11 @@ pub async fn take_next(
     for (reason, people) in counts {
         tx.change(1, EXCLUDED, args![claimant.run, reason.as_str(), people]).await?;
     }
-    let cursor = people.last().copied().unwrap_or(cursor);
-    tx.change(1, ADVANCE, args![cursor, last, claimant.run]).await?;
-    Ok(Claim::Taken(allowed.into_iter().map(|recipient| Claimed { recipient, attempts: 0, first_at: None }).collect()))
+    let cursor = people.last().copied().unwrap_or(next.cursor);
+    let all = next.last && people.len() == next.people.len();
+    tx.change(1, ADVANCE, args![cursor, all, claimant.run]).await?;
+    let claimed = allowed.into_iter().map(|recipient| Claimed { recipient, attempts: 0, first_at: None });
+    Ok((Claim::Taken(claimed.collect()), cursor))
 }
 
 /// Takes messages that wait or were deferred and are due. Permission is checked again; who may not

@@ -8,7 +8,7 @@ use crate::domain::id::VersionId;
 use crate::domain::time::Micros;
 
 const BY_HASH: &str = "SELECT id FROM versions WHERE hash = $1";
-const INSERT: &str = "INSERT INTO versions (at, hash) VALUES ($1, $2) RETURNING id";
+const INSERT: &str = "INSERT INTO versions (at, hash) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING RETURNING id";
 const APPLY: &str =
     "UPDATE versions SET applied = (SELECT COALESCE(MAX(applied), 0) + 1 FROM versions), at = $1 WHERE id = $2";
 const APPLIED: &str = "SELECT id, at FROM versions WHERE applied IS NOT NULL ORDER BY applied DESC LIMIT 1";
@@ -21,10 +21,11 @@ pub(super) const STATEMENTS: &[&str] = &[BY_HASH, INSERT, APPLY, APPLIED, FILES]
 /// # Errors
 /// When the database refuses.
 pub async fn freeze(tx: &mut Session, files: &BTreeMap<String, String>, hash: &str, now: Micros) -> Result<VersionId> {
-    if let Some((id,)) = tx.first::<(i64,)>(BY_HASH, args![hash]).await? {
+    // Whoever freezes the same files at the same time waits here, and finds them kept.
+    let Some((id,)) = tx.first::<(i64,)>(INSERT, args![now, hash]).await? else {
+        let (id,) = tx.one::<(i64,)>(BY_HASH, args![hash]).await?;
         return Ok(VersionId(id));
-    }
-    let (id,) = tx.one::<(i64,)>(INSERT, args![now, hash]).await?;
+    };
     let rows = files.iter().collect::<Vec<_>>();
     for chunk in rows.chunks(100) {
         let sql = format!("INSERT INTO version_files (version_id, path, content) VALUES {}", values(1, chunk.len(), 3));
