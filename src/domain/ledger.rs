@@ -28,8 +28,8 @@ pub struct PersonState {
     pub affinities: BTreeMap<String, f64>,
     /// Σ|points|, what tolerances are measured by.
     pub points: f64,
-    /// (at, id) of what is known last: an entry, or a fall below the threshold, whose id is 0.
-    /// Whatever comes before it is late.
+    /// (at, id) of what is known last: an entry; or a fall below the threshold or the end of a
+    /// cluster, whose id is 0. Whatever comes before it is late.
     pub last: Option<(Micros, i64)>,
     /// When the score falls below the threshold, if nothing happens; none while it is below.
     pub cools_at: Option<Micros>,
@@ -101,7 +101,9 @@ impl PersonState {
             self.last = self.last.max(Some((at, 0)));
             self.cool(at, rules, changes);
         }
-        self.membership.take_if(|membership| membership.until <= now);
+        if let Some(membership) = self.membership.take_if(|membership| membership.until <= now) {
+            self.last = self.last.max(Some((membership.until, 0)));
+        }
     }
 
     /// What is known of the person at `at`, which is not before the last entry.

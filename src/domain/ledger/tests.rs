@@ -199,6 +199,17 @@ fn one_click_does_not_decide_and_the_evidence_fades() {
 }
 
 #[test]
+fn what_comes_before_the_end_of_a_cluster_that_has_passed_is_late() {
+    let clicks: Vec<_> = (0..3).map(|id| entry(id, START, "click", Some("running"))).collect();
+    let (mut state, _) = PersonState::replay(&clicks, &rules(), &scale());
+    let until = state.membership.clone().unwrap().until;
+    state.settle(Micros(until.0 + DAY), &rules(), &mut Changes::default());
+    let click = |at| entry(9, at, "click", Some("running"));
+    assert!(!state.precedes(&click(until.0 - 1)), "it would enter anew a cluster that was not yet left");
+    assert!(state.precedes(&click(until.0)));
+}
+
+#[test]
 fn a_cluster_is_left_for_another_that_leads_by_the_margin() {
     let clicks =
         |from: i64, count: i64, category| (from..from + count).map(move |id| entry(id, START, "click", Some(category)));
