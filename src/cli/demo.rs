@@ -20,8 +20,8 @@ use crate::demo::{self, Options};
 )]
 pub struct Args {
     /// Where the project is written; an earlier demo's is replaced, nothing else ever is.
-    #[arg(default_value = "demo")]
-    directory: PathBuf,
+    #[arg(value_name = "DIR", default_value = "demo")]
+    place: PathBuf,
     /// How many sample recipients there are.
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(100..=200_000))]
     recipients: u32,
@@ -34,9 +34,10 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, current: &Path) -> Result<ExitCode> {
-    let Args { directory, recipients, seed, seconds } = args;
+    let Args { place, recipients, seed, seconds } = args;
+    let directory = current.join(place);
     let options = Options {
-        directory: current.join(&directory),
+        directory: directory.clone(),
         recipients: usize::try_from(recipients)?,
         seed,
         duration: Duration::from_secs(seconds),
@@ -46,7 +47,7 @@ pub async fn run(args: Args, current: &Path) -> Result<ExitCode> {
         let _ = writeln!(out, "{line}");
     })
     .await?;
-    print!("{}", demo::report::text(&findings, &current.join(directory), &program()));
+    print!("{}", demo::report::text(&findings, &directory, &program()));
     Ok(ExitCode::SUCCESS)
 }
 
