@@ -42,6 +42,7 @@ use crate::render::Mailing;
 use crate::store::audience::{self, Audience};
 use crate::store::eligibility::Permission;
 use crate::store::marks::{MessageKey, Return};
+use crate::store::nodes::Buried;
 use crate::store::runs::Run;
 use crate::store::{self, Store, nodes, runs, versions};
 
@@ -284,6 +285,21 @@ impl Sender {
     async fn wait_again(&self, job: &Job, pause: Duration) {
         let due_at = Some(self.clock.now().plus(pause));
         self.ledger.give_back(Return { message: job.key(), due_at, reason: None }).await;
+    }
+
+    /// Releases messages of a run that the database calls ours and nobody has in hand: a commit
+    /// whose answer was lost, or a task that died.
+    async fn release_strays(&self, context: &RunContext) -> store::Result<()> {
+        if context.in_hand() > 0 {
+            return Ok(());
+        }
+        let mut tx = self.store.write().await?;
+        let strays = nodes::release_strays(&mut tx, self.node, context.run, self.clock.now()).await?;
+        tx.commit().await?;
+        if strays != Buried::default() {
+            warn!(run = %context.run, released = strays.released, unknown = strays.unknown, "stray messages released");
+        }
+        Ok(())
     }
 
     /// Gives back a claim that no job was made of.

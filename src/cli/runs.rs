@@ -69,11 +69,11 @@ async fn change(app: &App, campaign: &str, from: &[RunState], to: RunState, reas
     }
     let now = app.clock.now();
     for run in &open {
-        if to == RunState::Cancelled {
-            runs::skip_open_messages(&mut tx, run.id, now).await?;
-        }
         if !runs::change(&mut tx, run.id, run.state, to, reason, now).await? {
             return Err(anyhow!("run {} has just changed; look at `colloquy status` and try again", run.id));
+        }
+        if to == RunState::Cancelled {
+            runs::skip_open_messages(&mut tx, run.id, now).await?;
         }
     }
     tx.commit().await?;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
+use tracing::warn;
 
 use crate::app::App;
 use crate::domain::message::MessageState;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
-use crate::send::{Ended, RunContext};
+use crate::send::{Ended, RunContext, Sender};
 use crate::store::Store;
 use crate::store::runs::{self, Run};
 
@@ -39,14 +40,9 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let sender = app.sender(&store, Metrics::new(), stop.soft.clone()).await?;
     let work = async {
-        let prepared = sender.prepare(&run).await?;
-        let watching = tokio::spawn(watch(store.clone(), run.clone(), Arc::clone(&prepared.context)));
-        // Counting a large audience takes longer than the first message should wait.
-        let (ended, counted) = tokio::join!(sender.send(run.clone(), &prepared, false), sender.count(&run, &prepared));
-        counted?;
-        watching.abort();
+        let ended = send_run(&sender, &store, &run).await;
         sender.finish().await;
-        anyhow::Ok(ended?)
+        ended
     };
     let Some(ended) = stop.unless_hard(work).await else {
         return Err(anyhow!("stopped at once; `colloquy send {}` goes on where it was", args.campaign));
@@ -54,6 +50,19 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let ended = ended?;
     summary(&store, &run, ended).await?;
     Ok(if matches!(ended, Ended::Done | Ended::OnlyDeferred(_)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Sends, counts and shows. Counting a large audience takes longer than the first message should
+/// wait, and a run does not fail for want of a count.
+async fn send_run(sender: &Sender, store: &Store, run: &Run) -> Result<Ended> {
+    let prepared = sender.prepare(run).await?;
+    let watching = tokio::spawn(watch(store.clone(), run.clone(), Arc::clone(&prepared.context)));
+    let (ended, counted) = tokio::join!(sender.send(run.clone(), &prepared, false), sender.count(run, &prepared));
+    if let Err(error) = counted {
+        warn!(%error, "the run's messages could not be counted");
+    }
+    watching.abort();
+    Ok(ended?)
 }
 
 /// Shows progress on a terminal; elsewhere the logs speak.

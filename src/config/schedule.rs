@@ -24,9 +24,20 @@ pub(super) fn read(campaign: &Section<'_>, default_zone: &str) -> Option<Schedul
                 _ => check::zone(text).map(|_| text.to_owned()),
             })
             .unwrap_or_else(|| default_zone.to_owned());
+        if zone == RECIPIENT_ZONE
+            && let Some(field) = section.field("timezone")
+        {
+            let complaint = Complaint::new("waves by each recipient's zone do not exist yet");
+            field.warn(complaint.hint("the sender's zone counts for everybody"));
+        }
         let at = section.field("at");
         let every = section.field("every");
-        let window = section.field("window").and_then(|field| window(&field));
+        let window = section.field("window").and_then(|field| {
+            let read = window(&field)?;
+            let complaint = Complaint::new("sending windows are not enforced yet");
+            field.key_warn(complaint.hint("choose the start so that it fits"));
+            Some(read)
+        });
         let latest_start = section.parsed("latest_start", check::span).unwrap_or(LATEST_START);
         let when = match (at, every) {
             (Some(at), None) => self::at(&at, &zone),

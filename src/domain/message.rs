@@ -62,11 +62,10 @@ impl MessageState {
         use MessageState::{Accepted, Claimed, Deferred, Rejected, Sending, Skipped, Unknown, Waiting};
         matches!(
             (self, next),
-            (Waiting, Claimed | Skipped)
-                | (Claimed, Sending | Waiting | Skipped | Deferred | Rejected)
+            (Waiting | Deferred, Claimed | Skipped | Rejected)
+                | (Claimed, Sending | Waiting | Skipped)
                 | (Sending, Accepted | Rejected | Deferred | Unknown | Waiting)
-                | (Deferred, Claimed | Skipped | Rejected)
-                | (Unknown, Accepted | Rejected | Deferred)
+                | (Unknown, Accepted | Rejected | Deferred | Waiting)
         )
     }
 

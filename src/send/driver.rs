@@ -97,11 +97,12 @@ impl Driver<'_> {
                 }
             };
             if claimed.is_empty() {
-                if self.run.claimed_all
-                    && self.prepared.context.in_hand() == 0
-                    && let Some(ended) = self.end().await?
-                {
-                    return Ok(ended);
+                if self.run.claimed_all {
+                    if self.prepared.context.in_hand() > 0 {
+                        self.wait(Duration::from_millis(100)).await;
+                    } else if let Some(ended) = self.end().await? {
+                        return Ok(ended);
+                    }
                 }
                 continue;
             }
@@ -188,6 +189,8 @@ impl Driver<'_> {
 
     /// What remains when nothing can be claimed and nothing is in hand.
     async fn end(&self) -> Result<Option<Ended>> {
+        self.sender.ledger.flush().await;
+        self.sender.release_strays(&self.prepared.context).await?;
         let rest: Rest = claims::rest(&mut self.sender.store.read().await?, self.run.id).await?;
         if rest.held == 0 && rest.waiting == 0 && rest.deferred == 0 {
             let mut tx = self.sender.store.write().await?;
@@ -240,6 +243,7 @@ impl Driver<'_> {
         while self.prepared.context.in_hand() > 0 {
             self.wait(LOOK).await;
         }
+        self.sender.ledger.flush().await;
     }
 
     /// Waits until a message leaves the hand, or for `pause`, or for the soft stop.

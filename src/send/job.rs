@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::domain::id::RunId;
 use crate::domain::message::MessageState;
@@ -94,6 +96,7 @@ pub struct Job {
     pub attempts: i64,
     /// When the first attempt was made, if there was one.
     pub first_at: Option<Micros>,
+    claimed: Instant,
 }
 
 impl Job {
@@ -101,7 +104,13 @@ impl Job {
     #[must_use]
     pub fn new(context: Arc<RunContext>, profile: Profile, attempts: i64, first_at: Option<Micros>) -> Self {
         context.hand.fetch_add(1, Ordering::AcqRel);
-        Self { context, profile, attempts, first_at }
+        Self { context, profile, attempts, first_at, claimed: Instant::now() }
+    }
+
+    /// How long ago permission was checked.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.claimed.elapsed()
     }
 
     /// Which message.

@@ -4,7 +4,9 @@
 //! up nobody else. A connection takes the next message that all limits let pass.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -28,7 +30,12 @@ pub struct Lane {
     /// The relay.
     pub relay: Relay,
     queue: Mutex<Queue>,
+    /// Rings for the connection that waits for the next message.
     arrived: Notify,
+    /// Rings for all that are not open yet.
+    wanted: Notify,
+    /// Connections that are open.
+    open: AtomicUsize,
     /// One connection at a time waits for a limit; what the limits had counted when it last did.
     turn: tokio::sync::Mutex<Waits>,
 }
@@ -57,13 +64,26 @@ impl Lane {
     /// An empty lane.
     #[must_use]
     pub fn new(relay: Relay) -> Self {
-        Self { relay, queue: Mutex::default(), arrived: Notify::new(), turn: tokio::sync::Mutex::default() }
+        Self {
+            relay,
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+            wanted: Notify::new(),
+            open: AtomicUsize::new(0),
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Whether the relay answered when it was last tried, or may be tried again.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.lock().down_until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Notes that a connection could not be opened. While others are open the relay is at its own
+    /// limit, not down; else all that wait for it are taken out.
+    pub fn refused(&self, pause: Duration) -> Vec<Job> {
+        if self.open.load(Ordering::Acquire) > 0 { Vec::new() } else { self.take_down(pause) }
     }
 
     /// Notes that the relay does not answer, and takes out all that wait for it.
@@ -75,9 +95,11 @@ impl Lane {
         queue.flows.drain().flat_map(|(_, jobs)| jobs).collect()
     }
 
-    /// Notes that the relay answers.
-    pub fn bring_up(&self) {
+    /// Notes that a connection was opened; it counts until the guard is dropped.
+    pub fn opened(self: &Arc<Self>) -> Open {
         self.lock().down_until = None;
+        self.open.fetch_add(1, Ordering::AcqRel);
+        Open(Arc::clone(self))
     }
 
     /// Takes out all messages of a run.
@@ -118,6 +140,7 @@ impl Lane {
         }
         drop(queue);
         self.arrived.notify_one();
+        self.wanted.notify_waiters();
         Ok(())
     }
 
@@ -125,12 +148,12 @@ impl Lane {
     /// one message and the twentieth for twenty. They need not be there when the caller asks.
     pub async fn available(&self, others: usize) {
         loop {
-            let arrived = self.arrived.notified();
+            let mut wanted = pin!(self.wanted.notified());
+            wanted.as_mut().enable();
             if self.lock().waiting > others {
-                self.arrived.notify_one();
                 return;
             }
-            arrived.await;
+            wanted.await;
         }
     }
 
@@ -196,6 +219,15 @@ impl Lane {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing under the lock can panic half-way through a change.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open connection of a lane.
+pub struct Open(Arc<Lane>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -65,21 +65,30 @@ async fn round(store: &Store, node: NodeId, clock: &Clock, watch: &mut Watch) ->
         let buried = nodes::bury(&mut tx, other, clock.now()).await?;
         info!(node = %other, released = buried.released, unknown = buried.unknown, "took over from a dead node");
     }
+    nodes::clear_cancelled(&mut tx, clock.now()).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// When each counter was last seen to move.
+/// When each counter was last seen to move, and when it was looked last.
 #[derive(Default)]
-struct Watch(HashMap<NodeId, (i64, Instant)>);
+struct Watch {
+    seen: HashMap<NodeId, (i64, Instant)>,
+    looked: Option<Instant>,
+}
 
 impl Watch {
     /// The nodes whose counter stood still for too long.
     fn look(&mut self, beats: &[(NodeId, i64)], now: Instant) -> Vec<NodeId> {
-        self.0.retain(|node, _| beats.iter().any(|(n, _)| n == node));
+        // Whoever was held up itself, by a lock or a frozen process, has observed nothing.
+        if self.looked.is_some_and(|looked| now - looked > 2 * BEAT) {
+            self.forget();
+        }
+        self.looked = Some(now);
+        self.seen.retain(|node, _| beats.iter().any(|(n, _)| n == node));
         let mut dead = Vec::new();
         for &(node, beat) in beats {
-            let seen = self.0.entry(node).or_insert((beat, now));
+            let seen = self.seen.entry(node).or_insert((beat, now));
             if seen.0 != beat {
                 *seen = (beat, now);
             } else if now - seen.1 >= DEAD {
@@ -91,7 +100,7 @@ impl Watch {
 
     /// Starts all observations anew: time in which the database was away does not count.
     fn forget(&mut self) {
-        self.0.clear();
+        self.seen.clear();
     }
 }
 
@@ -106,9 +115,18 @@ mod tests {
         let (a, b) = (NodeId(1), NodeId(2));
         let mut watch = Watch::default();
         assert!(watch.look(&[(a, 5), (b, 5)], at(0)).is_empty());
-        assert!(watch.look(&[(a, 5), (b, 6)], at(7)).is_empty());
+        for second in [2, 4, 6, 7] {
+            assert!(watch.look(&[(a, 5), (b, 6)], at(second)).is_empty(), "{second}");
+        }
         assert_eq!(watch.look(&[(a, 5), (b, 6)], at(8)), [a]);
-        watch.forget();
-        assert!(watch.look(&[(a, 5), (b, 6)], at(60)).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_observer_that_was_held_up_buries_nobody() {
+        let start = Instant::now();
+        let beats = [(NodeId(1), 5)];
+        let mut watch = Watch::default();
+        assert!(watch.look(&beats, start).is_empty());
+        assert!(watch.look(&beats, start + Duration::from_secs(60)).is_empty());
     }
 }

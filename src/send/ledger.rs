@@ -24,6 +24,7 @@ enum Entry {
     Sending(Sending, oneshot::Sender<bool>),
     Finish(Finish),
     Return(Return),
+    Flush(oneshot::Sender<()>),
 }
 
 /// Where senders write down what they do; clones write into the same book.
@@ -51,6 +52,14 @@ impl Ledger {
         let _ = self.0.send(Entry::Finish(mark)).await;
     }
 
+    /// Waits until everything that was written down before is durable.
+    pub async fn flush(&self) {
+        let (answer, flushed) = oneshot::channel();
+        if self.0.send(Entry::Flush(answer)).await.is_ok() {
+            let _ = flushed.await;
+        }
+    }
+
     /// Gives a claim back.
     pub async fn give_back(&self, mark: Return) {
         let _ = self.0.send(Entry::Return(mark)).await;
@@ -62,6 +71,7 @@ struct Batch {
     sending: Vec<(Sending, oneshot::Sender<bool>)>,
     finish: Vec<Finish>,
     returns: Vec<Return>,
+    flushes: Vec<oneshot::Sender<()>>,
 }
 
 impl Batch {
@@ -70,6 +80,7 @@ impl Batch {
             Entry::Sending(mark, answer) => self.sending.push((mark, answer)),
             Entry::Finish(mark) => self.finish.push(mark),
             Entry::Return(mark) => self.returns.push(mark),
+            Entry::Flush(answer) => self.flushes.push(answer),
         }
     }
 
@@ -100,6 +111,9 @@ async fn write(store: Store, node: NodeId, clock: Clock, mut arrivals: mpsc::Rec
                 }
                 batch.finish.clear();
                 batch.returns.clear();
+                for answer in batch.flushes.drain(..) {
+                    let _ = answer.send(());
+                }
             }
             Err(error) => {
                 warn!(%error, kept = batch.finish.len() + batch.returns.len(), "the database takes no marks; sending waits");
@@ -116,7 +130,7 @@ async fn commit(
     batch: &Batch,
 ) -> Result<HashSet<MessageKey>> {
     let mut tx = store.write().await?;
-    marks::finish(&mut tx, &batch.finish).await?;
+    marks::finish(&mut tx, node, &batch.finish).await?;
     marks::give_back(&mut tx, node, &batch.returns, clock.now()).await?;
     let held = marks::sending(&mut tx, node, sending).await?;
     tx.commit().await?;

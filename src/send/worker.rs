@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::job::Job;
-use super::lane::Lane;
+use super::lane::{Lane, Open};
 use super::ledger::Ledger;
 use crate::clock::Clock;
 use crate::domain::address::Address;
@@ -30,6 +30,12 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// A relay that does not answer is tried again after this, and its messages go elsewhere.
 const DOWN: Duration = Duration::from_secs(15);
+
+/// A claimed message that is older than this is claimed anew, so that permission is checked again.
+const STALE: Duration = Duration::from_secs(8);
+
+/// A message whose connection broke before it went out is tried again after this.
+const NOT_SENT: Duration = Duration::from_secs(5);
 
 /// What all connections share.
 pub struct Shared {
@@ -69,18 +75,22 @@ struct Letter {
 impl Worker {
     /// Works until the soft stop; the message in hand is finished.
     pub async fn run(mut self) {
-        let mut session: Option<Session> = None;
+        let mut session: Option<(Session, Open)> = None;
         let mut scratch = Scratch::default();
         let soft = self.shared.soft.clone();
         loop {
-            if session.as_ref().is_none_or(|s| !s.is_usable()) {
+            if session.as_ref().is_none_or(|(s, _)| !s.is_usable()) {
                 drop(session.take());
                 tokio::select! {
                     () = soft.cancelled() => return,
                     () = self.lane.available(self.index) => {}
                 }
-                session = self.open().await;
+                session = tokio::select! {
+                    () = soft.cancelled() => return,
+                    opened = self.open() => opened,
+                };
                 if session.is_none() {
+                    self.pause_after_refusal().await;
                     continue;
                 }
             }
@@ -91,44 +101,50 @@ impl Worker {
                 () = tokio::time::sleep(IDLE) => None,
             };
             match (job, &mut session) {
-                (Some(job), Some(open)) => self.hand_over(&job, open, &mut scratch).await,
+                (Some(job), Some((open, _))) => self.hand_over(&job, open, &mut scratch).await,
                 (_, held) => {
-                    if let Some(idle) = held.take() {
+                    if let Some((idle, _)) = held.take() {
                         idle.quit().await;
                     }
                 }
             }
         }
-        if let Some(open) = session {
+        if let Some((open, _)) = session {
             open.quit().await;
         }
     }
 
-    async fn open(&self) -> Option<Session> {
-        let relay = &self.lane.relay.config().name;
+    async fn open(&self) -> Option<(Session, Open)> {
         match self.lane.relay.open().await {
-            Ok(session) => {
-                self.lane.bring_up();
-                Some(session)
-            }
+            Ok(session) => Some((session, self.lane.opened())),
             Err(error) => {
-                warn!(relay, %error, "relay cannot be used; its messages wait or go elsewhere");
-                for job in self.lane.take_down(DOWN) {
-                    self.shared
-                        .ledger
-                        .give_back(wait(&job, self.shared.clock.now().plus(Duration::from_secs(1))))
-                        .await;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(DOWN) => {}
-                    () = self.shared.soft.cancelled() => {}
+                let relay = &self.lane.relay.config().name;
+                if self.lane.is_up() {
+                    warn!(relay, %error, "a connection to the relay cannot be opened");
+                } else {
+                    debug!(relay, %error, "a connection to the relay cannot be opened");
                 }
                 None
             }
         }
     }
 
+    /// Gives the lane's messages away when the relay is down, and waits before the next try.
+    async fn pause_after_refusal(&self) {
+        for job in self.lane.refused(DOWN) {
+            self.shared.ledger.give_back(wait(&job, self.shared.clock.now())).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(DOWN) => {}
+            () = self.shared.soft.cancelled() => {}
+        }
+    }
+
     async fn hand_over(&mut self, job: &Job, session: &mut Session, scratch: &mut Scratch) {
+        if job.age() > STALE {
+            // Permission was checked too long ago; the next claim checks it again.
+            return self.shared.ledger.give_back(wait(job, self.shared.clock.now())).await;
+        }
         let letter = match self.compose(job, scratch) {
             Ok(letter) => letter,
             Err(reason) => {
@@ -147,8 +163,7 @@ impl Worker {
         if !marked {
             debug!(run = %job.context.run, recipient = %job.profile.recipient, "no longer held; not sent");
             drop(offer);
-            let now = self.shared.clock.now();
-            return self.shared.ledger.give_back(wait(job, now)).await;
+            return self.unsent(job).await;
         }
         let outcome = match offer {
             Ok(offer) => offer.deliver().await,
@@ -156,6 +171,17 @@ impl Worker {
         };
         self.shared.metrics.handover(&self.lane.relay.config().name, began.elapsed());
         self.note(job, outcome).await;
+    }
+
+    /// Gives back what was not marked, and takes back a mark whose commit only seemed to fail.
+    async fn unsent(&self, job: &Job) {
+        let now = self.shared.clock.now();
+        let relay = self.lane.relay.config().name.clone();
+        let (message, attempt, state) = (job.key(), job.attempts + 1, MessageState::Waiting);
+        let (code, reply) = (None, "not sent: the mark could not be written".to_owned());
+        let due_at = Some(now);
+        self.shared.ledger.finish(Finish { message, attempt, at: now, relay, state, code, reply, due_at }).await;
+        self.shared.ledger.give_back(wait(job, now)).await;
     }
 
     fn compose(&self, job: &Job, scratch: &mut Scratch) -> Result<Letter, String> {
@@ -188,8 +214,7 @@ impl Worker {
                 }
             }
             Outcome::NotSent { stage, words } => {
-                let soon = now.plus(Duration::from_secs(1));
-                (MessageState::Waiting, None, staged(stage, &words), Some(soon))
+                (MessageState::Waiting, None, staged(stage, &words), Some(now.plus(NOT_SENT)))
             }
             Outcome::Unknown { words } => (MessageState::Unknown, None, words, None),
         };

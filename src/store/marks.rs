@@ -78,8 +78,8 @@ fn rows<T>(items: &[T], columns: usize, row: impl Fn(&T) -> Vec<Value>) -> (Stri
     (values(1, padded, columns), args)
 }
 
-/// Marks messages as `sending`. Answers with those that were still `claimed` by `node`: only they
-/// may be sent.
+/// Marks messages as `sending`. Answers with those that were still `claimed` by `node` in a running run:
+/// only they may be sent.
 ///
 /// # Errors
 /// When the database refuses; then none was marked.
@@ -96,6 +96,7 @@ pub async fn sending(tx: &mut Session, node: NodeId, marks: &[Sending]) -> Resul
                  first_at = COALESCE(messages.first_at, v.at)
              FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
                  AND messages.state = 'claimed' AND messages.node_id = ${n} AND messages.attempt = v.attempt - 1
+                 AND EXISTS (SELECT 1 FROM runs r WHERE r.id = v.run_id AND r.state = 'running')
              RETURNING messages.run_id, messages.recipient_id"
         );
         let changed: Vec<(i64, i64)> = tx.all(sql, args).await?;
@@ -104,14 +105,15 @@ pub async fn sending(tx: &mut Session, node: NodeId, marks: &[Sending]) -> Resul
     Ok(held)
 }
 
-/// Writes answers down. An answer whose message is neither `sending` nor `unknown` under the same
-/// attempt changes nothing.
+/// Writes answers down. An answer whose message is neither `sending` nor `unknown` by the same node
+/// and under the same attempt changes nothing.
 ///
 /// # Errors
 /// When the database refuses; then none was written.
-pub async fn finish(tx: &mut Session, marks: &[Finish]) -> Result<()> {
+pub async fn finish(tx: &mut Session, node: NodeId, marks: &[Finish]) -> Result<()> {
+    debug_assert!(marks.iter().all(|m| MessageState::Sending.may_become(m.state)));
     for chunk in marks.chunks(CHUNK) {
-        let (values, args) = rows(chunk, 9, |m| {
+        let (values, mut args) = rows(chunk, 9, |m| {
             let kept = m.attempt - i64::from(m.state == MessageState::Waiting);
             args![
                 m.message.run,
@@ -125,12 +127,15 @@ pub async fn finish(tx: &mut Session, marks: &[Finish]) -> Result<()> {
                 m.due_at
             ]
         });
+        let n = args.len() + 1;
+        args.push(node.into());
         let sql = format!(
             "WITH v(run_id, recipient_id, attempt, kept, at, state, code, reply, due_at) AS (VALUES {values})
              UPDATE messages SET state = v.state, attempt = v.kept, at = v.at, code = v.code, reply = v.reply,
                  due_at = v.due_at, node_id = NULL
              FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
-                 AND messages.state IN ('sending', 'unknown') AND messages.attempt = v.attempt"
+                 AND messages.state IN ('sending', 'unknown') AND messages.attempt = v.attempt
+                 AND messages.node_id = ${n}"
         );
         tx.execute(sql, args).await?;
     }

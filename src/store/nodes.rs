@@ -5,7 +5,7 @@
 
 use super::{Result, Session};
 use crate::args;
-use crate::domain::id::NodeId;
+use crate::domain::id::{NodeId, RunId};
 use crate::domain::time::Micros;
 
 const INSERT: &str = "INSERT INTO nodes (name, started_at) VALUES ($1, $2) RETURNING id";
@@ -17,10 +17,18 @@ const RELEASE: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, du
 const SWALLOW: &str =
     "UPDATE messages SET state = 'unknown', reply = 'the sending node died before it stored an answer'
     WHERE node_id = $1 AND state IN ('claimed', 'sending') AND state = 'sending'";
+const RELEASE_STRAYS: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, due_at = $1
+    WHERE node_id = $2 AND +run_id = $3 AND state IN ('claimed', 'sending') AND state = 'claimed'";
+const SWALLOW_STRAYS: &str = "UPDATE messages SET state = 'unknown', reply = 'the sender lost track of it'
+    WHERE node_id = $1 AND +run_id = $2 AND state IN ('claimed', 'sending') AND state = 'sending'";
+const CLEAR: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = 'cancelled'
+    WHERE state IN ('waiting', 'deferred') AND due_at > 0
+        AND run_id IN (SELECT id FROM runs WHERE state = 'cancelled')";
 const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM messages m
     WHERE m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, BEAT, ALL, DELETE, RELEASE, SWALLOW, ORPHANS];
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, BEAT, ALL, DELETE, RELEASE, SWALLOW, RELEASE_STRAYS, SWALLOW_STRAYS, CLEAR, ORPHANS];
 
 /// Registers a node.
 ///
@@ -72,4 +80,23 @@ pub async fn bury(tx: &mut Session, node: NodeId, now: Micros) -> Result<Buried>
     let released = tx.execute(RELEASE, args![now, node]).await?;
     let unknown = tx.execute(SWALLOW, args![node]).await?;
     Ok(Buried { released, unknown })
+}
+
+/// Releases what a living node holds of a run although nobody has it in hand.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn release_strays(tx: &mut Session, node: NodeId, run: RunId, now: Micros) -> Result<Buried> {
+    let released = tx.execute(RELEASE_STRAYS, args![now, node, run]).await?;
+    let unknown = tx.execute(SWALLOW_STRAYS, args![node, run]).await?;
+    Ok(Buried { released, unknown })
+}
+
+/// Skips what still waits in cancelled runs: messages that were on the wire at the cancel and came
+/// back, and claims of nodes that died meanwhile.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn clear_cancelled(tx: &mut Session, now: Micros) -> Result<u64> {
+    tx.execute(CLEAR, args![now]).await
 }

@@ -5,7 +5,12 @@ use super::*;
 #[test]
 fn the_complete_example_is_read_as_it_is_written() {
     let loaded = taken(include_str!("complete.toml"), include_str!("spring.toml"));
-    assert_eq!(loaded.warnings, []);
+    let warned: Vec<_> = loaded.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(
+        warned,
+        ["waves by each recipient's zone do not exist yet", "sending windows are not enforced yet"],
+        "what the example asks for and this release does not do is said"
+    );
     let campaign = &loaded.campaigns["spring"];
     assert_eq!((campaign.name.as_str(), campaign.topic.as_str()), ("spring", "offers"));
     assert_eq!(campaign.subject, "{{first_name}}, new for your next run");
