@@ -58,7 +58,9 @@ impl Stage {
         admit(&app, &store, &crowd, say).await?;
 
         let (mails, caught) = mpsc::channel(MAILS);
-        tokio::spawn(Catcher::new(mails).with_script(deliveries::script()).run(mailroom, catcher.clone()));
+        tokio::spawn(
+            Catcher::new(mails).with_script(deliveries::script(Arc::clone(&crowd))).run(mailroom, catcher.clone()),
+        );
         let (words, offers) = vocabulary(&app)?;
         let world = World { crowd: Arc::clone(&crowd), words, offers, service: places.web, clock };
         let readers = Readers::start(world, caught);
