@@ -28,9 +28,9 @@ pub struct Session {
 /// Expands `$body` once per engine, with `$query` bound to all arguments.
 macro_rules! run {
     ($session:expr, $sql:expr, $args:expr, $make:path, |$query:ident, $connection:ident| $body:expr) => {{
-        let sql = AssertSqlSafe($sql.0);
         match $session.connection.as_mut().ok_or(Error::Stopped)? {
             Connection::Sqlite(held) => {
+                let sql = AssertSqlSafe($sql.for_sqlite($args.len()).0);
                 let $connection = &mut **held;
                 let mut $query = $make(sql);
                 for value in $args {
@@ -46,6 +46,7 @@ macro_rules! run {
                 $body
             }
             Connection::Postgres(held) => {
+                let sql = AssertSqlSafe($sql.0);
                 let $connection = &mut **held;
                 let mut $query = $make(sql);
                 for value in $args {

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use uuid::Uuid;
 
 use super::hits::{COLUMNS, HitRow, arguments};
-use super::{Error, Result, Session, list, sqlite_options, values};
+use super::{Error, Result, Session, Sql, list, sqlite_options, values};
 use crate::args;
 use crate::domain::hit::Hit;
 use crate::domain::id::RecipientId;
@@ -52,14 +52,17 @@ const SILENCED: &str = "SELECT recipient_id FROM silenced WHERE recipient_id > $
 static ADD: LazyLock<Vec<String>> = LazyLock::new(|| {
     (0..=MAX_GROUP.ilog2())
         .map(|power| {
-            format!(
+            let rows = 1 << power;
+            let numbered = format!(
                 "WITH v (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
                     AS (VALUES {})
-                 INSERT INTO hits (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
+                 INSERT INTO hits (id, at, kind, method, run_id, recipient_id, link, item, category, url,
+                    user_agent, network)
                  SELECT * FROM v WHERE v.id IS NOT NULL
                     AND NOT EXISTS (SELECT 1 FROM silenced s WHERE s.recipient_id = v.recipient_id)",
-                values(1, 1 << power, COLUMNS)
-            )
+                values(1, rows, COLUMNS)
+            );
+            Sql::from(numbered).for_sqlite(rows * COLUMNS).0.into_owned()
         })
         .collect()
 });

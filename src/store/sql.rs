@@ -19,6 +19,38 @@ impl From<String> for Sql {
     }
 }
 
+/// From so many arguments on it matters how SQLite finds a placeholder's number.
+const MANY: usize = 32;
+
+impl Sql {
+    /// The text for SQLite. It finds the name of a placeholder by walking over all names, so that
+    /// binding n numbered ones takes n² steps: many that come once each and in order become `?`.
+    pub(super) fn for_sqlite(self, arguments: usize) -> Self {
+        if arguments < MANY {
+            return self;
+        }
+        unnumbered(&self.0, arguments).map_or(self, Self::from)
+    }
+}
+
+/// The text with `?` for `$1, $2, … $arguments`; `None` when they are not exactly these in order.
+fn unnumbered(text: &str, arguments: usize) -> Option<String> {
+    let mut result = String::with_capacity(text.len());
+    let mut pieces = text.split('$');
+    result.push_str(pieces.next()?);
+    let mut expected = 1;
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        if piece[..digits].parse() != Ok(expected) {
+            return None;
+        }
+        expected += 1;
+        result.push('?');
+        result.push_str(&piece[digits..]);
+    }
+    (expected == arguments + 1).then_some(result)
+}
+
 /// Placeholders `$first, $first+1, …` for a list of `len` values, and how many there are: the next
 /// power of two, so that few different texts arise. Fill the rest with the last value again.
 #[must_use]
@@ -43,4 +75,22 @@ pub fn values(first: usize, rows: usize, columns: usize) -> String {
         text.push(')');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_placeholders_that_come_once_and_in_order_lose_their_numbers() {
+        let bulk = format!("INSERT INTO t VALUES {} ON CONFLICT DO NOTHING", values(1, 12, 3));
+        let plain = Sql::from(bulk.clone()).for_sqlite(36).0;
+        assert_eq!(plain.matches('?').count(), 36);
+        assert!(plain.ends_with("(?, ?, ?) ON CONFLICT DO NOTHING") && !plain.contains('$'));
+        assert_eq!(Sql::from(bulk.clone()).for_sqlite(35).0, bulk, "an argument too few");
+        let (places, _) = list(2, 64);
+        let twice = format!("UPDATE t SET a = $1 WHERE a <> $1 AND b IN ({places})");
+        assert_eq!(Sql::from(twice.clone()).for_sqlite(65).0, twice);
+        assert_eq!(Sql::from("SELECT $1").for_sqlite(1).0, "SELECT $1");
+    }
 }

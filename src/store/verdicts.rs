@@ -14,6 +14,9 @@ use crate::domain::time::Micros;
 /// A message's identity.
 pub type MessageKey = (RunId, RecipientId);
 
+/// The hits of a message from an instant on.
+pub type Since = (MessageKey, Micros);
+
 /// Most rows or keys that one call takes; a power of two.
 pub const MAX_BATCH: usize = 512;
 
@@ -39,68 +42,72 @@ struct EvidentRow {
     rule: Option<String>,
 }
 
-const UNJUDGED: &str = "SELECT run_id, recipient_id FROM hits WHERE verdict IS NULL AND at <= $1 ORDER BY id LIMIT $2";
-const OF_RUN: &str = "SELECT DISTINCT run_id, recipient_id FROM hits WHERE run_id = $1 AND recipient_id > $2
-    ORDER BY recipient_id LIMIT $3";
+const UNJUDGED: &str = "SELECT run_id, recipient_id, MIN(at) FROM
+    (SELECT run_id, recipient_id, at FROM hits WHERE verdict IS NULL AND at <= $1 ORDER BY id LIMIT $2) AS unjudged
+    GROUP BY run_id, recipient_id ORDER BY run_id, recipient_id";
+const OF_RUN: &str = "SELECT run_id, recipient_id, MIN(at) FROM hits WHERE run_id = $1 AND recipient_id > $2
+    GROUP BY run_id, recipient_id ORDER BY recipient_id LIMIT $3";
 const FLOOD: &str = "UPDATE hits SET verdict = 'machine', rule = 'flood'
     WHERE run_id = $1 AND recipient_id = $2 AND at <= $3 AND verdict IS NULL";
 
 pub(super) const STATEMENTS: &[&str] = &[UNJUDGED, OF_RUN, FLOOD];
 
-/// Messages with hits up to `until` that have no verdict; those that have waited longest come
-/// first. Looks at no more than `limit` hits.
+/// Messages with hits up to `until` that have no verdict, each with the first of them. Looks at the
+/// `limit` hits that have waited longest.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn unjudged(session: &mut Session, until: Micros, limit: usize) -> Result<Vec<MessageKey>> {
+pub async fn unjudged(session: &mut Session, until: Micros, limit: usize) -> Result<Vec<Since>> {
     messages(session, UNJUDGED, args![until, limit as i64]).await
 }
 
-/// Messages of a run that have hits, by recipient beyond `after`, at most `limit`.
+/// Messages of a run that have hits, each with its first, by recipient beyond `after`, at most
+/// `limit`.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn of_run(session: &mut Session, run: RunId, after: RecipientId, limit: usize) -> Result<Vec<MessageKey>> {
+pub async fn of_run(session: &mut Session, run: RunId, after: RecipientId, limit: usize) -> Result<Vec<Since>> {
     messages(session, OF_RUN, args![run, after, limit as i64]).await
 }
 
-async fn messages(session: &mut Session, sql: &'static str, args: Vec<Value>) -> Result<Vec<MessageKey>> {
-    let rows: Vec<(i64, i64)> = session.all(sql, args).await?;
-    let mut messages: Vec<_> = rows.into_iter().map(|(run, recipient)| (RunId(run), RecipientId(recipient))).collect();
-    messages.sort_unstable();
-    messages.dedup();
-    Ok(messages)
+async fn messages(session: &mut Session, sql: &'static str, args: Vec<Value>) -> Result<Vec<Since>> {
+    let rows: Vec<(i64, i64, i64)> = session.all(sql, args).await?;
+    Ok(rows.into_iter().map(|(run, recipient, at)| ((RunId(run), RecipientId(recipient)), Micros(at))).collect())
 }
 
-/// How many hits each of at most [`MAX_BATCH`] messages has.
+/// How many hits each of at most [`MAX_BATCH`] messages has since an instant; those with none are
+/// left out.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn counts(session: &mut Session, messages: &[MessageKey]) -> Result<Vec<(MessageKey, u64)>> {
-    let Some((rows, args)) = keys(messages) else { return Ok(vec![]) };
+pub async fn counts(session: &mut Session, messages: &[Since]) -> Result<Vec<(Since, u64)>> {
+    let Some((rows, args)) = since(messages) else { return Ok(vec![]) };
     let sql = format!(
-        "WITH v (run_id, recipient_id) AS (VALUES {rows})
-         SELECT h.run_id, h.recipient_id, COUNT(*) FROM hits h
-         WHERE (h.run_id, h.recipient_id) IN (SELECT run_id, recipient_id FROM v)
-         GROUP BY h.run_id, h.recipient_id ORDER BY h.run_id, h.recipient_id"
+        "WITH v (run_id, recipient_id, since) AS (VALUES {rows})
+         SELECT v.run_id, v.recipient_id, v.since, COUNT(*) FROM v
+         JOIN hits h ON h.run_id = v.run_id AND h.recipient_id = v.recipient_id AND h.at >= v.since
+         GROUP BY v.run_id, v.recipient_id, v.since ORDER BY v.run_id, v.recipient_id"
     );
-    let rows: Vec<(i64, i64, i64)> = session.all(sql, args).await?;
-    Ok(rows.into_iter().map(|(run, who, n)| ((RunId(run), RecipientId(who)), n.unsigned_abs())).collect())
+    let rows: Vec<(i64, i64, i64, i64)> = session.all(sql, args).await?;
+    let count = |(run, who, since, n): (i64, i64, i64, i64)| {
+        (((RunId(run), RecipientId(who)), Micros(since)), n.unsigned_abs())
+    };
+    Ok(rows.into_iter().map(count).collect())
 }
 
-/// All hits of at most [`MAX_BATCH`] messages, by message, then by (instant, id).
+/// The hits of at most [`MAX_BATCH`] messages since an instant, by message, then by (instant, id).
 ///
 /// # Errors
 /// When the database refuses, or holds what no tracker writes.
-pub async fn evidence(session: &mut Session, messages: &[MessageKey]) -> Result<Vec<Evident>> {
-    let Some((rows, args)) = keys(messages) else { return Ok(vec![]) };
+pub async fn evidence(session: &mut Session, messages: &[Since]) -> Result<Vec<Evident>> {
+    let Some((rows, args)) = since(messages) else { return Ok(vec![]) };
     let sql = format!(
-        "WITH v (run_id, recipient_id) AS (VALUES {rows})
+        "WITH v (run_id, recipient_id, since) AS (VALUES {rows})
          SELECT h.id, h.at, h.kind, h.method, h.run_id, h.recipient_id, h.link, h.item, h.category, h.url,
                 h.user_agent, h.network, h.verdict, h.rule,
                 CASE WHEN m.state = 'accepted' THEN m.at END AS accepted_at
-         FROM hits h LEFT JOIN messages m ON m.run_id = h.run_id AND m.recipient_id = h.recipient_id
-         WHERE (h.run_id, h.recipient_id) IN (SELECT run_id, recipient_id FROM v)
+         FROM v JOIN hits h ON h.run_id = v.run_id AND h.recipient_id = v.recipient_id AND h.at >= v.since
+         LEFT JOIN messages m ON m.run_id = h.run_id AND m.recipient_id = h.recipient_id
          ORDER BY h.run_id, h.recipient_id, h.at, h.id"
     );
     let rows: Vec<EvidentRow> = session.all(sql, args).await?;
@@ -152,13 +159,26 @@ pub async fn write(session: &mut Session, verdicts: &[(Uuid, Verdict, &str)]) ->
     Ok(())
 }
 
-/// Makes these the actions of their keys: new ones are inserted, and one that stands at another
-/// instant, or was void, is changed and scored anew. Keys must differ.
+/// When a stored action gives way to another of the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// When the other one is earlier, or it is void.
+    Later,
+    /// When the other one is at another instant, or it is void: the other one is known to be right.
+    Other,
+}
+
+/// Records actions; one of a known key replaces the stored one as `replace` says, and is scored
+/// anew. Keys must differ.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn put_actions(session: &mut Session, actions: &[NewAction]) -> Result<u64> {
+pub async fn put_actions(session: &mut Session, actions: &[NewAction], replace: Replace) -> Result<u64> {
     const COLUMNS: usize = 7;
+    let gives_way = match replace {
+        Replace::Later => "actions.at > excluded.at",
+        Replace::Other => "actions.at <> excluded.at",
+    };
     let mut changed = 0;
     for chunk in actions.chunks(MAX_BATCH) {
         let rows = chunk.len().next_power_of_two();
@@ -167,7 +187,7 @@ pub async fn put_actions(session: &mut Session, actions: &[NewAction]) -> Result
              INSERT INTO actions (key, recipient_id, kind, category, at, run_id, url)
              SELECT * FROM v WHERE v.key IS NOT NULL
              ON CONFLICT (key) DO UPDATE SET at = excluded.at, kind = excluded.kind, scored = FALSE, revised = TRUE
-             WHERE actions.at <> excluded.at OR actions.kind <> excluded.kind",
+             WHERE {gives_way} OR actions.kind <> excluded.kind",
             values(1, rows, COLUMNS)
         );
         let args = padded(chunk, rows).enumerate().flat_map(|(n, a)| -> [Value; COLUMNS] {
@@ -205,14 +225,16 @@ pub async fn void_actions(session: &mut Session, keys: &[String]) -> Result<u64>
     Ok(changed)
 }
 
-/// The rows and the arguments of a list of messages.
-fn keys(messages: &[MessageKey]) -> Option<(String, Vec<Value>)> {
+/// The rows and the arguments of a list of messages, filled up with one that there is not.
+fn since(messages: &[Since]) -> Option<(String, Vec<Value>)> {
     if messages.is_empty() {
         return None;
     }
+    const NONE: Since = ((RunId(-1), RecipientId(-1)), Micros(0));
     let rows = messages.len().next_power_of_two();
-    let args = padded(messages, rows).flat_map(|(run, who)| -> [Value; 2] { [(*run).into(), (*who).into()] }).collect();
-    Some((values(1, rows, 2), args))
+    let filled = messages.iter().copied().chain(std::iter::repeat(NONE)).take(rows);
+    let args = filled.flat_map(|((run, who), at)| -> [Value; 3] { [run.into(), who.into(), at.into()] }).collect();
+    Some((values(1, rows, 3), args))
 }
 
 /// The items, the last one repeated up to `len`: few different texts arise.
