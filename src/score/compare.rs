@@ -104,7 +104,7 @@ impl<'a> Comparison<'a> {
         match (stored.last, expected.last) {
             // Ends are computed, and differ as far as the sums do.
             (Some((a, 0)), Some((b, 0))) => {
-                self.time("last", Some(a), Some(b), self.score_slack.max(self.cluster_slack))
+                self.time("last", Some(a), Some(b), self.score_slack.max(self.cluster_slack));
             }
             (a, b) => self.exact("last", &a, &b),
         }
