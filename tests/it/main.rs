@@ -8,6 +8,7 @@ mod hits;
 mod http;
 mod kill;
 mod pages;
+mod peers;
 mod people;
 mod permissions;
 mod plan;

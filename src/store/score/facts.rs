@@ -60,6 +60,8 @@ const READ_SHARED: &str = "SELECT value FROM facts WHERE name = 'score' FOR SHAR
 const READ_EXCLUSIVE: &str = "SELECT value FROM facts WHERE name = 'score' FOR UPDATE";
 const SAVE: &str = "INSERT INTO facts (name, value) VALUES ('score', $1)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+/// Something to lock while there are no facts yet.
+const ENSURE: &str = "INSERT INTO facts (name, value) VALUES ('score', '') ON CONFLICT (name) DO NOTHING";
 const ANY_PROFILE: &str = "SELECT recipient_id FROM profiles LIMIT 1";
 const ANY_SCORED: &str = "SELECT id FROM actions WHERE scored AND counts LIMIT 1";
 const REBASE: [&str; 3] = [
@@ -69,7 +71,7 @@ const REBASE: [&str; 3] = [
 ];
 
 pub(in crate::store) const STATEMENTS: &[&str] =
-    &[READ, SAVE, ANY_PROFILE, ANY_SCORED, REBASE[0], REBASE[1], REBASE[2]];
+    &[READ, SAVE, ENSURE, ANY_PROFILE, ANY_SCORED, REBASE[0], REBASE[1], REBASE[2]];
 
 /// The facts; none before the first action was scored.
 ///
@@ -81,7 +83,11 @@ pub async fn facts(session: &mut Session, lock: Lock) -> Result<Option<Facts>> {
         (EngineKind::Postgres, Lock::Shared) => READ_SHARED,
         (EngineKind::Postgres, Lock::Exclusive) => READ_EXCLUSIVE,
     };
-    let Some((text,)) = session.first::<(String,)>(sql, args![]).await? else { return Ok(None) };
+    if session.kind() == EngineKind::Postgres && matches!(lock, Lock::Exclusive) {
+        session.execute(ENSURE, args![]).await?;
+    }
+    let stored = session.first::<(String,)>(sql, args![]).await?;
+    let Some((text,)) = stored.filter(|(text,)| !text.is_empty()) else { return Ok(None) };
     let stored: Stored =
         serde_json::from_str(&text).map_err(|error| Error::Corrupt(format!("fact 'score': {error}")))?;
     Ok(Some(Facts {
