@@ -10,7 +10,7 @@ use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
 
 use crate::support::{
-    Daemon, Figure, Project, Target, Usage, free_port, median, program, wait_for_port, write_recipients,
+    Daemon, Figure, Project, Sink, Target, Usage, free_port, median, program, wait_for_port, write_recipients,
 };
 
 const RECIPIENTS: usize = 5_000;
@@ -32,7 +32,8 @@ function request() at = at % #requests + 1; return requests[at] end
 ";
 
 pub fn run() -> Vec<Figure> {
-    let project = Project::new("file:outbox", 1, TEMPLATE);
+    let sink = Sink::start();
+    let project = Project::new(&format!("smtp://127.0.0.1:{}", sink.port), 10, TEMPLATE);
     let csv = project.path("recipients.csv");
     write_recipients(&csv, RECIPIENTS);
     project.import(&csv);

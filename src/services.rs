@@ -106,14 +106,6 @@ impl Services {
             services.console(&app, metrics, stop.soft.clone()).await?;
         }
         services.tasks.close();
-        let soft = stop.soft;
-        if services.sender.is_none() {
-            let last = services.last.clone();
-            tokio::spawn(async move {
-                soft.cancelled().await;
-                last.cancel();
-            });
-        }
         info!(web = ?services.web, console = ?services.console, roles = ?roles, "started");
         Ok(services)
     }
@@ -161,8 +153,9 @@ impl Services {
     /// Waits until the soft stop has been obeyed: what was in flight is finished and written.
     /// `false` when the services ended without being asked to, because the lease was lost.
     pub async fn finished(self) -> bool {
-        if let Some(scheduler) = self.scheduler {
-            let _ = scheduler.await;
+        match self.scheduler {
+            Some(scheduler) => drop(scheduler.await),
+            None => self.asked.cancelled().await,
         }
         if let Some(sender) = self.sender.and_then(Arc::into_inner) {
             sender.finish().await;

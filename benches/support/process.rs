@@ -1,9 +1,10 @@
 //! Other programs: where they are, what they use, how they end.
 
 use std::fs;
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -86,17 +87,24 @@ impl Daemon {
         daemon
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
+    /// Asks it to end and waits until it has; the end must be a good one.
     pub fn stop(mut self) {
-        let _ = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.0.id())]).status();
-        let status = self.0.wait().unwrap();
+        let status = self.end().unwrap();
         assert!(status.success(), "a soft stop ends with {status}");
+    }
+
+    /// SIGTERM, so that a program can end those that it started itself.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        if self.0.try_wait()?.is_none() {
+            Command::new("sh").args(["-c", &format!("kill -TERM {}", self.0.id())]).status()?;
+        }
+        self.0.wait()
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.0.kill().and_then(|()| self.0.wait());
+        let _ = self.end();
     }
 }
 

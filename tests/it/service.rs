@@ -44,6 +44,25 @@ on_both_engines! {
     }
 }
 
+on_both_engines! {
+    async fn a_process_without_the_sender_serves_until_it_is_asked_to_stop(db) {
+        let project = Project::new(db, Settings::default(), |_, _| None).await;
+        let stop = Stop::default();
+        let roles = [Role::Tracker, Role::Scorer];
+        let services = Services::start(Arc::new(project.app()), &roles, stop.clone()).await.unwrap();
+        let at = services.web.unwrap();
+        let finished = tokio::spawn(services.finished());
+        for _ in 0..100 {
+            let answer = get(at, "/c/forged").await;
+            assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        }
+        assert!(!finished.is_finished());
+        stop.soft.cancel();
+        assert!(finished.await.unwrap(), "it ended because it was asked to");
+        assert!(TcpStream::connect(at).await.is_err());
+    }
+}
+
 async fn get(at: std::net::SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(at).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
