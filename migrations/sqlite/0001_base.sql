@@ -19,7 +19,8 @@ CREATE TABLE recipients (
     created_at   INTEGER NOT NULL,
     erased_at    INTEGER
 );
-CREATE UNIQUE INDEX recipients_address ON recipients (address);
+-- One person however the address is spelled; the spelling that came first is kept for sending.
+CREATE UNIQUE INDEX recipients_address ON recipients (LOWER(address));
 
 CREATE TABLE subscriptions (
     recipient_id INTEGER NOT NULL REFERENCES recipients (id),

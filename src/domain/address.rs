@@ -54,6 +54,13 @@ impl Address {
         &self.text[..self.at]
     }
 
+    /// What tells people apart: the address with its ASCII letters lowered, because no provider gives
+    /// `Anna@…` and `anna@…` to two persons. Mail goes to the address as it was typed.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.text.to_ascii_lowercase()
+    }
+
     /// The keyed hash that suppressions are compared with. It covers the address in lower case: whoever
     /// asks not to be mailed at `Anna@…` does not want `anna@…` to be mailed either.
     #[must_use]

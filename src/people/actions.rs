@@ -169,7 +169,7 @@ impl Reader {
         let found = recipients::resolve(&mut session, &addresses).await?;
         let mut new = Vec::with_capacity(rows.len());
         for row in rows {
-            let reason = match found.get(row.address.as_str()) {
+            let reason = match found.get(&row.address.folded()) {
                 Some(&(recipient, true)) => {
                     new.push(NewAction {
                         key: format!("i:{}", row.id),

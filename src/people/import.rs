@@ -137,7 +137,7 @@ impl Reader {
     fn batch(&mut self) -> Result<(Batch, bool)> {
         let from = self.table.position();
         let mut batch = Batch { rows: Vec::with_capacity(BATCH_ROWS), ..Batch::default() };
-        let mut places: HashMap<Address, usize> = HashMap::with_capacity(BATCH_ROWS);
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(BATCH_ROWS);
         while batch.rows.len() < BATCH_ROWS && self.table.position() - from < BATCH_OCTETS {
             let Some(record) = self.table.read()? else { return Ok((batch, false)) };
             let checked = Address::parse(self.columns.address(record))
@@ -150,12 +150,13 @@ impl Reader {
                     continue;
                 }
             };
-            if let Some(&place) = places.get(&address) {
+            let person = address.folded();
+            if let Some(&place) = places.get(&person) {
                 let earlier: &mut ImportRow = &mut batch.rows[place];
                 earlier.attributes.extend(attributes);
                 batch.duplicates += 1;
             } else {
-                places.insert(address.clone(), batch.rows.len());
+                places.insert(person, batch.rows.len());
                 let proof =
                     |purpose| self.evidence.proof(&self.salts, self.columns.address(record), record.line, purpose);
                 batch.rows.push(ImportRow {

@@ -134,7 +134,7 @@ impl Session {
 
     pub(super) async fn begin(&mut self) -> Result<()> {
         self.transaction = true;
-        self.simple("BEGIN IMMEDIATE", "BEGIN").await
+        self.simple("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED").await
     }
 
     /// Commits. On return the transaction is on disk.

@@ -140,7 +140,7 @@ async fn write(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Resu
     let (mut tally, mut fresh, mut changes) = (Tally::default(), Vec::new(), Changes::default());
     for row in rows {
         let suppressed = suppressed.contains(&row.hash);
-        match known.get(row.address.as_str()) {
+        match known.get(&row.address.folded()) {
             Some(known) => changes.decide(row, known, suppressed, terms, &mut tally),
             None if suppressed => tally.suppressed += 1,
             None => fresh.push(row),
@@ -251,10 +251,10 @@ async fn take_in(session: &mut Session, terms: &Terms, mut rows: Vec<&ImportRow>
 async fn known(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Result<HashMap<String, Known>> {
     let mut found = HashMap::new();
     for chunk in bulk::chunks(rows) {
-        let addresses = || chunk.iter().map(|row| Value::from(row.address.as_str()));
+        let addresses = || chunk.iter().map(|row| Value::from(row.address.folded()));
         if session.kind() == EngineKind::Postgres {
             let list = bulk::list(session, 1, chunk.len());
-            let lock = format!("SELECT id FROM recipients WHERE address IN {list} ORDER BY id FOR UPDATE");
+            let lock = format!("SELECT id FROM recipients WHERE LOWER(address) IN {list} ORDER BY id FOR UPDATE");
             session.all::<(i64,)>(lock, addresses().collect()).await?;
         }
         let sql = format!(
@@ -267,12 +267,12 @@ async fn known(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Resu
                             WHERE c.recipient_id = r.id AND c.purpose = 'tracking' AND NOT c.granted) AS refused
              FROM v CROSS JOIN recipients r
              LEFT JOIN subscriptions s ON s.recipient_id = r.id AND s.topic = v.topic
-             WHERE r.address IN {list}",
+             WHERE LOWER(r.address) IN {list}",
             topic = bulk::placeholder(session, 1),
             list = bulk::list(session, 2, chunk.len()),
         );
         let values = args![terms.topic.as_str()].into_iter().chain(addresses()).collect();
-        found.extend(session.all::<Known>(sql, values).await?.into_iter().map(|k| (k.address.clone(), k)));
+        found.extend(session.all::<Known>(sql, values).await?.into_iter().map(|k| (k.address.to_ascii_lowercase(), k)));
     }
     Ok(found)
 }

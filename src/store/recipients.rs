@@ -53,8 +53,7 @@ impl From<Stored> for Recipient {
     }
 }
 
-const BY_ADDRESS: &str =
-    "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE address = $1";
+const BY_ADDRESS: &str = "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE LOWER(address) = LOWER($1)";
 const BY_ID: &str = "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE id = $1";
 const LOCK: &str =
     "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE id = $1 FOR UPDATE";
@@ -92,7 +91,7 @@ pub async fn lock(session: &mut Session, id: RecipientId) -> Result<Option<Recip
     Ok(row.map(Recipient::from).filter(|r| r.address.is_some()))
 }
 
-/// Who has these addresses, by address, and whether hits may be kept with each. In a transaction of
+/// Who has these addresses, by folded address, and whether hits may be kept with each. In a transaction of
 /// PostgreSQL they are not erased before it ends.
 ///
 /// # Errors
@@ -104,8 +103,11 @@ pub async fn resolve(session: &mut Session, addresses: &[&Address]) -> Result<Ha
         EngineKind::Sqlite => "",
         EngineKind::Postgres => " ORDER BY id FOR KEY SHARE",
     };
-    let sql = format!("SELECT id, address, tracking FROM recipients WHERE address IN ({placeholders}){lock}");
-    let values = addresses.iter().chain(std::iter::repeat(last)).take(len).map(|a| Value::from(a.as_str()));
+    let sql = format!("SELECT id, address, tracking FROM recipients WHERE LOWER(address) IN ({placeholders}){lock}");
+    let values = addresses.iter().chain(std::iter::repeat(last)).take(len).map(|a| Value::from(a.folded()));
     let found: Vec<(i64, String, bool)> = session.all(sql, values.collect()).await?;
-    Ok(found.into_iter().map(|(id, address, tracking)| (address, (RecipientId(id), tracking))).collect())
+    Ok(found
+        .into_iter()
+        .map(|(id, address, tracking)| (address.to_ascii_lowercase(), (RecipientId(id), tracking)))
+        .collect())
 }

@@ -77,8 +77,8 @@ async fn lock(session: &mut Session, who: &[(Address, AddressHash)]) -> Result<(
         return Ok(()); // a write transaction is alone there
     }
     let (placeholders, rows) = list(1, who.len());
-    let sql = format!("SELECT id FROM recipients WHERE address IN ({placeholders}) ORDER BY id FOR UPDATE");
-    let args = padded(who, rows).map(|(address, _)| Value::from(address.as_str())).collect();
+    let sql = format!("SELECT id FROM recipients WHERE LOWER(address) IN ({placeholders}) ORDER BY id FOR UPDATE");
+    let args = padded(who, rows).map(|(address, _)| Value::from(address.folded())).collect();
     session.all::<(i64,)>(sql, args).await?;
     Ok(())
 }

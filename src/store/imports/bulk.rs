@@ -106,7 +106,7 @@ pub(super) async fn insert(session: &mut Session, terms: &Terms, ids: &[i64], pe
     for chunk in chunks(people) {
         let sql = format!(
             "INSERT INTO recipients (id, address, domain, address_hash, attributes, tracking, created_at)
-             VALUES {} ON CONFLICT (address) DO NOTHING",
+             VALUES {} ON CONFLICT (LOWER(address)) DO NOTHING",
             rows(session, 1, chunk.len(), 7)
         );
         let values = chunk.iter().zip(ids.by_ref()).flat_map(|(row, &id)| {

@@ -50,6 +50,20 @@ on_both_engines! {
         assert_eq!(payload["line"], 2);
     }
 
+    async fn another_spelling_of_an_address_is_the_same_person_and_revives_nobody(db) {
+        assert_eq!(import(&db, "email\nAnna@example.org\nANNA@example.org\n").await.tally.new, 1);
+        let anna = find(&db, "anna@example.org").await.unwrap();
+        assert_eq!(anna.address.as_ref().map(|a| a.as_str().to_owned()), Some("Anna@example.org".to_owned()));
+        let mut tx = db.store.write().await.unwrap();
+        assert!(subscriptions::leave(&mut tx, anna.id, "offers", &origin(2)).await.unwrap());
+        tx.commit().await.unwrap();
+        let again = import(&db, "email\nanna@example.org\n").await;
+        assert_eq!((again.tally.new, again.tally.kept_unsubscribed), (0, 1));
+        let left = subscriptions::of(&mut db.store.read().await.unwrap(), anna.id).await.unwrap();
+        assert!(!left[0].subscribed);
+        assert_eq!(count(&db, "recipients").await, 1);
+    }
+
     async fn bad_rows_are_kept_aside_and_the_rest_is_taken(db) {
         let csv = "email;age;birthday\n\
             good@example.org;7;2000-01-01\n\
