@@ -2,6 +2,7 @@
 
 use colloquy::args;
 use colloquy::domain::consent::Salts;
+use colloquy::domain::ledger::ScoreView;
 use colloquy::domain::time::Micros;
 use colloquy::score::{Error, Scorer};
 use colloquy::store::score;
@@ -46,8 +47,12 @@ on_both_engines! {
         }
         for (day, then) in seen {
             let now = view(store, who, START + day * DAY + HOUR).await.unwrap();
-            assert!((now.score - then.score).abs() < 1e-9 && (now.momentum.unwrap() - then.momentum.unwrap()).abs() < 1e-9);
-            assert_eq!((now.cluster, now.cluster_until), (then.cluster, then.cluster_until), "day {day}");
+            assert_eq!(now.cluster, then.cluster, "day {day}");
+            let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+            let same = close(now.score, then.score) && close(now.momentum.unwrap(), then.momentum.unwrap());
+            // The end of a stay is computed from sums, and rounds as they do.
+            let ends = |view: &ScoreView| view.cluster_until.map_or(0, |at| at.0);
+            assert!(same && (ends(&now) - ends(&then)).abs() <= 10, "{now:?} {then:?}");
         }
         assert_eq!(view(store, who, START - 1).await, None);
     }
@@ -233,7 +238,7 @@ on_both_engines! {
         score_at(store, later).await;
         assert_eq!(landmark().await, Micros(later), "four hundred weeks are over");
         let after = view(store, who, START + 9 * DAY).await.unwrap();
-        assert!((before.score - after.score).abs() < 1e-9);
+        assert!((before.score - after.score).abs() < 1e-9, "{before:?} {after:?}");
         let report = check_at(store, later).await;
         assert_eq!(report.differences, []);
         assert!(report.worst < 1e-12, "{}", report.worst);
