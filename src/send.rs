@@ -46,6 +46,9 @@ use crate::store::nodes::Buried;
 use crate::store::runs::Run;
 use crate::store::{self, Store, nodes, runs, versions};
 
+/// A run that waits for the database looks after this whether it is back.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Why a run cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -60,6 +63,17 @@ pub enum Error {
         /// What is wrong with them.
         problems: String,
     },
+}
+
+impl Error {
+    /// Whether the run may go on later without anybody's doing.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(error) => error.may_pass(),
+            Self::Version { .. } => false,
+        }
+    }
 }
 
 /// A result of sending.
@@ -199,27 +213,36 @@ impl Sender {
     }
 
     /// Sends a run until it ends, is halted, or this process stops. With `to_the_end` it waits for
-    /// deferred messages, else it ends when only these remain.
+    /// deferred messages, else it ends when only these remain. While the database is away, or the
+    /// scores are being rebuilt, the run waits.
     ///
     /// # Errors
-    /// When the database fails for good. While it is merely away, the run waits.
+    /// What does not pass by itself.
     pub async fn send(&self, run: Run, prepared: &Prepared, to_the_end: bool) -> Result<Ended> {
         let mut run = run;
         loop {
             let driver = Driver { sender: self, run: run.clone(), prepared, to_the_end };
-            match driver.drive().await {
+            match driver.drive().await.map_err(Error::from) {
                 Ok(ended) => return Ok(ended),
-                Err(error) if driver::may_pass(&error) && !self.soft.is_cancelled() => {
-                    warn!(run = %run.id, %error, "the run waits for the database");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    if let Ok(mut session) = self.store.read().await
-                        && let Ok(Some(fresh)) = runs::by_id(&mut session, run.id).await
-                    {
-                        run = fresh;
-                    }
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) if error.may_pass() => warn!(run = %run.id, %error, "the run waits"),
+                Err(error) => return Err(error),
             }
+            if self.stops_within(RETRY).await {
+                return Ok(Ended::Stopped);
+            }
+            if let Ok(mut session) = self.store.read().await
+                && let Ok(Some(fresh)) = runs::by_id(&mut session, run.id).await
+            {
+                run = fresh;
+            }
+        }
+    }
+
+    /// Waits before another try; `true` at once when the soft stop comes.
+    async fn stops_within(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = self.soft.cancelled() => true,
+            () = tokio::time::sleep(pause) => false,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::domain::message::MessageState;
 use crate::domain::run::RunState;
 use crate::store::claims::{self, Claim, Claimant, Claimed, Next, Rest};
 use crate::store::runs::Run;
-use crate::store::{self, Result, audience, profiles, runs};
+use crate::store::{Result, audience, profiles, runs};
 
 /// People of the audience that are looked up at once; the first look is short, so that the first
 /// message leaves at once.
@@ -240,7 +240,8 @@ impl Driver<'_> {
                 }
             }
         }
-        while self.prepared.context.in_hand() > 0 {
+        // After the soft stop the sender's end sees to the rest.
+        while self.prepared.context.in_hand() > 0 && !self.sender.soft.is_cancelled() {
             self.wait(LOOK).await;
         }
         self.sender.ledger.flush().await;
@@ -254,9 +255,4 @@ impl Driver<'_> {
             () = self.sender.soft.cancelled() => {}
         }
     }
-}
-
-/// A database error that may pass by itself.
-pub(super) fn may_pass(error: &store::Error) -> bool {
-    matches!(error, store::Error::Sql(_) | store::Error::Unreachable { .. } | store::Error::Group(_))
 }

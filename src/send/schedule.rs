@@ -12,14 +12,14 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::{Result, Sender};
+use super::{Error, Result, Sender};
 use crate::config::{self, Loaded, ProjectFiles};
 use crate::domain::campaign::{Campaign, RECIPIENT_ZONE, Schedule, When};
 use crate::domain::id::{RunId, VersionId};
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::store::runs::{self, NewRun, Run};
-use crate::store::versions;
+use crate::store::{self, versions};
 
 /// How often the service looks what is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -68,8 +68,7 @@ impl Sender {
             tasks.spawn(async move {
                 let id = run.id;
                 if let Err(error) = sender.drive_open(run).await {
-                    error!(run = %id, %error, "the run cannot be sent");
-                    sender.clock.sleep(Duration::from_secs(30)).await;
+                    sender.leave(id, &error).await;
                 }
                 driven.lock().await.remove(&id);
             });
@@ -83,6 +82,24 @@ impl Sender {
         let ended = self.send(run.clone(), &prepared, true).await?;
         info!(run = %run.id, campaign = run.campaign, ?ended, "run left");
         Ok(())
+    }
+
+    /// Leaves a run that cannot be sent: what may pass is tried again in the next round, and what will
+    /// not pauses the run, so that somebody sees to it and the others go on.
+    async fn leave(&self, run: RunId, error: &Error) {
+        if error.may_pass() {
+            return warn!(%run, %error, "the run waits");
+        }
+        error!(%run, %error, "the run cannot be sent and is paused");
+        if let Err(error) = self.pause(run, &error.to_string()).await {
+            warn!(%run, %error, "the run could not be paused");
+        }
+    }
+
+    async fn pause(&self, run: RunId, reason: &str) -> store::Result<()> {
+        let mut tx = self.store.write().await?;
+        runs::change(&mut tx, run, RunState::Running, RunState::Paused, Some(reason), self.clock.now()).await?;
+        tx.commit().await
     }
 
     async fn refresh(&self, applied: &mut Option<Applied>) -> Result<()> {

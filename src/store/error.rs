@@ -1,5 +1,7 @@
 //! What can go wrong with the database.
 
+use sqlx::sqlite::SqliteError;
+
 /// A database error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,5 +48,86 @@ pub enum Error {
     Group(std::sync::Arc<Error>),
 }
 
+impl Error {
+    /// Whether the same may succeed later without anybody's doing: the database is away, busy or
+    /// full, or the scores are being rebuilt. Anything else fails again however often it is tried.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Sql(error) | Self::Unreachable { source: error, .. } => passes(error),
+            Self::Group(error) => error.may_pass(),
+            Self::Rebuilding => true,
+            Self::Scheme(_) | Self::Schema(_) | Self::Rows { .. } | Self::Corrupt(_) | Self::Stopped => false,
+        }
+    }
+}
+
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            if error.try_downcast_ref::<SqliteError>().is_some() {
+                code.parse().is_ok_and(sqlite_passes)
+            } else {
+                postgres_passes(&code)
+            }
+        }
+        _ => false,
+    }
+}
+
+/// By the primary code, the low octet (<https://sqlite.org/rescode.html>).
+fn sqlite_passes(code: u32) -> bool {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const IOERR: u32 = 10;
+    const FULL: u32 = 13;
+    matches!(code & 0xff, BUSY | LOCKED | IOERR | FULL)
+}
+
+/// By the class of the SQLSTATE: connection, rollback, resources, operator, system; and a server that
+/// takes no writes because another one is the primary by now.
+fn postgres_passes(code: &str) -> bool {
+    const READ_ONLY: &str = "25006";
+    code == READ_ONLY || ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+}
+
 /// A result with a database error.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_away_busy_or_full_passes() {
+        assert!(Error::Sql(io::Error::from(io::ErrorKind::ConnectionReset).into()).may_pass());
+        assert!(Error::Sql(sqlx::Error::PoolTimedOut).may_pass());
+        assert!(Error::Rebuilding.may_pass());
+        assert!(Error::Group(Arc::new(Error::Sql(sqlx::Error::PoolTimedOut))).may_pass());
+        for code in ["08006", "40001", "40P01", "53100", "57P01", "58030", "25006"] {
+            assert!(postgres_passes(code), "{code}");
+        }
+        for code in [5, 261, 517, 6, 10, 3338, 13] {
+            assert!(sqlite_passes(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_stays_wrong() {
+        assert!(!Error::Sql(sqlx::Error::RowNotFound).may_pass());
+        assert!(!Error::Sql(sqlx::Error::ColumnNotFound("x".to_owned())).may_pass());
+        assert!(!Error::Corrupt("a state".to_owned()).may_pass());
+        assert!(!Error::Group(Arc::new(Error::Stopped)).may_pass());
+        for code in ["22P02", "23505", "42P01", "25P02", ""] {
+            assert!(!postgres_passes(code), "{code}");
+        }
+        for code in [1, 11, 19, 2067, 26] {
+            assert!(!sqlite_passes(code), "{code}");
+        }
+    }
+}

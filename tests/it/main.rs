@@ -23,3 +23,4 @@ mod service;
 mod support;
 mod tour;
 mod tracking;
+mod trouble;

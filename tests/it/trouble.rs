@@ -1,0 +1,86 @@
+//! Runs that cannot go on: the database away or broken, files that are not right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use colloquy::app::App;
+use colloquy::clock::Clock;
+use colloquy::domain::message::MessageState;
+use colloquy::domain::run::RunState;
+use colloquy::domain::time::Micros;
+use colloquy::metrics::Metrics;
+use colloquy::send::Error;
+use colloquy::store::runs::{self, Run};
+use tokio_util::sync::CancellationToken;
+
+use crate::project::{Project, Settings};
+use crate::support::{Database, on_both_engines};
+
+const ASKS_FOR_ACTIONS: &str = "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n\
+                                [audience]\nwhere = 'not did(\"conversion\")'\n";
+
+/// A project with a second campaign, `broken`, whose audience the database cannot tell.
+async fn half_broken(db: Database) -> Project {
+    let project = Project::new(db, Settings::default(), |_, _| None).await;
+    std::fs::write(project.db.dir.path().join("config/campaigns/broken.toml"), ASKS_FOR_ACTIONS).unwrap();
+    project.import(3).await;
+    change(&project, "ALTER TABLE actions RENAME TO actions_lost").await;
+    project
+}
+
+async fn change(project: &Project, sql: &'static str) {
+    let mut session = project.db.store.write().await.unwrap();
+    session.execute(sql, vec![]).await.unwrap();
+    session.commit().await.unwrap();
+}
+
+async fn begin(project: &Project, app: &App, campaign: &str) -> Run {
+    app.begin(&project.db.store, app.campaign(campaign).unwrap(), true).await.unwrap()
+}
+
+/// Waits until a run has left `running`.
+async fn left(project: &Project, run: &Run) -> Run {
+    loop {
+        let found = runs::by_id(&mut project.db.store.read().await.unwrap(), run.id).await.unwrap().unwrap();
+        if found.state != RunState::Running {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+on_both_engines! {
+    async fn a_run_that_the_database_refuses_fails_with_its_error(db) {
+        let project = half_broken(db).await;
+        let app = project.app();
+        let run = begin(&project, &app, "broken").await;
+        let sender = app.sender(&project.db.store, Metrics::new(), CancellationToken::new()).await.unwrap();
+        let prepared = sender.prepare(&run).await.unwrap();
+        let error = sender.send(run, &prepared, false).await.unwrap_err();
+        sender.finish().await;
+        assert!(matches!(&error, Error::Store(_)) && !error.may_pass(), "{error}");
+        assert!(error.to_string().contains("actions"), "{error}");
+    }
+
+    /// With this clock whoever sleeps by it sleeps for good.
+    async fn the_service_pauses_a_run_that_cannot_be_sent_and_goes_on_with_the_others(db) {
+        let project = half_broken(db).await;
+        let clock = Clock::fast(Micros(2_000_000_000_000_000), 1e-9);
+        let app = App::open(project.db.dir.path(), clock).unwrap();
+        let (broken, hello) = (begin(&project, &app, "broken").await, begin(&project, &app, "hello").await);
+        let soft = CancellationToken::new();
+        let sender = Arc::new(app.sender(&project.db.store, Metrics::new(), soft.clone()).await.unwrap());
+        let serving = tokio::spawn({
+            let sender = Arc::clone(&sender);
+            async move { sender.serve().await }
+        });
+        let broken = left(&project, &broken).await;
+        assert_eq!(broken.state, RunState::Paused);
+        assert!(broken.reason.unwrap().contains("actions"));
+        assert_eq!(left(&project, &hello).await.state, RunState::Done);
+        assert_eq!(project.count(&hello, MessageState::Accepted).await, 3);
+        soft.cancel();
+        serving.await.unwrap();
+        Arc::into_inner(sender).unwrap().finish().await;
+    }
+}
