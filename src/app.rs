@@ -56,7 +56,7 @@ impl App {
     /// # Errors
     /// When it cannot be reached.
     pub async fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.loaded.settings.database_url, &self.root).await?)
+        Ok(Store::open(&self.loaded.settings.machine.database_url, &self.root).await?)
     }
 
     /// Reads the keys.
@@ -64,7 +64,7 @@ impl App {
     /// # Errors
     /// [`Refused`] when the file is missing, broken, or readable by others.
     pub fn secrets(&self) -> Result<Secrets> {
-        let path = self.root.join(&self.loaded.settings.secrets_file);
+        let path = self.root.join(&self.loaded.settings.machine.secrets_file);
         Secrets::load(&path).map_err(|problems| Refused(problems.to_string()).into())
     }
 

@@ -5,6 +5,7 @@ mod campaign;
 mod check;
 pub mod files;
 pub mod init;
+pub mod machine;
 pub mod problem;
 mod project;
 mod reader;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 
 pub use files::{FileError, ProjectFiles, hash};
 pub use init::init;
+pub use machine::{Machine, Reach, machine};
 pub use problem::{Problem, Problems};
 pub use secrets::Secrets;
 pub use settings::Settings;
@@ -40,7 +42,7 @@ pub struct Loaded {
     pub project: Project,
     /// The campaigns by name.
     pub campaigns: BTreeMap<String, Campaign>,
-    /// What belongs to this machine.
+    /// What belongs to the machine and the relays.
     pub settings: Settings,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Problem>,
@@ -54,9 +56,7 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
     let text = read(files, PROJECT_FILE, &mut problems);
     if text.is_none() && problems.is_empty() {
-        let complaint =
-            Complaint::new("there is no project here").hint("`colloquy init DIR` writes one, -C DIR finds one");
-        return Err(Problems(vec![Problem::about_file(PROJECT_FILE, complaint)]));
+        return Err(Problems(vec![no_project()]));
     }
     let sources = campaign_files(files, &mut problems);
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
@@ -87,6 +87,11 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
         }
         _ => Err(Problems(problems)),
     }
+}
+
+fn no_project() -> Problem {
+    let complaint = Complaint::new("there is no project here");
+    Problem::about_file(PROJECT_FILE, complaint.hint("`colloquy init DIR` writes one, -C DIR finds one"))
 }
 
 struct CampaignFile {

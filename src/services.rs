@@ -118,7 +118,8 @@ impl Services {
         pages: Option<Pages>,
         tracks: bool,
     ) -> Result<()> {
-        let at = app.loaded.settings.web_listen;
+        let web = &app.loaded.settings.machine.web;
+        let at = web.listen;
         let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([web] listen)"))?;
         self.web = Some(listener.local_addr()?);
         let limits = Limits::default();
@@ -133,15 +134,19 @@ impl Services {
         let judge = Judge::new(self.store.clone(), app.clock.clone(), metrics.clone(), JudgeOptions::default());
         self.tasks.spawn(forwarder.run(intake.arrived(), self.last.clone()));
         self.tasks.spawn(judge.run(self.last.clone()));
-        let tracker =
-            Tracker::new(keyring, intake, app.clock.clone(), metrics.clone(), track::Options::default(), pages);
+        let options = track::Options {
+            trusted_proxies: web.trusted_proxies.clone(),
+            per_network: web.per_network,
+            burst: web.burst,
+        };
+        let tracker = Tracker::new(keyring, intake, app.clock.clone(), metrics.clone(), options, pages);
         self.tasks.spawn(web::serve(listener, tracker, limits, self.last.clone()));
         self.tasks.spawn(async move { drop(writer.await) });
         Ok(())
     }
 
     async fn console(&mut self, app: &App, metrics: Metrics, stopping: CancellationToken) -> Result<()> {
-        let at = app.loaded.settings.console_listen;
+        let at = app.loaded.settings.machine.console_listen;
         let listener =
             TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([console] listen)"))?;
         self.console = Some(listener.local_addr()?);

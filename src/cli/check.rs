@@ -113,7 +113,7 @@ fn lint(mailing: &Mailing, explained: &Explained, found: &mut Found) {
 
 /// Some of those whom the campaign would reach now. A database that does not exist is not made.
 async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile>> {
-    let url = &app.loaded.settings.database_url;
+    let url = &app.loaded.settings.machine.database_url;
     if url.strip_prefix("sqlite:").is_some_and(|file| !app.root.join(file.trim_start_matches("//")).exists()) {
         return Ok(Vec::new());
     }

@@ -126,7 +126,7 @@ mod tests {
         let loaded = load(&ProjectFiles::Disk(project.clone())).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(loaded.warnings, []);
         assert_eq!(loaded.campaigns.keys().collect::<Vec<_>>(), ["gear", "welcome"]);
-        Secrets::load(&project.join(&loaded.settings.secrets_file)).unwrap();
+        Secrets::load(&project.join(&loaded.settings.machine.secrets_file)).unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::check;
+use super::machine;
 use super::problem::{Complaint, name_hint, nearest};
 use super::reader::Section;
 use super::segments::Names;
@@ -28,11 +29,11 @@ pub(super) struct Base {
 /// Reads the whole file; `campaigns` are the names that conditions may speak of.
 pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     let sender = root.section("sender", sender);
-    let (base_url, listen) = root.section("web", |web| {
+    let (base_url, web) = root.section("web", |web| {
         let base = web.required("base_url", "base_url = \"https://t.example.org\"");
-        (base.and_then(|field| field.parsed(check::base_url)), web.parsed("listen", check::listen))
+        (base.and_then(|field| field.parsed(check::base_url)), machine::web(web))
     });
-    let settings = settings::read(root, listen);
+    let settings = settings::read(root, web);
     let topics = root.section("topics", topics);
     let categories = root.section("categories", categories);
     let score = root.section("score", score);
@@ -124,6 +125,11 @@ fn score(section: &Section<'_>) -> ScoreRules {
     let own: Vec<_> = points.keys().cloned().collect();
     section.section("points", |section| {
         for field in section.fields() {
+            if field.key == kind::VOID {
+                let complaint = Complaint::new("`void` cannot have points: it marks what turned out to be no action");
+                field.key_error(complaint.hint("give the kind of your own actions another name"));
+                continue;
+            }
             if let Some(near) = nearest(field.key, own.iter().map(String::as_str)).filter(|near| *near != field.key) {
                 let complaint = Complaint::new(format!("no action of ours is called `{}`", field.key));
                 field.key_warn(complaint.hint(format!("did you mean `{near}`? Imported actions may have any kind")));

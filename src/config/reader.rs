@@ -37,6 +37,14 @@ impl<'d> Doc<'d> {
         errors.is_empty().then(|| Section::read(self, String::new(), Some(table.get_ref()), None, read))
     }
 
+    /// Hands what can be read of the text to `read`; neither faults of the syntax nor keys that nobody asks for at the
+    /// top level are reported.
+    pub fn read_recovered<R>(&self, read: impl FnOnce(&Section<'_>) -> R) -> R {
+        let (table, _) = DeTable::parse_recoverable(self.text);
+        let root = Section { open: Cell::new(true), ..Section::new(self, String::new(), Some(table.get_ref()), None) };
+        read(&root)
+    }
+
     /// Reports an error at a range of the text.
     pub fn error(&self, span: &Range<usize>, complaint: impl Into<Complaint>) {
         self.report(Severity::Error, Some(span), complaint.into());
@@ -75,6 +83,15 @@ pub struct Section<'d> {
 }
 
 impl<'d> Section<'d> {
+    fn new(doc: &'d Doc<'d>, name: String, table: Option<&'d DeTable<'d>>, header: Option<Range<usize>>) -> Self {
+        Self { doc, name, table, header, asked: RefCell::default(), open: Cell::new(false) }
+    }
+
+    /// A section that the file does not have.
+    pub fn absent(doc: &'d Doc<'d>) -> Self {
+        Self::new(doc, String::new(), None, None)
+    }
+
     pub(super) fn read<R>(
         doc: &'d Doc<'d>,
         name: String,
@@ -82,7 +99,7 @@ impl<'d> Section<'d> {
         header: Option<Range<usize>>,
         read: impl FnOnce(&Self) -> R,
     ) -> R {
-        let section = Self { doc, name, table, header, asked: RefCell::default(), open: Cell::new(false) };
+        let section = Self::new(doc, name, table, header);
         let result = read(&section);
         section.report_unasked();
         result

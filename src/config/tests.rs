@@ -12,6 +12,7 @@ use crate::domain::rate::Rate;
 use crate::domain::relay::{DkimConfig, RelayUrl, Tls};
 
 mod campaigns;
+mod machines;
 mod projects;
 
 const PROJECT: &str = r#"[sender]

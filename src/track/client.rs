@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::HeaderMap;
 
-use crate::domain::network::Network;
+use crate::domain::network::{Block, Network};
 
 /// After so many requests the networks that have gone quiet are forgotten.
 const FORGET_EVERY: u32 = 1 << 16;
@@ -15,7 +15,7 @@ const FORGET_EVERY: u32 = 1 << 16;
 /// Tells clients apart by their truncated network, and limits each.
 #[derive(Debug)]
 pub struct Clients {
-    trusted: Vec<IpAddr>,
+    trusted: Vec<Block>,
     limiter: DefaultKeyedRateLimiter<Network>,
     seen: AtomicU32,
 }
@@ -23,7 +23,7 @@ pub struct Clients {
 impl Clients {
     /// `trusted` proxies besides those on loopback; requests a second from one network, and at once.
     #[must_use]
-    pub fn new(trusted: Vec<IpAddr>, per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+    pub fn new(trusted: Vec<Block>, per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         let limiter = RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst));
         Self { trusted, limiter, seen: AtomicU32::new(0) }
     }
@@ -34,7 +34,7 @@ impl Clients {
     /// A trusted peer that names nobody stands for all clients, so it is not limited.
     pub fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Network> {
         let peer = peer.to_canonical();
-        if !peer.is_loopback() && !self.trusted.contains(&peer) {
+        if !peer.is_loopback() && !self.trusted.iter().any(|block| block.contains(peer)) {
             return self.limited(peer.into());
         }
         match last_hop(headers) {
@@ -63,7 +63,7 @@ mod tests {
 
     fn clients(per_second: u32) -> Clients {
         let n = NonZeroU32::new(per_second).unwrap();
-        Clients::new(vec!["10.0.0.1".parse().unwrap()], n, n)
+        Clients::new(vec![Block::parse("10.0.0.0/24").unwrap()], n, n)
     }
 
     fn network(peer: &str, forwarded: &[&str]) -> String {
@@ -79,6 +79,7 @@ mod tests {
         assert_eq!(network("203.0.113.9", &["198.51.100.7"]), "203.0.113.0/24");
         assert_eq!(network("127.0.0.1", &["192.0.2.1, 198.51.100.7"]), "198.51.100.0/24");
         assert_eq!(network("10.0.0.1", &["192.0.2.1", "2001:db8::7"]), "2001:db8::/48");
+        assert_eq!(network("10.0.1.1", &["198.51.100.7"]), "10.0.1.0/24");
         assert_eq!(network("127.0.0.1", &["192.0.2.1, junk"]), "127.0.0.0/24");
         assert_eq!(network("::1", &[]), "::/48");
     }

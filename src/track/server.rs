@@ -17,7 +17,7 @@ use url::Url;
 use super::{Clients, Intake};
 use crate::clock::Clock;
 use crate::domain::hit::{Hit, HitKind, HitMethod, MAX_USER_AGENT};
-use crate::domain::network::Network;
+use crate::domain::network::{Block, Network};
 use crate::domain::token::{Keyring, Purpose, Token};
 use crate::metrics::Metrics;
 use crate::web::{Answer, Handler, method_not_allowed, not_found, text, try_again};
@@ -33,20 +33,12 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Proxies whose `X-Forwarded-For` is believed, besides those on loopback.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Block>,
     /// Requests a second from one network (/24 or /48). Image proxies and mobile networks stand for
     /// many people, so be generous.
     pub per_network: NonZeroU32,
     /// Requests at once from one network.
     pub burst: NonZeroU32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        const PER_NETWORK: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
-        const BURST: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
-        Self { trusted_proxies: Vec::new(), per_network: PER_NETWORK, burst: BURST }
-    }
 }
 
 /// Answers `/c/` and `/o/`, and leaves other paths to `rest`.

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use crate::http::Server;
 
+const MANY: std::num::NonZeroU32 = std::num::NonZeroU32::new(10_000).unwrap();
 const TARGET: &str = "https://shop.example/running/1?a=b#c";
 
 struct Tracking {
@@ -46,7 +47,7 @@ impl Tracking {
             intake,
             Clock::system(),
             metrics.clone(),
-            Options::default(),
+            Options { trusted_proxies: Vec::new(), per_network: MANY, burst: MANY },
             None::<Pages>,
         );
         Self { server: Server::start(tracker, limits).await, keys, spool, metrics, dir }

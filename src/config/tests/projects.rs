@@ -22,10 +22,12 @@ fn the_complete_example_is_read_as_it_is_written() {
     assert_eq!((project.sender.locale.as_str(), project.sender.timezone.as_str()), ("de-DE", "Europe/Berlin"));
     assert_eq!(project.base_url, "https://t.alpenlauf.example");
 
-    assert_eq!(settings.database_url, "sqlite:colloquy.db");
-    assert_eq!(settings.web_listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(settings.console_listen.to_string(), "127.0.0.1:8081");
-    assert_eq!(settings.secrets_file.to_str(), Some("config/secrets.toml"));
+    assert_eq!(settings.machine.database_url, "sqlite:colloquy.db");
+    assert_eq!(settings.machine.web.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.machine.console_listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(settings.machine.secrets_file.to_str(), Some("config/secrets.toml"));
+    let web = &settings.machine.web;
+    assert_eq!((web.trusted_proxies.len(), web.per_network.get(), web.burst.get()), (0, 2_000, 10_000));
     let [relay] = &settings.relays[..] else { panic!("one relay") };
     let url = RelayUrl::Smtp { host: "relay.alpenlauf.example".into(), port: 587, tls: Tls::Opportunistic };
     assert_eq!((relay.name.as_str(), &relay.url), ("main", &url));
@@ -59,10 +61,10 @@ fn what_is_left_out_has_the_documented_defaults() {
     let complete = taken(COMPLETE, CAMPAIGN);
     assert_eq!(short.project.score, complete.project.score);
     assert_eq!(short.project.cluster, complete.project.cluster);
-    assert_eq!(short.settings.database_url, complete.settings.database_url);
-    assert_eq!(short.settings.web_listen, complete.settings.web_listen);
-    assert_eq!(short.settings.console_listen, complete.settings.console_listen);
-    assert_eq!(short.settings.secrets_file, complete.settings.secrets_file);
+    assert_eq!(short.settings.machine.database_url, complete.settings.machine.database_url);
+    assert_eq!(short.settings.machine.web.listen, complete.settings.machine.web.listen);
+    assert_eq!(short.settings.machine.console_listen, complete.settings.machine.console_listen);
+    assert_eq!(short.settings.machine.secrets_file, complete.settings.machine.secrets_file);
     assert_eq!((short.settings.relays[0].connections, short.settings.relays[0].rate), (10, None));
     assert_eq!((short.project.sender.locale.as_str(), short.project.sender.timezone.as_str()), ("en", "UTC"));
     assert_eq!(short.project.sender.bounce_domain, "alpenlauf.example");
@@ -95,6 +97,10 @@ fn values_out_of_their_range_are_refused_where_they_stand() {
         "[score.points]\nopen = inf",
         "colloquy.toml:14:8 inf: `open` must be a number of points between -1000000 and 1000000",
     );
+    complains_about(
+        "[score.points]\nvoid = 1",
+        "colloquy.toml:14:1 void: `void` cannot have points: it marks what turned out to be no action (give the kind of your own actions another name)",
+    );
     complains_about("[cluster]\nmargin = 1.5", "colloquy.toml:14:10 1.5: `margin` must be a share from 0 to 1");
     complains_about(
         "[attributes.x]\neditable = \"yes\"",
@@ -112,11 +118,29 @@ fn values_out_of_their_range_are_refused_where_they_stand() {
         "[topics.\"my offers\"]",
         "colloquy.toml:13:9 \"my offers\": `my offers` cannot be a name (a name has up to 63 letters a-z, digits, - and _, and starts with a letter or digit)",
     );
-    complains_about("[web.x]", "colloquy.toml:13:6 x: unknown key `x` in [web] (known: `base_url`, `listen`)");
+    complains_about(
+        "[web.x]",
+        "colloquy.toml:13:6 x: unknown key `x` in [web] (known: `base_url`, `trusted_proxies`, `per_network`, `burst`, `listen`)",
+    );
 }
 
 #[test]
 fn machine_settings_are_checked_too() {
+    let web = |added: &str| {
+        let project = PROJECT.replace("[web]\n", &format!("[web]\n{added}\n"));
+        complaints(&project, CAMPAIGN)
+    };
+    assert_eq!(
+        web("trusted_proxies = [\"10.0.0.0/8\", \"10.1.2.3/8\"]"),
+        [
+            "colloquy.toml:4:19 [\"10.0.0.0/8\", \"10.1.2.3/8\"]: '10.1.2.3/8' is an address within a network; the network is 10.0.0.0/8"
+        ]
+    );
+    assert_eq!(
+        web("per_network = \"60/m\""),
+        ["colloquy.toml:4:15 \"60/m\": this must be a rate per second (as in 2000/s)"]
+    );
+    assert_eq!(web("burst = 0"), ["colloquy.toml:4:9 0: `burst` must be a whole number from 1 up, and not so large"]);
     complains_about(
         "[console]\nlisten = \"8081\"",
         "colloquy.toml:14:10 \"8081\": '8081' is not an address to listen on (write IP and port, as in 127.0.0.1:8080 or [::]:8080)",
@@ -244,6 +268,6 @@ fn a_segment_that_does_not_exist_is_shown_within_its_condition() {
 fn settings_do_not_show_a_database_password() {
     let project = format!("{PROJECT}[database]\nurl = \"postgres://u:s3cret@db.example/c\"\n");
     let settings = taken(&project, CAMPAIGN).settings;
-    assert_eq!(settings.database_url, "postgres://u:s3cret@db.example/c");
+    assert_eq!(settings.machine.database_url, "postgres://u:s3cret@db.example/c");
     assert!(!format!("{settings:?}").contains("s3cret"));
 }

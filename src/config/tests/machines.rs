@@ -1,0 +1,62 @@
+//! The part of the project's file that counts as it stands on the disk.
+
+use super::*;
+
+const MACHINE: &str = r#"[database]
+url = "postgres://db.example/colloquy"
+[secrets]
+file = "/etc/colloquy/secrets.toml"
+[console]
+listen = "127.0.0.1:9091"
+"#;
+
+fn project(lines: &str) -> ProjectFiles {
+    let web = "trusted_proxies = [\"10.0.0.0/8\"]\nper_network = \"50/s\"\nlisten = \"127.0.0.1:9090\"\n";
+    files(&format!("{}{lines}", PROJECT.replace("[web]\n", &format!("[web]\n{web}"))), "topic = \"no")
+}
+
+fn faults(project: &str, reach: Reach) -> Vec<String> {
+    machine(&files(project, CAMPAIGN), reach)
+        .map_or_else(|Problems(found)| found.iter().map(shown).collect(), |_| vec![])
+}
+
+#[test]
+fn a_machine_is_read_while_everything_else_has_mistakes() {
+    for mistake in [
+        "[segments]\nwarm = 'scor >= 20'\n",
+        "[score]\nhalf_live = \"3d\"\n",
+        "[limits]\nfrequency_cap = \"2 p\n",
+        "[attributes.x\n",
+        "[topics.offers]\n",
+    ] {
+        let files = project(&format!("{MACHINE}{mistake}"));
+        assert!(load(&files).is_err(), "{mistake}");
+        let Machine { database_url, secrets_file, web, console_listen } = machine(&files, Reach::Services).unwrap();
+        assert_eq!(database_url, "postgres://db.example/colloquy", "{mistake}");
+        assert_eq!(secrets_file.to_str(), Some("/etc/colloquy/secrets.toml"));
+        assert_eq!((web.listen.port(), console_listen.port()), (9090, 9091));
+        assert!(web.trusted_proxies[0].contains("10.1.2.3".parse().unwrap()));
+        assert_eq!((web.per_network.get(), web.burst.get()), (50, 250));
+    }
+}
+
+#[test]
+fn only_services_care_where_they_listen() {
+    let project = format!("{MACHINE}[web]\nlisten = \"8080\"\n").replace("127.0.0.1:9091", "9091");
+    assert_eq!(faults(&project, Reach::Database), [""; 0]);
+    assert_eq!(faults(&project, Reach::Services).len(), 2);
+}
+
+#[test]
+fn another_database_is_never_taken_by_mistake() {
+    assert_eq!(faults("[segments]\nwarm = 'x\n", Reach::Database).len(), 1, "what follows might be [database]");
+    assert_eq!(
+        faults("[databse]\nurl = \"postgres://db.example/c\"\n", Reach::Database),
+        ["colloquy.toml:1:2 databse: unknown key `databse` (did you mean `database`?)"]
+    );
+    assert_eq!(
+        faults("[database]\nulr = \"postgres://db.example/c\"\n", Reach::Database),
+        ["colloquy.toml:2:1 ulr: unknown key `ulr` in [database] (did you mean `url`?)"]
+    );
+    assert_eq!(faults("[sender]\nfrom = \"a@b.example\"\n", Reach::Database), [""; 0], "the default is meant");
+}
