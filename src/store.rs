@@ -8,8 +8,10 @@ mod connection;
 mod error;
 mod group;
 mod schema;
+mod script;
 mod segment;
 mod sql;
+mod sqlite;
 mod value;
 
 pub mod actions;
@@ -38,6 +40,7 @@ pub mod versions;
 pub use connection::{Row, Session};
 pub use error::{Error, Result};
 pub use group::Group;
+pub use script::Script;
 pub use sql::{Sql, list, values};
 pub use value::Value;
 
@@ -47,7 +50,7 @@ use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 /// Builds the arguments of a statement from anything that converts into a [`Value`].
 #[macro_export]
@@ -65,8 +68,8 @@ pub struct Store {
 enum Engine {
     /// One writer, several readers.
     Sqlite {
-        writer: SqlitePool,
-        readers: SqlitePool,
+        writer: sqlite::Pool,
+        readers: sqlite::Pool,
     },
     Postgres(PgPool),
 }
@@ -166,7 +169,7 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn scrub(&self) -> Result<()> {
         if let Engine::Sqlite { writer, .. } = &self.engine {
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await?;
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer.acquire().await?).await?;
         }
         Ok(())
     }
@@ -196,16 +199,9 @@ async fn connect(url: &str, root: &Path) -> Result<Engine> {
         let path = root.join(path.trim_start_matches("//"));
         let options = sqlite_options(&path);
         let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options.clone().create_if_missing(true))
-            .await
-            .map_err(unreachable)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(PATIENCE)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
+        let writer = sqlite::Pool::new(1, options.clone().create_if_missing(true), PATIENCE);
+        writer.acquire().await.map_err(unreachable)?;
+        let readers = sqlite::Pool::new(READERS, options.pragma("query_only", "ON"), PATIENCE);
         return Ok(Engine::Sqlite { writer, readers });
     }
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {

@@ -29,6 +29,9 @@ const CLAIM: usize = 500;
 /// How often an idle run looks whether something has changed.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often a run with messages in hand looks whether more can be claimed.
+const FOLLOW: Duration = Duration::from_millis(100);
+
 /// Outcomes after which the share of rejections is looked at.
 const ENOUGH: u64 = 200;
 
@@ -75,13 +78,15 @@ impl Driver<'_> {
                 return Ok(ended);
             }
             if !self.sender.lanes.iter().any(|lane| lane.is_up()) {
-                self.wait(LOOK).await;
+                self.wait(0, LOOK).await;
                 continue;
             }
             pace.measure(self.prepared.context.tally.outcomes(), Instant::now());
-            let free = pace.window().saturating_sub(self.prepared.context.in_hand()).min(CLAIM);
-            if free * 4 < pace.window().min(CLAIM) {
-                self.wait(Duration::from_millis(100)).await;
+            let window = pace.window();
+            let worthwhile = (window / 2).clamp(1, CLAIM);
+            let free = window.saturating_sub(self.prepared.context.in_hand()).min(CLAIM);
+            if free < worthwhile {
+                self.wait(window - worthwhile, FOLLOW).await;
                 continue;
             }
             let claimed = match self.claim(free, &mut ahead).await? {
@@ -99,7 +104,7 @@ impl Driver<'_> {
             if claimed.is_empty() {
                 if self.run.claimed_all {
                     if self.prepared.context.in_hand() > 0 {
-                        self.wait(Duration::from_millis(100)).await;
+                        self.wait(0, FOLLOW).await;
                     } else if let Some(ended) = self.end().await? {
                         return Ok(ended);
                     }
@@ -207,7 +212,7 @@ impl Driver<'_> {
             return Ok(Some(Ended::OnlyDeferred(rest.deferred)));
         }
         let pause = rest.pause(self.sender.clock.now()).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK);
-        self.wait(pause).await;
+        self.wait(0, pause).await;
         Ok(None)
     }
 
@@ -242,15 +247,15 @@ impl Driver<'_> {
         }
         // After the soft stop the sender's end sees to the rest.
         while self.prepared.context.in_hand() > 0 && !self.sender.soft.is_cancelled() {
-            self.wait(LOOK).await;
+            self.wait(0, LOOK).await;
         }
         self.sender.ledger.flush().await;
     }
 
-    /// Waits until a message leaves the hand, or for `pause`, or for the soft stop.
-    async fn wait(&self, pause: Duration) {
+    /// Waits until no more than `level` messages are in hand, or for `pause`, or for the soft stop.
+    async fn wait(&self, level: usize, pause: Duration) {
         tokio::select! {
-            () = self.prepared.context.left.notified() => {}
+            () = self.prepared.context.drained(level) => {}
             () = self.sender.clock.sleep(pause) => {}
             () = self.sender.soft.cancelled() => {}
         }

@@ -32,8 +32,8 @@ pub struct RunContext {
     /// What became of the messages that this node handled.
     pub tally: Tally,
     hand: AtomicUsize,
-    /// Rings when a message leaves the hand.
-    pub left: Notify,
+    level: AtomicUsize,
+    drained: Notify,
 }
 
 impl RunContext {
@@ -47,14 +47,20 @@ impl RunContext {
         throttle: Option<Rate>,
         mailing: Mailing,
     ) -> Self {
-        let (tally, hand, left) = (Tally::default(), AtomicUsize::new(0), Notify::new());
-        Self { run, campaign, occasion, at, throttle, mailing, tally, hand, left }
+        let (tally, hand, level, drained) = Default::default();
+        Self { run, campaign, occasion, at, throttle, mailing, tally, hand, level, drained }
     }
 
     /// How many of its messages this node holds.
     #[must_use]
     pub fn in_hand(&self) -> usize {
         self.hand.load(Ordering::Acquire)
+    }
+
+    /// Waits until a message leaves the hand and no more than `level` are left in it. One task waits.
+    pub async fn drained(&self, level: usize) {
+        self.level.store(level, Ordering::Release);
+        self.drained.notified().await;
     }
 }
 
@@ -122,7 +128,9 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.context.hand.fetch_sub(1, Ordering::AcqRel);
-        self.context.left.notify_one();
+        let left = self.context.hand.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left <= self.context.level.load(Ordering::Acquire) {
+            self.context.drained.notify_one();
+        }
     }
 }

@@ -3,27 +3,27 @@
 //! Answers are never lost to a database that is away for a while: they are kept and written as
 //! soon as it is back. A message whose `sending` mark could not be written is not sent.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::clock::Clock;
 use crate::domain::id::NodeId;
-use crate::store::marks::{self, Finish, MessageKey, Return, Sending};
-use crate::store::{Result, Store};
+use crate::store::Store;
+use crate::store::marks::{self, Finish, Marks, Return, Sending};
 
 /// Entries that wait for a commit at most; more wait at the door.
 const QUEUE: usize = 4_096;
 const BATCH: usize = 1_024;
 const RETRY: Duration = Duration::from_millis(250);
 
-/// With many connections at work a commit waits this long for company: one commit for twenty
-/// messages costs little more than one for two. A lone connection does not wait.
+/// A commit waits at most this long for company, and only until as many messages wait for it as are
+/// under way: one commit for ten messages costs little more than one for two, and the relay has work
+/// meanwhile.
 const GATHER: Duration = Duration::from_millis(1);
-const MANY: usize = 4;
 
 enum Entry {
     Sending(Sending, oneshot::Sender<bool>),
@@ -97,7 +97,8 @@ impl Batch {
 async fn write(store: Store, node: NodeId, clock: Clock, mut arrivals: mpsc::Receiver<Entry>) {
     let mut arrived = Vec::with_capacity(BATCH);
     let mut batch = Batch::default();
-    let mut last = 0;
+    // Messages whose mark is durable and whose answer has not arrived.
+    let mut under_way: usize = 0;
     loop {
         if batch.owes_answers() {
             clock.sleep(RETRY).await;
@@ -107,20 +108,17 @@ async fn write(store: Store, node: NodeId, clock: Clock, mut arrivals: mpsc::Rec
             }
         } else if arrivals.recv_many(&mut arrived, BATCH).await == 0 {
             return;
-        } else if last >= MANY {
-            tokio::time::sleep(GATHER).await;
-            while arrived.len() < BATCH {
-                let Ok(entry) = arrivals.try_recv() else { break };
-                arrived.push(entry);
-            }
         }
-        last = arrived.len();
+        gather(&mut arrivals, &mut arrived, under_way).await;
         arrived.drain(..).for_each(|entry| batch.add(entry));
-        let (marks, answers): (Vec<Sending>, Vec<_>) = batch.sending.drain(..).unzip();
-        match commit(&store, node, &clock, &marks, &batch).await {
+        let (sending, answers): (Vec<Sending>, Vec<_>) = batch.sending.drain(..).unzip();
+        let marks = Marks { finish: &batch.finish, returns: &batch.returns, sending: &sending };
+        match marks::write(&store, node, clock.now(), marks).await {
             Ok(held) => {
-                for (mark, answer) in marks.iter().zip(answers) {
-                    let _ = answer.send(held.contains(&mark.message));
+                under_way = under_way.saturating_sub(batch.finish.len());
+                for (mark, answer) in sending.iter().zip(answers) {
+                    let held = held.contains(mark.message);
+                    under_way += usize::from(held && answer.send(held).is_ok());
                 }
                 batch.finish.clear();
                 batch.returns.clear();
@@ -135,17 +133,27 @@ async fn write(store: Store, node: NodeId, clock: Clock, mut arrivals: mpsc::Rec
     }
 }
 
-async fn commit(
-    store: &Store,
-    node: NodeId,
-    clock: &Clock,
-    sending: &[Sending],
-    batch: &Batch,
-) -> Result<HashSet<MessageKey>> {
-    let mut tx = store.write().await?;
-    marks::finish(&mut tx, node, &batch.finish).await?;
-    marks::give_back(&mut tx, node, &batch.returns, clock.now()).await?;
-    let held = marks::sending(&mut tx, node, sending).await?;
-    tx.commit().await?;
-    Ok(held)
+/// Waits a moment for company while more messages are under way than wait here.
+async fn gather(arrivals: &mut mpsc::Receiver<Entry>, arrived: &mut Vec<Entry>, mut under_way: usize) {
+    let deadline = Instant::now() + GATHER;
+    let mut seen = 0;
+    let mut waiting = 0;
+    loop {
+        for entry in &arrived[seen..] {
+            match entry {
+                Entry::Sending(..) => waiting += 1,
+                Entry::Finish(_) => under_way = under_way.saturating_sub(1),
+                Entry::Return(_) => {}
+                Entry::Flush(_) => return,
+            }
+        }
+        seen = arrived.len();
+        if waiting >= under_way || seen >= BATCH {
+            return;
+        }
+        match timeout_at(deadline, arrivals.recv_many(arrived, BATCH - seen)).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Executor as _, FromRow, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, Executor as _, FromRow, Postgres};
 
+use super::sqlite::Loan;
 use super::{EngineKind, Error, Result, Sql, Value};
 
 /// A row type that both engines can fill.
@@ -13,7 +14,7 @@ impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unp
 
 #[derive(Debug)]
 enum Connection {
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(Loan),
     Postgres(PoolConnection<Postgres>),
 }
 
@@ -66,7 +67,7 @@ macro_rules! run {
 }
 
 impl Session {
-    pub(super) fn sqlite(connection: PoolConnection<Sqlite>) -> Self {
+    pub(super) fn sqlite(connection: Loan) -> Self {
         Self { connection: Some(Connection::Sqlite(connection)), transaction: false }
     }
 
@@ -89,7 +90,10 @@ impl Session {
     /// When the database refuses.
     pub async fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
-        Ok(run!(self, sql, args, sqlx::query, |query, connection| query.execute(connection).await?.rows_affected()))
+        let result = run!(self, sql, args, sqlx::query, |query, connection| {
+            query.execute(connection).await.map(|done| done.rows_affected())
+        });
+        self.checked(result)
     }
 
     /// Runs a statement that must change exactly `expected` rows.
@@ -112,7 +116,9 @@ impl Session {
     /// When the database refuses, or a row does not fit `T`.
     pub async fn all<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
-        Ok(run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_all(connection).await?))
+        let result =
+            run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_all(connection).await);
+        self.checked(result)
     }
 
     /// The first row of a query, if there is one.
@@ -121,7 +127,9 @@ impl Session {
     /// When the database refuses, or the row does not fit `T`.
     pub async fn first<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Option<T>> {
         let sql = sql.into();
-        Ok(run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_optional(connection).await?))
+        let result =
+            run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_optional(connection).await);
+        self.checked(result)
     }
 
     /// The only row of a query.
@@ -157,6 +165,16 @@ impl Session {
         Ok(())
     }
 
+    /// A connection whose thread is gone is not given back.
+    fn checked<T>(&mut self, result: sqlx::Result<T>) -> Result<T> {
+        if matches!(result, Err(sqlx::Error::WorkerCrashed))
+            && let Some(Connection::Sqlite(loan)) = self.connection.take()
+        {
+            loan.discard();
+        }
+        Ok(result?)
+    }
+
     async fn simple(&mut self, sqlite: &'static str, postgres: &'static str) -> Result<()> {
         match self.connection.as_mut().ok_or(Error::Stopped)? {
             Connection::Sqlite(c) => (&mut **c).execute(sqlite).await.map(drop)?,
@@ -186,7 +204,7 @@ impl Drop for Session {
             return;
         }
         match self.connection.take() {
-            Some(Connection::Sqlite(c)) => drop(c.detach()),
+            Some(Connection::Sqlite(c)) => c.discard(),
             Some(Connection::Postgres(c)) => drop(c.detach()),
             None => {}
         }

@@ -25,8 +25,11 @@ pub(super) async fn migrate(engine: &Engine) -> Result<()> {
     match engine {
         Engine::Sqlite { writer, .. } => {
             // Two processes may meet at the first start; the second finds the work done.
-            match SQLITE.run(writer).await {
-                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => Ok(SQLITE.run(writer).await?),
+            let mut connection = writer.acquire().await?;
+            match SQLITE.run(&mut *connection).await {
+                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => {
+                    Ok(SQLITE.run(&mut *connection).await?)
+                }
                 other => Ok(other?),
             }
         }

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use uuid::Uuid;
 
 use super::hits::{COLUMNS, HitRow, arguments};
-use super::{Error, Result, Session, Sql, list, sqlite_options, values};
+use super::{Error, Result, Session, Sql, list, sqlite, sqlite_options, values};
 use crate::args;
 use crate::domain::hit::Hit;
 use crate::domain::id::RecipientId;
@@ -70,8 +69,8 @@ static ADD: LazyLock<Vec<String>> = LazyLock::new(|| {
 /// The spool, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Spool {
-    writer: SqlitePool,
-    reader: SqlitePool,
+    writer: sqlite::Pool,
+    reader: sqlite::Pool,
 }
 
 /// A hit with its place in the spool.
@@ -99,11 +98,10 @@ impl Spool {
     /// When the file cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
         let options = sqlite_options(path);
-        let pool = || SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
         let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
-        let writer = pool().connect_with(options.clone().create_if_missing(true)).await.map_err(unreachable)?;
-        sqlx::raw_sql(TABLES).execute(&writer).await?;
-        let reader = pool().connect_lazy_with(options.pragma("query_only", "ON"));
+        let writer = sqlite::Pool::new(1, options.clone().create_if_missing(true), PATIENCE);
+        sqlx::raw_sql(TABLES).execute(&mut *writer.acquire().await.map_err(unreachable)?).await?;
+        let reader = sqlite::Pool::new(1, options.pragma("query_only", "ON"), PATIENCE);
         Ok(Self { writer, reader })
     }
 

@@ -34,7 +34,7 @@ impl Sql {
 }
 
 /// The text with `?` for `$1, $2, … $arguments`; `None` when they are not exactly these in order.
-fn unnumbered(text: &str, arguments: usize) -> Option<String> {
+pub(super) fn unnumbered(text: &str, arguments: usize) -> Option<String> {
     let mut result = String::with_capacity(text.len());
     let mut pieces = text.split('$');
     result.push_str(pieces.next()?);
