@@ -1,6 +1,8 @@
 //! Assembly: from a project's directory to the store, the keys, the relays and the services.
 
 mod begin;
+mod governing;
+mod site;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,9 @@ use crate::relay::{self, Relay};
 use crate::render::Mailing;
 use crate::send::{Options, Sender};
 use crate::store::{Session, Store, score, versions};
+
+pub use governing::Governing;
+pub use site::Site;
 
 /// A checked project and what its commands share.
 pub struct App {
@@ -51,12 +56,18 @@ impl App {
         Ok(Self { root, files, loaded, clock })
     }
 
+    /// The same project, as its machine reaches it.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        Site { root: self.root.clone(), machine: self.loaded.settings.machine.clone(), clock: self.clock.clone() }
+    }
+
     /// Opens the database and brings its schema up to date.
     ///
     /// # Errors
     /// When it cannot be reached.
     pub async fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.loaded.settings.machine.database_url, &self.root).await?)
+        self.site().store().await
     }
 
     /// Reads the keys.
@@ -64,8 +75,7 @@ impl App {
     /// # Errors
     /// [`Refused`] when the file is missing, broken, or readable by others.
     pub fn secrets(&self) -> Result<Secrets> {
-        let path = self.root.join(&self.loaded.settings.machine.secrets_file);
-        Secrets::load(&path).map_err(|problems| Refused(problems.to_string()).into())
+        self.site().secrets()
     }
 
     /// The campaign of a name.

@@ -26,8 +26,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::app::{App, Refused};
+use crate::app::{App, Refused, Site};
 use crate::clock::Clock;
+use crate::config::Reach;
 use crate::people;
 
 /// Email dialog-marketing campaign runner: send, listen, learn, send better.
@@ -117,24 +118,25 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 async fn run(cli: Cli) -> Result<ExitCode> {
     let open = || App::open(&cli.directory, Clock::system());
+    let reach = || Site::open(&cli.directory, Clock::system(), Reach::Database);
     match cli.command {
         Command::Init(args) => init::run(&args, &cli.directory),
         Command::Check(args) => check::run(args, &open()?).await,
         Command::Import(args) => import::run(args, &open()?).await,
         Command::Export(args) => export::run(args, &open()?).await,
         Command::Actions(args) => actions::run(args, &open()?).await,
-        Command::Recipient(args) => recipient::run(args, &open()?).await,
-        Command::Suppress(args) => suppress::run(args, &open()?).await,
+        Command::Recipient(args) => recipient::run(args, &reach()?).await,
+        Command::Suppress(args) => suppress::run(args, &reach()?).await,
         Command::Plan(args) => plan::run(args, &open()?).await,
         Command::Preview(args) => preview::run(args, &open()?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,
         Command::Send(args) => send::run(args, &open()?).await,
         Command::Run(args) => service::run(args, open()?).await,
-        Command::Status(args) => status::run(args, &open()?).await,
+        Command::Status(args) => status::run(args, &reach()?).await,
         Command::Report(args) => report::run(args, &open()?).await,
-        Command::Pause(args) => runs::pause(args, &open()?).await,
-        Command::Resume(args) => runs::resume(args, &open()?).await,
-        Command::Cancel(args) => runs::cancel(args, &open()?).await,
+        Command::Pause(args) => runs::pause(args, &reach()?).await,
+        Command::Resume(args) => runs::resume(args, &reach()?).await,
+        Command::Cancel(args) => runs::cancel(args, &reach()?).await,
         Command::Score(args) => score::run(args, &open()?).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 
 use super::suppress::address;
-use crate::app::{App, Refused};
+use crate::app::{Refused, Site};
 use crate::domain::time::Micros;
 use crate::people::{erase, show};
 
@@ -53,29 +53,30 @@ enum Command {
     },
 }
 
-pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     match args.command {
         Command::Show { address, at, json } => {
-            let at = at.unwrap_or_else(|| app.clock.now());
-            print(app, &address, at, at, json).await
+            let at = at.unwrap_or_else(|| site.clock.now());
+            print(site, &address, at, at, json).await
         }
-        Command::Export { address } => print(app, &address, app.clock.now(), Micros(i64::MAX), true).await,
+        Command::Export { address } => print(site, &address, site.clock.now(), Micros(i64::MAX), true).await,
         Command::Erase { yes: false, .. } => Err(anyhow!(Refused(
             "erasing cannot be undone\n  hint: look with `recipient show` first, then add --yes".to_owned()
         ))),
         Command::Erase { address: typed, .. } => {
-            let (address, key) = (address(&typed)?, app.secrets()?.suppression_key());
-            let known = erase::erase(&app.store().await?, &key, &address, app.clock.now()).await?;
+            let (address, key) = (address(&typed)?, site.secrets()?.suppression_key());
+            let known = erase::erase(&site.store().await?, &key, &address, site.clock.now()).await?;
             println!("{}", if known { "erased, and suppressed" } else { "nobody has this address; it is suppressed" });
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-async fn print(app: &App, typed: &str, at: Micros, until: Micros, json: bool) -> Result<ExitCode> {
+async fn print(site: &Site, typed: &str, at: Micros, until: Micros, json: bool) -> Result<ExitCode> {
     let address = address(typed)?;
-    let store = app.store().await?;
-    let Some(person) = show::show(&store, &app.loaded.project, &address, at, until).await? else {
+    let store = site.store().await?;
+    let (score, cluster) = site.score_rules(&store).await?;
+    let Some(person) = show::show(&store, (&score, &cluster), &address, at, until).await? else {
         bail!("nobody has the address {address}");
     };
     if json {

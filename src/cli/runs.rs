@@ -1,10 +1,12 @@
 //! `colloquy pause`, `resume` and `cancel`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 
-use crate::app::{App, Refused};
+use crate::app::{Refused, Site};
+use crate::config::problem::name_hint;
 use crate::domain::run::RunState;
 use crate::store::runs::{self, Run};
 
@@ -40,34 +42,35 @@ pub struct Cancel {
     reason: Option<String>,
 }
 
-pub async fn pause(args: Pause, app: &App) -> Result<ExitCode> {
+pub async fn pause(args: Pause, site: &Site) -> Result<ExitCode> {
     let from = &[RunState::Running, RunState::Scheduled];
-    change(app, &args.campaign, from, RunState::Paused, args.reason.as_deref()).await
+    change(site, &args.campaign, from, RunState::Paused, args.reason.as_deref()).await
 }
 
-pub async fn resume(args: Resume, app: &App) -> Result<ExitCode> {
-    change(app, &args.campaign, &[RunState::Paused], RunState::Running, None).await
+pub async fn resume(args: Resume, site: &Site) -> Result<ExitCode> {
+    change(site, &args.campaign, &[RunState::Paused], RunState::Running, None).await
 }
 
-pub async fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
+pub async fn cancel(args: Cancel, site: &Site) -> Result<ExitCode> {
     let from = &[RunState::Running, RunState::Scheduled, RunState::Paused];
-    change(app, &args.campaign, from, RunState::Cancelled, args.reason.as_deref()).await
+    change(site, &args.campaign, from, RunState::Cancelled, args.reason.as_deref()).await
 }
 
-async fn change(app: &App, campaign: &str, from: &[RunState], to: RunState, reason: Option<&str>) -> Result<ExitCode> {
-    app.campaign(campaign)?;
-    let store = app.store().await?;
+async fn change(
+    site: &Site,
+    campaign: &str,
+    from: &[RunState],
+    to: RunState,
+    reason: Option<&str>,
+) -> Result<ExitCode> {
+    let store = site.store().await?;
     let mut tx = store.write().await?;
-    let open: Vec<Run> = runs::open(&mut tx)
-        .await?
-        .into_iter()
-        .filter(|run| run.campaign == campaign && from.contains(&run.state))
-        .collect();
+    let all = runs::open(&mut tx).await?;
+    let open: Vec<&Run> = all.iter().filter(|run| run.campaign == campaign && from.contains(&run.state)).collect();
     if open.is_empty() {
-        let words: Vec<_> = from.iter().map(|s| s.as_str()).collect();
-        return Err(anyhow!(Refused(format!("campaign '{campaign}' has no run that is {}", words.join(" or ")))));
+        return Err(anyhow!(none_to_change(campaign, from, &all)));
     }
-    let now = app.clock.now();
+    let now = site.clock.now();
     for run in &open {
         if !runs::change(&mut tx, run.id, run.state, to, reason, now).await? {
             return Err(anyhow!("run {} has just changed; look at `colloquy status` and try again", run.id));
@@ -81,4 +84,16 @@ async fn change(app: &App, campaign: &str, from: &[RunState], to: RunState, reas
         println!("run {} of {campaign} ({}): {} → {}", run.id, run.occasion, run.state.as_str(), to.as_str());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says why there is nothing to change, and which runs there are. What has a run has a name, whether or not its file is
+/// still there.
+fn none_to_change(campaign: &str, from: &[RunState], open: &[Run]) -> Refused {
+    let words: Vec<_> = from.iter().map(|s| s.as_str()).collect();
+    let hint = match open.iter().find(|run| run.campaign == campaign) {
+        Some(run) => format!("run {} is {}", run.id, run.state.as_str()),
+        None => name_hint(campaign, open.iter().map(|run| run.campaign.as_str()).collect::<BTreeSet<_>>())
+            .unwrap_or_else(|| "no campaign has an open run".to_owned()),
+    };
+    Refused(format!("campaign '{campaign}' has no run that is {}\n  hint: {hint}", words.join(" or ")))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::app::App;
+use crate::app::Site;
 use crate::console;
 use crate::store::reports::{Which, population, runs_report};
 use crate::store::score;
@@ -24,13 +24,13 @@ pub struct Args {
     json: bool,
 }
 
-pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let store = app.store().await?;
+pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
+    let store = site.store().await?;
+    let warm = site.score_rules(&store).await?.0.warm;
     let mut session = store.read().await?;
     let reports = runs_report(&mut session, Which::Status).await?;
     let scale = score::scale(&mut session).await?;
-    let warm = app.loaded.project.score.warm;
-    let people = population(&mut session, scale.as_ref(), warm, app.clock.now()).await?;
+    let people = population(&mut session, scale.as_ref(), warm, site.clock.now()).await?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&json!({"runs": reports, "people": people}))?)
     } else if reports.is_empty() {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 
-use crate::app::{App, Refused};
+use crate::app::{Refused, Site};
 use crate::domain::address::Address;
 use crate::people::suppress::{self, Order};
 use crate::store::suppressions;
@@ -37,11 +37,11 @@ pub struct Args {
     count: bool,
 }
 
-pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let addresses = args.addresses.iter().map(|typed| address(typed)).collect::<Result<Vec<_>>>()?;
-    let key = app.secrets()?.suppression_key();
-    let store = app.store().await?;
-    let order = Order { reason: args.reason.as_deref().unwrap_or_default(), at: app.clock.now(), key: &key };
+    let key = site.secrets()?.suppression_key();
+    let store = site.store().await?;
+    let order = Order { reason: args.reason.as_deref().unwrap_or_default(), at: site.clock.now(), key: &key };
     if let Some(typed) = &args.remove {
         let removed = suppress::remove(&store, &key, &address(typed)?).await?;
         println!("{}", if removed { "the suppression is taken back" } else { "the address was not suppressed" });

@@ -2,7 +2,6 @@
 //! so that the rest is still checked; the result counts only when nothing was refused.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::check;
 use super::machine;
@@ -15,8 +14,6 @@ use crate::domain::action::kind;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
 use crate::domain::score::{ClusterRules, ScoreRules};
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// What the file says.
 pub(super) struct Base {
@@ -113,15 +110,7 @@ fn categories(section: &Section<'_>) -> BTreeMap<String, String> {
 fn score(section: &Section<'_>) -> ScoreRules {
     let half_life = section.parsed("half_life", check::span);
     let warm = section.field("warm").and_then(|field| field.number("a number above 0", f64::MIN_POSITIVE..));
-    let mut points: BTreeMap<String, f64> = [
-        (kind::OPEN, 1.0),
-        (kind::CLICK, 5.0),
-        (kind::REPLY, 20.0),
-        (kind::CONVERSION, 50.0),
-        (kind::UNSUBSCRIBE, -20.0),
-    ]
-    .map(|(kind, points)| (kind.to_owned(), points))
-    .into();
+    let ScoreRules { half_life: usual, warm: usually, mut points } = ScoreRules::default();
     let own: Vec<_> = points.keys().cloned().collect();
     section.section("points", |section| {
         for field in section.fields() {
@@ -139,18 +128,19 @@ fn score(section: &Section<'_>) -> ScoreRules {
             }
         }
     });
-    ScoreRules { half_life: half_life.unwrap_or(30 * DAY), warm: warm.unwrap_or(20.0), points }
+    ScoreRules { half_life: half_life.unwrap_or(usual), warm: warm.unwrap_or(usually), points }
 }
 
 fn cluster(section: &Section<'_>) -> ClusterRules {
     let points = |key| section.field(key).and_then(|field| field.number("a number from 0 to 1000000", 0.0..=1e6));
     let share = |key| section.field(key).and_then(|field| field.number("a share from 0 to 1", 0.0..=1.0));
+    let usual = ClusterRules::default();
     ClusterRules {
-        half_life: section.parsed("half_life", check::span).unwrap_or(90 * DAY),
-        min_points: points("min_points").unwrap_or(10.0),
-        min_share: share("min_share").unwrap_or(0.5),
-        margin: share("margin").unwrap_or(0.1),
-        prior: points("prior").unwrap_or(5.0),
+        half_life: section.parsed("half_life", check::span).unwrap_or(usual.half_life),
+        min_points: points("min_points").unwrap_or(usual.min_points),
+        min_share: share("min_share").unwrap_or(usual.min_share),
+        margin: share("margin").unwrap_or(usual.margin),
+        prior: points("prior").unwrap_or(usual.prior),
     }
 }
 

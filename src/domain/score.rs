@@ -5,7 +5,11 @@ mod scale;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::action::kind;
+
 pub use scale::{Scale, TIE};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// `[score]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +20,20 @@ pub struct ScoreRules {
     pub warm: f64,
     /// Points by kind of action; other kinds bring none.
     pub points: BTreeMap<String, f64>,
+}
+
+impl Default for ScoreRules {
+    /// As documented for files that say nothing.
+    fn default() -> Self {
+        let points = [
+            (kind::OPEN, 1.0),
+            (kind::CLICK, 5.0),
+            (kind::REPLY, 20.0),
+            (kind::CONVERSION, 50.0),
+            (kind::UNSUBSCRIBE, -20.0),
+        ];
+        Self { half_life: 30 * DAY, warm: 20.0, points: points.map(|(kind, points)| (kind.to_owned(), points)).into() }
+    }
 }
 
 /// `[cluster]`.
@@ -31,4 +49,11 @@ pub struct ClusterRules {
     pub margin: f64,
     /// Weight of the population in the shrunk share, in points (*k*).
     pub prior: f64,
+}
+
+impl Default for ClusterRules {
+    /// As documented for files that say nothing.
+    fn default() -> Self {
+        Self { half_life: 90 * DAY, min_points: 10.0, min_share: 0.5, margin: 0.1, prior: 5.0 }
+    }
 }

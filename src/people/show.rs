@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Result;
 use crate::domain::address::Address;
-use crate::domain::project::Project;
+use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::time::Micros;
 use crate::store::people::Event;
 use crate::store::recipients::Attributes;
@@ -79,14 +79,14 @@ pub struct Consent {
 /// When the database refuses.
 pub async fn show(
     store: &Store,
-    project: &Project,
+    rules: (&ScoreRules, &ClusterRules),
     address: &Address,
     at: Micros,
     until: Micros,
 ) -> Result<Option<Person>> {
     let mut session = store.read().await?;
     let Some(person) = recipients::find(&mut session, address).await? else { return Ok(None) };
-    let view = score::profile_at(&mut session, person.id, at, &project.score, &project.cluster).await?;
+    let view = score::profile_at(&mut session, person.id, at, rules.0, rules.1).await?;
     let topics = subscriptions::of(&mut session, person.id).await?.into_iter().map(|s| Topic {
         topic: s.topic,
         subscribed: s.subscribed,

@@ -97,7 +97,7 @@ impl Driver<'_> {
                     continue;
                 }
                 Claim::Stopped(state) => {
-                    self.give_back_all(state).await;
+                    self.give_back_all(state).await?;
                     return Ok(Ended::Halted(state));
                 }
             };
@@ -230,12 +230,12 @@ impl Driver<'_> {
         let now = self.sender.clock.now();
         runs::change(&mut tx, self.run.id, RunState::Running, RunState::Paused, Some(&reason), now).await?;
         tx.commit().await?;
-        self.give_back_all(RunState::Paused).await;
+        self.give_back_all(RunState::Paused).await?;
         Ok(Some(Ended::Halted(RunState::Paused)))
     }
 
     /// Gives back what has not begun: it waits, or is skipped when the run is over.
-    async fn give_back_all(&self, state: RunState) {
+    async fn give_back_all(&self, state: RunState) -> Result<()> {
         for lane in &self.sender.lanes {
             for job in lane.take_run(self.run.id) {
                 if state.is_final() {
@@ -250,6 +250,17 @@ impl Driver<'_> {
             self.wait(0, LOOK).await;
         }
         self.sender.ledger.flush().await;
+        if state == RunState::Cancelled {
+            self.skip_what_came_back().await?;
+        }
+        Ok(())
+    }
+
+    /// Skips what was on its way to the wire at the cancel and came back since.
+    async fn skip_what_came_back(&self) -> Result<()> {
+        let mut tx = self.sender.store.write().await?;
+        runs::skip_open_messages(&mut tx, self.run.id, self.sender.clock.now()).await?;
+        tx.commit().await
     }
 
     /// Waits until no more than `level` messages are in hand, or for `pause`, or for the soft stop.

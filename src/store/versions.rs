@@ -14,7 +14,9 @@ const APPLY: &str =
 const APPLIED: &str = "SELECT id, at FROM versions WHERE applied IS NOT NULL ORDER BY applied DESC LIMIT 1";
 const FILES: &str = "SELECT path, content FROM version_files WHERE version_id = $1 ORDER BY path";
 
-pub(super) const STATEMENTS: &[&str] = &[BY_HASH, INSERT, APPLY, APPLIED, FILES];
+const SENT: &str = "SELECT version_id FROM runs ORDER BY id DESC LIMIT 1";
+
+pub(super) const STATEMENTS: &[&str] = &[BY_HASH, INSERT, APPLY, APPLIED, FILES, SENT];
 
 /// Keeps `files` under their hash; the same content is kept once.
 ///
@@ -49,6 +51,18 @@ pub async fn apply(tx: &mut Session, version: VersionId, now: Micros) -> Result<
 /// When the database refuses.
 pub async fn applied(session: &mut Session) -> Result<Option<(VersionId, Micros)>> {
     Ok(session.first::<(i64, i64)>(APPLIED, vec![]).await?.map(|(id, at)| (VersionId(id), Micros(at))))
+}
+
+/// The version whose limits and rules count: the one that was applied last, or, while none was, that of the run that
+/// began last.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn governing(session: &mut Session) -> Result<Option<VersionId>> {
+    if let Some((version, _)) = applied(session).await? {
+        return Ok(Some(version));
+    }
+    Ok(session.first::<(i64,)>(SENT, vec![]).await?.map(|(id,)| VersionId(id)))
 }
 
 /// The files of a version by path.

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module per subject.
 
+mod brake;
 mod console;
 mod demo;
 mod deploy;

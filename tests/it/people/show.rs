@@ -12,7 +12,8 @@ use crate::support::{Database, on_both_engines};
 const FOREVER: Micros = Micros(i64::MAX);
 
 async fn at(db: &Database, at: Micros, until: Micros) -> Person {
-    show(&db.store, &project(), &address("anna@example.org"), at, until).await.unwrap().unwrap()
+    let rules = project();
+    show(&db.store, (&rules.score, &rules.cluster), &address("anna@example.org"), at, until).await.unwrap().unwrap()
 }
 
 async fn mailed(db: &Database) -> Micros {
@@ -74,7 +75,8 @@ on_both_engines! {
     }
 
     async fn a_stranger_is_not_shown(db) {
-        let nobody = show(&db.store, &project(), &address("who@example.org"), FOREVER, FOREVER).await.unwrap();
+        let rules = project();
+        let nobody = show(&db.store, (&rules.score, &rules.cluster), &address("who@example.org"), FOREVER, FOREVER).await.unwrap();
         assert!(nobody.is_none());
     }
 }

@@ -1,0 +1,66 @@
+//! A project's directory, and what reaches its database: all that a command needs which must work while files are
+//! half-edited.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::Refused;
+use crate::clock::Clock;
+use crate::config::{self, Machine, ProjectFiles, Reach, Secrets};
+use crate::domain::score::{ClusterRules, ScoreRules};
+use crate::store::Store;
+
+/// A project as its machine reaches it; no campaign, template or rule was looked at.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The project's directory.
+    pub root: PathBuf,
+    /// What reaches the database and the network.
+    pub machine: Machine,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Site {
+    /// Reads what a command needs of the machine.
+    ///
+    /// # Errors
+    /// [`Refused`] with what is wrong with these lines of `config/colloquy.toml`.
+    pub fn open(root: &Path, clock: Clock, reach: Reach) -> Result<Self> {
+        let root = std::path::absolute(root)?;
+        let files = ProjectFiles::Disk(root.clone());
+        let machine = config::machine(&files, reach).map_err(|problems| Refused(problems.to_string()))?;
+        Ok(Self { root, machine, clock })
+    }
+
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn store(&self) -> Result<Store> {
+        Ok(Store::open(&self.machine.database_url, &self.root).await?)
+    }
+
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// [`Refused`] when the file is missing, broken, or readable by others.
+    pub fn secrets(&self) -> Result<Secrets> {
+        let path = self.root.join(&self.machine.secrets_file);
+        Secrets::load(&path).map_err(|problems| Refused(problems.to_string()).into())
+    }
+
+    /// The rules that scores are read by: of the version that governs; before there is one, of the files if they are
+    /// right, else the documented defaults.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn score_rules(&self, store: &Store) -> Result<(ScoreRules, ClusterRules)> {
+        let loaded = match self.governing(store).await? {
+            Some(governing) => Some(governing.loaded),
+            None => config::load(&ProjectFiles::Disk(self.root.clone())).ok(),
+        };
+        Ok(loaded.map_or_else(Default::default, |loaded| (loaded.project.score, loaded.project.cluster)))
+    }
+}
