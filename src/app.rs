@@ -2,29 +2,26 @@
 
 mod begin;
 mod governing;
+mod sender;
 mod site;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
-use secrecy::SecretString;
+use anyhow::{Result, anyhow};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{self, Loaded, ProjectFiles, Secrets};
 use crate::domain::campaign::Campaign;
 use crate::domain::id::VersionId;
-use crate::domain::relay::{RelayConfig, RelayUrl};
 use crate::domain::score::Scale;
 use crate::metrics::Metrics;
-use crate::relay::{self, Relay};
 use crate::render::Mailing;
-use crate::send::{Options, Sender};
+use crate::send::Sender;
 use crate::store::{Session, Store, score, versions};
 
-pub use governing::Governing;
+pub use governing::{Follower, Governed, Governing};
 pub use site::Site;
 
 /// A checked project and what its commands share.
@@ -134,44 +131,11 @@ impl App {
             .unwrap_or_else(|| Scale::of(&project.score, &project.cluster, self.clock.now())))
     }
 
-    /// A sender over the project's relays.
+    /// A sender over the relays of the files.
     ///
     /// # Errors
     /// When a relay's settings do not work or the database refuses.
     pub async fn sender(&self, store: &Store, metrics: Metrics, soft: CancellationToken) -> Result<Sender> {
-        let project = &self.loaded.project;
-        let relays = self.loaded.settings.relays.iter().map(|config| self.relay(config)).collect::<Result<_>>()?;
-        let options = Options {
-            store: store.clone(),
-            clock: self.clock.clone(),
-            keyring: Arc::new(self.secrets()?.keyring()),
-            metrics,
-            relays,
-            frequency_cap: project.frequency_cap,
-            pause_at_rejections: project.pause_at_rejections,
-            node_name: format!("{}:{}", host_name(), std::process::id()),
-        };
-        Ok(Sender::start(options, soft).await?)
+        self.site().sender(store, metrics, soft, Some(&self.loaded)).await
     }
-
-    fn relay(&self, config: &RelayConfig) -> Result<Relay> {
-        let mut config = config.clone();
-        if let RelayUrl::File(directory) = &mut config.url {
-            *directory = self.root.join(&*directory);
-        }
-        let password = match &config.password_env {
-            Some(name) => Some(SecretString::from(std::env::var(name).with_context(|| {
-                format!("relay '{}' takes its password from the variable {name}, which is not set", config.name)
-            })?)),
-            None => None,
-        };
-        let from = &self.loaded.project.sender.from_address;
-        let hello = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
-        Ok(Relay::new(config, password, relay::Options::new(hello))?)
-    }
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
 }

@@ -118,26 +118,26 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 async fn run(cli: Cli) -> Result<ExitCode> {
     let open = || App::open(&cli.directory, Clock::system());
-    let reach = || Site::open(&cli.directory, Clock::system(), Reach::Database);
+    let site = |reach| Site::open(&cli.directory, Clock::system(), reach);
     match cli.command {
         Command::Init(args) => init::run(&args, &cli.directory),
         Command::Check(args) => check::run(args, &open()?).await,
         Command::Import(args) => import::run(args, &open()?).await,
         Command::Export(args) => export::run(args, &open()?).await,
         Command::Actions(args) => actions::run(args, &open()?).await,
-        Command::Recipient(args) => recipient::run(args, &reach()?).await,
-        Command::Suppress(args) => suppress::run(args, &reach()?).await,
+        Command::Recipient(args) => recipient::run(args, &site(Reach::Database)?).await,
+        Command::Suppress(args) => suppress::run(args, &site(Reach::Database)?).await,
         Command::Plan(args) => plan::run(args, &open()?).await,
         Command::Preview(args) => preview::run(args, &open()?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,
-        Command::Send(args) => send::run(args, &open()?).await,
-        Command::Run(args) => service::run(args, open()?).await,
-        Command::Status(args) => status::run(args, &reach()?).await,
+        Command::Send(args) => send::run(args, &site(Reach::Database)?).await,
+        Command::Run(args) => service::run(args, site(Reach::Services)?).await,
+        Command::Status(args) => status::run(args, &site(Reach::Database)?).await,
         Command::Report(args) => report::run(args, &open()?).await,
-        Command::Pause(args) => runs::pause(args, &reach()?).await,
-        Command::Resume(args) => runs::resume(args, &reach()?).await,
-        Command::Cancel(args) => runs::cancel(args, &reach()?).await,
-        Command::Score(args) => score::run(args, &open()?).await,
+        Command::Pause(args) => runs::pause(args, &site(Reach::Database)?).await,
+        Command::Resume(args) => runs::resume(args, &site(Reach::Database)?).await,
+        Command::Cancel(args) => runs::cancel(args, &site(Reach::Database)?).await,
+        Command::Score(args) => score::run(args, &site(Reach::Database)?).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }
 }

@@ -161,6 +161,12 @@ impl Relay {
         &self.config
     }
 
+    /// Whether the other relay is reached, greeted and limited in the same way.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.config == other.config && self.options.hello_name == other.options.hello_name
+    }
+
     /// Opens a session: connects, greets, secures, authenticates.
     ///
     /// # Errors

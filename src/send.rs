@@ -7,13 +7,14 @@
 mod driver;
 mod job;
 mod lane;
+mod lanes;
 mod lease;
 mod ledger;
 mod pace;
 mod schedule;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -26,6 +27,7 @@ pub use self::driver::Ended;
 use self::job::Job;
 pub use self::job::{RunContext, Tally};
 use self::lane::Lane;
+use self::lanes::{Lanes, Running};
 use self::ledger::Ledger;
 use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
@@ -48,6 +50,9 @@ use crate::store::{self, Store, nodes, runs, versions};
 
 /// A run that waits for the database looks after this whether it is back.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// While no relay answers, a message waits this long.
+const NO_RELAY: Duration = Duration::from_secs(5);
 
 /// Why a run cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -89,14 +94,25 @@ pub struct Options {
     pub keyring: Arc<Keyring>,
     /// Counts.
     pub metrics: Metrics,
-    /// Where the mail goes.
-    pub relays: Vec<Relay>,
+    /// What the node is called in the database.
+    pub node_name: String,
+}
+
+/// What a version of the files says about all sending.
+pub struct Rules {
     /// At most so many messages to one person.
     pub frequency_cap: Option<Rate>,
     /// The share of rejections at which a run pauses itself.
     pub pause_at_rejections: Option<f64>,
-    /// What the node is called in the database.
-    pub node_name: String,
+    /// Where the mail goes.
+    pub relays: Vec<Relay>,
+}
+
+/// The rules that every run asks for.
+#[derive(Clone, Copy, Default)]
+struct Limits {
+    frequency_cap: Option<Rate>,
+    pause_at_rejections: Option<f64>,
 }
 
 /// Sends runs. One per process.
@@ -105,10 +121,10 @@ pub struct Sender {
     clock: Clock,
     metrics: Metrics,
     node: NodeId,
-    lanes: Vec<Arc<Lane>>,
+    keyring: Arc<Keyring>,
+    lanes: Lanes,
     ledger: Ledger,
-    frequency_cap: Option<Rate>,
-    pause_at_rejections: Option<f64>,
+    limits: RwLock<Limits>,
     throttle: Arc<Throttle>,
     soft: CancellationToken,
     tasks: TaskTracker,
@@ -118,14 +134,14 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Registers the node and opens the lanes. Nothing is sent yet. `soft` stops claiming; what is
-    /// in flight is finished.
+    /// Registers the node. Nothing is sent before [`Self::govern`] has named relays. `soft` stops
+    /// claiming; what is in flight is finished.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn start(options: Options, soft: CancellationToken) -> Result<Self> {
         let soft = soft.child_token();
-        let Options { store, clock, keyring, metrics, relays, frequency_cap, pause_at_rejections, node_name } = options;
+        let Options { store, clock, keyring, metrics, node_name } = options;
         let mut tx = store.write().await?;
         let node = nodes::register(&mut tx, &node_name, clock.now()).await?;
         tx.commit().await?;
@@ -133,35 +149,17 @@ impl Sender {
         let lease_stop = CancellationToken::new();
         let lease = tokio::spawn(lease::keep(store.clone(), node, clock.clone(), lease_stop.clone(), soft.clone()));
         let (ledger, ledger_task) = Ledger::spawn(store.clone(), node, clock.clone());
-        let shared = Arc::new(Shared {
-            ledger: ledger.clone(),
-            throttle: Arc::clone(&throttle),
-            keyring,
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            soft: soft.clone(),
-        });
         let tasks = TaskTracker::new();
-        let mut lanes = Vec::new();
-        for relay in relays {
-            throttle.set_relay(relay.config());
-            let lane = Arc::new(Lane::new(relay));
-            for index in 0..usize::from(lane.relay.config().connections) {
-                let (shared, lane) = (Arc::clone(&shared), Arc::clone(&lane));
-                tasks.spawn(Worker { shared, lane, index, random: clock::random() }.run());
-            }
-            lanes.push(lane);
-        }
         tasks.close();
         Ok(Self {
             store,
             clock,
             metrics,
             node,
-            lanes,
+            keyring,
+            lanes: Lanes::default(),
             ledger,
-            frequency_cap,
-            pause_at_rejections,
+            limits: RwLock::default(),
             throttle,
             soft,
             tasks,
@@ -169,6 +167,39 @@ impl Sender {
             ledger_task,
             lease_stop,
         })
+    }
+
+    /// Puts all sending under these rules from now on. Relays that are no longer named, or otherwise,
+    /// finish what they have on the wire; what waited for them is claimed again.
+    pub async fn govern(&self, rules: Rules) {
+        let Rules { frequency_cap, pause_at_rejections, relays } = rules;
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits { frequency_cap, pause_at_rejections };
+        relays.iter().for_each(|relay| self.throttle.set_relay(relay.config()));
+        for job in self.lanes.renew(relays, |relay| self.open_lane(relay)) {
+            self.wait_again(&job, Duration::ZERO).await;
+        }
+    }
+
+    /// Opens the lane of a relay.
+    fn open_lane(&self, relay: Relay) -> Running {
+        let (lane, stop) = (Arc::new(Lane::new(relay)), self.soft.child_token());
+        let shared = Arc::new(Shared {
+            ledger: self.ledger.clone(),
+            throttle: Arc::clone(&self.throttle),
+            keyring: Arc::clone(&self.keyring),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            soft: stop.clone(),
+        });
+        for index in 0..usize::from(lane.relay.config().connections) {
+            let (shared, lane) = (Arc::clone(&shared), Arc::clone(&lane));
+            self.tasks.spawn(Worker { shared, lane, index, random: clock::random() }.run());
+        }
+        Running { lane, stop }
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What messages of `run` share, compiled from its frozen version.
@@ -202,7 +233,8 @@ impl Sender {
         if run.planned.is_some() {
             return Ok(());
         }
-        let permission = Permission { topic: &run.topic, at: run.at, run: Some(run.id), cap: self.frequency_cap };
+        let permission =
+            Permission { topic: &run.topic, at: run.at, run: Some(run.id), cap: self.limits().frequency_cap };
         let mut session = self.store.read().await?;
         let planned = audience::count_allowed(&mut session, &prepared.audience(), &permission).await?;
         drop(session);
@@ -251,10 +283,8 @@ impl Sender {
     pub async fn finish(self) {
         self.soft.cancel();
         self.tasks.wait().await;
-        for lane in &self.lanes {
-            for job in lane.take_down(Duration::ZERO) {
-                self.wait_again(&job, Duration::ZERO).await;
-            }
+        for job in self.lanes.renew(Vec::new(), |relay| self.open_lane(relay)) {
+            self.wait_again(&job, Duration::ZERO).await;
         }
         let Self { store, clock, node, ledger, lease, ledger_task, lease_stop, lanes, .. } = self;
         drop((ledger, lanes));
@@ -274,34 +304,14 @@ impl Sender {
 
     /// Messages per second that relays and campaign allow.
     fn ceiling(&self, context: &RunContext) -> f64 {
-        let relays: f64 =
-            self.lanes.iter().map(|l| l.relay.config().rate.map_or(f64::INFINITY, Rate::per_second)).sum();
-        relays.min(context.throttle.map_or(f64::INFINITY, Rate::per_second))
+        self.lanes.per_second().min(context.throttle.map_or(f64::INFINITY, Rate::per_second))
     }
 
     /// Puts a message in the line of the relay that shall take it.
     async fn dispatch(&self, job: Job) {
-        let Some(lane) = self.route(job.profile.recipient) else {
-            return self.wait_again(&job, Duration::from_secs(5)).await;
-        };
-        if let Err((job, wait)) = lane.push(job) {
-            self.wait_again(&job, wait).await;
+        if let Err((job, wait)) = self.lanes.push(job) {
+            self.wait_again(&job, wait.unwrap_or(NO_RELAY)).await;
         }
-    }
-
-    /// The relay for a recipient: among those that answer, the first by order, shared by weight.
-    fn route(&self, recipient: RecipientId) -> Option<&Arc<Lane>> {
-        let up = || self.lanes.iter().filter(|lane| lane.is_up());
-        let order = up().map(|lane| lane.relay.config().order).min()?;
-        let candidates = || up().filter(|lane| lane.relay.config().order == order);
-        let total: u64 = candidates().map(|lane| u64::from(lane.relay.config().weight)).sum();
-        let mut place = spread(recipient) % total.max(1);
-        candidates().find(|lane| {
-            let weight = u64::from(lane.relay.config().weight);
-            let here = place < weight;
-            place = place.saturating_sub(weight);
-            here
-        })
     }
 
     /// Gives a claim back, to be claimed again after `pause`.
@@ -354,12 +364,4 @@ impl Prepared {
         let at = self.context.at;
         Audience { condition: self.condition.as_ref(), at, joined_by: at, scale: &self.scale }
     }
-}
-
-/// Spreads consecutive numbers (the finalizer of `SplitMix64`).
-fn spread(recipient: RecipientId) -> u64 {
-    let mut x = recipient.0.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

@@ -1,5 +1,7 @@
 //! The services of a process: which run, on what, and how they end.
 
+mod renewed;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,20 +10,19 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::app::App;
+use crate::app::{Governed, Site};
 use crate::console::{self, Console};
 use crate::domain::token::Keyring;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
-use crate::pages::{self, Pages};
-use crate::score::{self, Scorer};
 use crate::send::Sender;
 use crate::store::Store;
 use crate::store::spool::Spool;
 use crate::track::{self, Forwarder, ForwarderOptions, Intake, Judge, JudgeOptions, Tracker};
 use crate::web::{self, Limits};
+use renewed::RenewedPages;
 
 /// A part of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -67,10 +68,11 @@ impl Services {
     ///
     /// # Errors
     /// When the database, the keys, a relay or a listener cannot be used.
-    pub async fn start(app: Arc<App>, roles: &[Role], stop: Stop) -> Result<Self> {
-        let store = app.store().await?;
+    pub async fn start(site: Site, roles: &[Role], stop: Stop) -> Result<Self> {
+        let store = site.store().await?;
         let metrics = Metrics::new();
-        let keyring = Arc::new(app.secrets()?.keyring());
+        let keyring = Arc::new(site.secrets()?.keyring());
+        let (follower, governed) = site.follow(&store).await?;
         let mut services = Self {
             web: None,
             console: None,
@@ -83,42 +85,59 @@ impl Services {
             asked: stop.soft.clone(),
         };
         let has = |role| roles.contains(&role);
+        services.tasks.spawn(follower.run(services.last.clone()));
         if has(Role::Tracker) || has(Role::Pages) {
-            let pages = has(Role::Pages).then(|| {
-                let options = pages::Options::from(&app.loaded.project);
-                Pages::new(Arc::clone(&keyring), store.clone(), app.clock.clone(), options)
-            });
-            services.listen(&app, keyring, &metrics, pages, has(Role::Tracker)).await?;
+            let pages = has(Role::Pages).then(|| services.pages(&site, &keyring, governed.clone()));
+            services.listen(&site, keyring, &metrics, pages, has(Role::Tracker)).await?;
         }
         if has(Role::Scorer) {
-            let scorer = Scorer::new(store.clone(), app.clock.clone(), score::Options::from(&app.loaded.project));
-            services.tasks.spawn(scorer.run(metrics.clone(), services.last.clone()));
+            let (clock, last) = (site.clock.clone(), services.last.clone());
+            services.tasks.spawn(renewed::score(store.clone(), clock, metrics.clone(), governed.clone(), last));
         }
         if has(Role::Sender) {
-            let sender = Arc::new(app.sender(&store, metrics.clone(), stop.soft.clone()).await?);
-            services.scheduler = Some(tokio::spawn({
-                let sender = Arc::clone(&sender);
-                async move { sender.serve().await }
-            }));
-            services.sender = Some(sender);
+            services.send(&site, metrics.clone(), governed).await?;
         }
         if has(Role::Console) {
-            services.console(&app, metrics, stop.soft.clone()).await?;
+            services.console(&site, metrics, stop.soft.clone()).await?;
         }
         services.tasks.close();
         info!(web = ?services.web, console = ?services.console, roles = ?roles, "started");
         Ok(services)
     }
 
+    fn pages(&self, site: &Site, keyring: &Arc<Keyring>, governed: Governed) -> RenewedPages {
+        let (keyring, last) = (Arc::clone(keyring), self.last.clone());
+        let (pages, renewal) = renewed::pages(keyring, self.store.clone(), site.clock.clone(), governed, last);
+        self.tasks.spawn(renewal);
+        pages
+    }
+
+    async fn send(&mut self, site: &Site, metrics: Metrics, mut governed: Governed) -> Result<()> {
+        let governing = governed.borrow_and_update().clone();
+        if governing.is_none() {
+            warn!("no version is applied yet; nothing is sent before `colloquy apply`");
+        }
+        let loaded = governing.as_ref().map(|it| &it.loaded);
+        let sender = Arc::new(site.sender(&self.store, metrics, self.asked.clone(), loaded).await?);
+        self.scheduler = Some(tokio::spawn({
+            let (sender, site) = (Arc::clone(&sender), site.clone());
+            async move {
+                tokio::join!(sender.serve(), site.govern(&sender, governed, sender.stopping().clone()));
+            }
+        }));
+        self.sender = Some(sender);
+        Ok(())
+    }
+
     async fn listen(
         &mut self,
-        app: &App,
+        site: &Site,
         keyring: Arc<Keyring>,
         metrics: &Metrics,
-        pages: Option<Pages>,
+        pages: Option<RenewedPages>,
         tracks: bool,
     ) -> Result<()> {
-        let web = &app.loaded.settings.machine.web;
+        let web = &site.machine.web;
         let at = web.listen;
         let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([web] listen)"))?;
         self.web = Some(listener.local_addr()?);
@@ -127,11 +146,11 @@ impl Services {
             self.tasks.spawn(web::serve(listener, pages, limits, self.last.clone()));
             return Ok(());
         }
-        let spool = Spool::open(&app.root.join("spool.db")).await?;
+        let spool = Spool::open(&site.root.join("spool.db")).await?;
         self.spool = Some(spool.clone());
         let (intake, writer) = Intake::spawn(spool.clone(), metrics.clone());
         let forwarder = Forwarder::new(spool, self.store.clone(), metrics.clone(), ForwarderOptions::default());
-        let judge = Judge::new(self.store.clone(), app.clock.clone(), metrics.clone(), JudgeOptions::default());
+        let judge = Judge::new(self.store.clone(), site.clock.clone(), metrics.clone(), JudgeOptions::default());
         self.tasks.spawn(forwarder.run(intake.arrived(), self.last.clone()));
         self.tasks.spawn(judge.run(self.last.clone()));
         let options = track::Options {
@@ -139,14 +158,14 @@ impl Services {
             per_network: web.per_network,
             burst: web.burst,
         };
-        let tracker = Tracker::new(keyring, intake, app.clock.clone(), metrics.clone(), options, pages);
+        let tracker = Tracker::new(keyring, intake, site.clock.clone(), metrics.clone(), options, pages);
         self.tasks.spawn(web::serve(listener, tracker, limits, self.last.clone()));
         self.tasks.spawn(async move { drop(writer.await) });
         Ok(())
     }
 
-    async fn console(&mut self, app: &App, metrics: Metrics, stopping: CancellationToken) -> Result<()> {
-        let at = app.loaded.settings.machine.console_listen;
+    async fn console(&mut self, site: &Site, metrics: Metrics, stopping: CancellationToken) -> Result<()> {
+        let at = site.machine.console_listen;
         let listener =
             TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([console] listen)"))?;
         self.console = Some(listener.local_addr()?);

@@ -1,13 +1,23 @@
 //! Begins a campaign's run by hand, or finds the one that is not over.
 
 use anyhow::{Result, anyhow};
-use tracing::info;
 
-use super::{App, Refused};
+use super::{App, Refused, Site};
 use crate::domain::campaign::Campaign;
 use crate::domain::run::RunState;
 use crate::store::Store;
 use crate::store::runs::{self, NewRun, Run};
+
+impl Site {
+    /// The campaign's run that is not over, by hand or by the service, whatever the files say by now.
+    ///
+    /// # Errors
+    /// [`Refused`] when the run is paused.
+    pub async fn unfinished(&self, store: &Store, campaign: &str) -> Result<Option<Run>> {
+        let open = runs::open(&mut store.read().await?).await?;
+        open.into_iter().find(|run| run.campaign == campaign).map(continued).transpose()
+    }
+}
 
 impl App {
     /// The campaign's unfinished run, else a new one over the files as they are now. Two who begin
@@ -50,7 +60,6 @@ impl App {
 
 fn continued(run: Run) -> Result<Run> {
     if run.state == RunState::Running {
-        info!(run = %run.id, campaign = run.campaign, occasion = run.occasion, "an unfinished run goes on");
         return Ok(run);
     }
     let Run { id, campaign, state, reason, .. } = run;

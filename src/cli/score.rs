@@ -7,8 +7,9 @@ use anyhow::Result;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::app::App;
+use crate::app::{App, Site};
 use crate::score::{Mode, Options, Report, Scorer};
+use crate::store::Store;
 
 /// Scores: compute them anew from the stored actions, or check them.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ enum Command {
 
 /// Compute every score, affinity, cluster and moment from the stored actions.
 ///
-/// Needed after `[score]` or `[cluster]` has changed. It also renews the population that clusters are
+/// Needed after another `[score]` or `[cluster]` was applied. It also renews the population that clusters are
 /// measured against. Scoring of new actions waits meanwhile; sending waits only if a half-life has
 /// changed.
 #[derive(Debug, clap::Args)]
@@ -39,10 +40,11 @@ struct Rebuild {
     json: bool,
 }
 
-pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let Command::Rebuild(Rebuild { check, json }) = args.command;
     let mode = if check { Mode::Check } else { Mode::Rewrite };
-    let scorer = Scorer::new(app.store().await?, app.clock.clone(), Options::from(&app.loaded.project));
+    let store = site.store().await?;
+    let scorer = Scorer::new(store.clone(), site.clock.clone(), rules(site, &store).await?);
     let bar = progress();
     let report = scorer.rebuild(mode, |seen| bar.set_position(seen)).await?;
     bar.finish_and_clear();
@@ -52,6 +54,19 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
         print!("{}", describe(&report, mode));
     }
     Ok(if check && report.differing > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The rules by which the service scores; before a version governs, those of the files.
+async fn rules(site: &Site, store: &Store) -> Result<Options> {
+    let on_disk = |app: &App| Options::from(&app.loaded.project);
+    let Some(governing) = site.governing(store).await? else {
+        return Ok(on_disk(&App::open(&site.root, site.clock.clone())?));
+    };
+    let options = Options::from(&governing.loaded.project);
+    if App::open(&site.root, site.clock.clone()).is_ok_and(|app| on_disk(&app) != options) {
+        eprintln!("note: the files have other rules than version {}; `colloquy apply` them first", governing.version);
+    }
+    Ok(options)
 }
 
 /// Recipients seen so far, on a terminal only.

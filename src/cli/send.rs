@@ -7,19 +7,22 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::app::App;
+use crate::app::{App, Governed, Site};
+use crate::config::Loaded;
 use crate::domain::message::MessageState;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
 use crate::send::{Ended, RunContext, Sender};
-use crate::store::Store;
 use crate::store::runs::{self, Run};
+use crate::store::{Store, versions};
 
 /// Send a campaign now, in the foreground.
 ///
-/// Continues an unfinished run, with the files that it began with. It ends when only deferred
+/// Continues an unfinished run, with the campaign and the templates that it began with, whatever the
+/// files say by now. Limits and relays are those of the applied version, else of the files. It ends when only deferred
 /// messages remain: a later `send`, or the service, tries these again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy plan spring-running && colloquy send spring-running\n  \
@@ -32,15 +35,28 @@ pub struct Args {
     again: bool,
 }
 
-pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let campaign = app.campaign(&args.campaign)?;
-    super::check::refuse_broken_templates(app)?;
-    let store = app.store().await?;
-    let run = app.begin(&store, campaign, args.again).await?;
+pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
+    let store = site.store().await?;
+    let run = match site.unfinished(&store, &args.campaign).await? {
+        Some(run) => {
+            println!("run {} of {} ({}) is not over and goes on", run.id, run.campaign, run.occasion);
+            run
+        }
+        None => begin(site, &store, &args).await?,
+    };
     let stop = Stop::on_signals()?;
-    let sender = app.sender(&store, Metrics::new(), stop.soft.clone()).await?;
+    let (follower, mut governed) = site.follow(&store).await?;
+    let loaded = rules(site, &store, &run, &mut governed).await?;
+    let sender = site.sender(&store, Metrics::new(), stop.soft.clone(), Some(&loaded)).await?;
+    let over = CancellationToken::new();
     let work = async {
-        let ended = send_run(&sender, &store, &run).await;
+        let sending = async {
+            let ended = send_run(&sender, &store, &run).await;
+            over.cancel();
+            ended
+        };
+        let govern = site.govern(&sender, governed, over.clone());
+        let (ended, (), ()) = tokio::join!(sending, govern, follower.run(over.clone()));
         sender.finish().await;
         ended
     };
@@ -50,6 +66,34 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let ended = ended?;
     summary(&store, &run, ended).await?;
     Ok(if matches!(ended, Ended::Done | Ended::OnlyDeferred(_)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Begins a run over the files as they are now.
+async fn begin(site: &Site, store: &Store, args: &Args) -> Result<Run> {
+    let app = App::open(&site.root, site.clock.clone())?;
+    let campaign = app.campaign(&args.campaign)?;
+    super::check::refuse_broken_templates(&app)?;
+    app.begin(store, campaign, args.again).await
+}
+
+/// Whose limits and relays count at the start: those of the applied version. While none is applied, those of the
+/// files, so that a mistake in them can be mended; where they are broken, those of the last run's version.
+async fn rules(site: &Site, store: &Store, run: &Run, governed: &mut Governed) -> Result<Loaded> {
+    let applied = versions::applied(&mut store.read().await?).await?;
+    let governing = governed.borrow_and_update().clone();
+    if let (Some((applied, _)), Some(governing)) = (applied, &governing) {
+        if applied == governing.version && applied != run.version {
+            eprintln!(
+                "note: limits and relays are those of the applied version {applied}, not of the run's {}",
+                run.version
+            );
+        }
+    } else if let Ok(app) = App::open(&site.root, site.clock.clone()) {
+        return Ok(app.loaded);
+    }
+    let usable =
+        || anyhow!("the files that run {} began with cannot be used any more; `colloquy apply` others", run.id);
+    Ok(governing.ok_or_else(usable)?.loaded.clone())
 }
 
 /// Sends, counts and shows. Counting a large audience takes longer than the first message should

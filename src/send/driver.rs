@@ -68,7 +68,7 @@ struct Ahead {
 
 impl Driver<'_> {
     pub async fn drive(mut self) -> Result<Ended> {
-        let mut pace = Pace::new(self.sender.ceiling(&self.prepared.context));
+        let mut pace = Pace::new();
         let mut ahead = Ahead::default();
         loop {
             if self.sender.soft.is_cancelled() {
@@ -77,11 +77,12 @@ impl Driver<'_> {
             if let Some(ended) = self.pause_when_rejected().await? {
                 return Ok(ended);
             }
-            if !self.sender.lanes.iter().any(|lane| lane.is_up()) {
+            if !self.sender.lanes.any_up() {
                 self.wait(0, LOOK).await;
                 continue;
             }
-            pace.measure(self.prepared.context.tally.outcomes(), Instant::now());
+            let ceiling = self.sender.ceiling(&self.prepared.context);
+            pace.measure(self.prepared.context.tally.outcomes(), ceiling, Instant::now());
             let window = pace.window();
             let worthwhile = (window / 2).clamp(1, CLAIM);
             let free = window.saturating_sub(self.prepared.context.in_hand()).min(CLAIM);
@@ -122,7 +123,7 @@ impl Driver<'_> {
             run: self.run.id,
             node: self.sender.node,
             topic: &self.run.topic,
-            cap: self.sender.frequency_cap,
+            cap: self.sender.limits().frequency_cap,
             now: self.sender.clock.now(),
         };
         if ahead.people.is_empty() && !ahead.last && !self.run.claimed_all {
@@ -218,7 +219,7 @@ impl Driver<'_> {
 
     /// Pauses the run when too many of its messages are rejected.
     async fn pause_when_rejected(&self) -> Result<Option<Ended>> {
-        let Some(limit) = self.sender.pause_at_rejections else { return Ok(None) };
+        let Some(limit) = self.sender.limits().pause_at_rejections else { return Ok(None) };
         let (rejected, outcomes) =
             (self.prepared.context.tally.get(MessageState::Rejected), self.prepared.context.tally.outcomes());
         if outcomes < ENOUGH || rejected as f64 <= limit * outcomes as f64 {
@@ -236,13 +237,11 @@ impl Driver<'_> {
 
     /// Gives back what has not begun: it waits, or is skipped when the run is over.
     async fn give_back_all(&self, state: RunState) -> Result<()> {
-        for lane in &self.sender.lanes {
-            for job in lane.take_run(self.run.id) {
-                if state.is_final() {
-                    self.sender.skip(self.run.id, job.profile.recipient, state.as_str()).await;
-                } else {
-                    self.sender.wait_again(&job, Duration::ZERO).await;
-                }
+        for job in self.sender.lanes.take_run(self.run.id) {
+            if state.is_final() {
+                self.sender.skip(self.run.id, job.profile.recipient, state.as_str()).await;
+            } else {
+                self.sender.wait_again(&job, Duration::ZERO).await;
             }
         }
         // After the soft stop the sender's end sees to the rest.

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module per subject.
 
+mod applied;
 mod brake;
 mod console;
 mod demo;

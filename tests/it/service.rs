@@ -1,7 +1,5 @@
 //! The assembled service: what a sent mail's links lead to.
 
-use std::sync::Arc;
-
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Purpose, Token};
 use colloquy::lifecycle::Stop;
@@ -19,10 +17,10 @@ on_both_engines! {
         project.import(2).await;
         let (run, ended) = project.send().await;
         assert_eq!(ended, Ended::Done);
-        let app = Arc::new(project.app());
+        let app = project.app();
         let keys = app.secrets().unwrap().keyring();
         let stop = Stop::default();
-        let services = Services::start(Arc::clone(&app), &Role::ALL, stop.clone()).await.unwrap();
+        let services = Services::start(app.site(), &Role::ALL, stop.clone()).await.unwrap();
         let at = services.web.unwrap();
         let view = |run, recipient, purpose| format!("/v/{}", keys.sign(&Token { run, recipient, purpose }));
 
@@ -49,7 +47,7 @@ on_both_engines! {
         let project = Project::new(db, Settings::default(), |_, _| None).await;
         let stop = Stop::default();
         let roles = [Role::Tracker, Role::Scorer];
-        let services = Services::start(Arc::new(project.app()), &roles, stop.clone()).await.unwrap();
+        let services = Services::start(project.app().site(), &roles, stop.clone()).await.unwrap();
         let at = services.web.unwrap();
         let finished = tokio::spawn(services.finished());
         for _ in 0..100 {
@@ -63,7 +61,8 @@ on_both_engines! {
     }
 }
 
-async fn get(at: std::net::SocketAddr, path: &str) -> String {
+/// Asks for a path and answers with all that came back.
+pub async fn get(at: std::net::SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(at).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -46,7 +46,7 @@ fn a_mistake_in_a_file_is_shown_with_its_place_and_ends_with_2() {
     let path = dir.path().join("config/colloquy.toml");
     fs::write(&path, fs::read_to_string(&path).unwrap().replace("\"running\", \"trail\"]", "\"runing\", \"trail\"]"))
         .unwrap();
-    for command in ["check", "plan welcome", "send welcome", "run"] {
+    for command in ["check", "plan welcome", "send welcome", "apply"] {
         let (code, words) = colloquy(dir.path(), command);
         assert_eq!(code, 2, "{command}: {words}");
         assert!(words.contains("config/colloquy.toml:") && words.contains("did you mean `running`?"), "{words}");

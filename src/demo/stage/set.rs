@@ -52,7 +52,7 @@ impl Stage {
         let app = Arc::new(App::open(&project.root, clock.clone())?);
         let (stop, catcher) = (Stop::default(), CancellationToken::new());
         let roles: Vec<_> = Role::ALL.into_iter().filter(|role| *role != Role::Sender).collect();
-        let services = Services::start(Arc::clone(&app), &roles, stop.clone()).await?;
+        let services = Services::start(app.site(), &roles, stop.clone()).await?;
         let store = services.store.clone();
         say(&format!("A project is in {}.", project.root.display()));
         admit(&app, &store, &crowd, say).await?;

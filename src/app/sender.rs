@@ -1,0 +1,91 @@
+//! A sender under the rules of a version, and under those of the next one as soon as it governs.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::{Governed, Site};
+use crate::config::Loaded;
+use crate::domain::relay::{RelayConfig, RelayUrl};
+use crate::metrics::Metrics;
+use crate::relay::{self, Relay};
+use crate::send::{Options, Rules, Sender};
+use crate::store::Store;
+
+impl Site {
+    /// A sender under what `loaded` says. Without it nothing is sent until [`Self::govern`] finds a version.
+    ///
+    /// # Errors
+    /// When a relay's settings do not work or the database refuses.
+    pub async fn sender(
+        &self,
+        store: &Store,
+        metrics: Metrics,
+        soft: CancellationToken,
+        loaded: Option<&Loaded>,
+    ) -> Result<Sender> {
+        let rules = loaded.map(|loaded| self.rules(loaded)).transpose()?;
+        let options = Options {
+            store: store.clone(),
+            clock: self.clock.clone(),
+            keyring: Arc::new(self.secrets()?.keyring()),
+            metrics,
+            node_name: format!("{}:{}", host_name(), std::process::id()),
+        };
+        let sender = Sender::start(options, soft).await?;
+        if let Some(rules) = rules {
+            sender.govern(rules).await;
+        }
+        Ok(sender)
+    }
+
+    /// Puts the sender under each version that comes to govern, until `end`. One whose relays do not work changes
+    /// nothing, and is logged.
+    pub async fn govern(&self, sender: &Sender, mut governed: Governed, end: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return,
+                changed = governed.changed() => if changed.is_err() { return },
+            }
+            let Some(governing) = governed.borrow_and_update().clone() else { continue };
+            match self.rules(&governing.loaded) {
+                Ok(rules) => {
+                    info!(version = %governing.version, "limits and relays are those of this version");
+                    sender.govern(rules).await;
+                }
+                Err(error) => error!(version = %governing.version, %error, "the relays of this version do not work"),
+            }
+        }
+    }
+
+    fn rules(&self, loaded: &Loaded) -> Result<Rules> {
+        let project = &loaded.project;
+        let from = &project.sender.from_address;
+        let hello = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
+        let relays = loaded.settings.relays.iter().map(|config| self.relay(config, hello)).collect::<Result<_>>()?;
+        let (frequency_cap, pause_at_rejections) = (project.frequency_cap, project.pause_at_rejections);
+        Ok(Rules { frequency_cap, pause_at_rejections, relays })
+    }
+
+    fn relay(&self, config: &RelayConfig, hello: &str) -> Result<Relay> {
+        let mut config = config.clone();
+        if let RelayUrl::File(directory) = &mut config.url {
+            *directory = self.root.join(&*directory);
+        }
+        let password = match &config.password_env {
+            Some(name) => Some(SecretString::from(std::env::var(name).with_context(|| {
+                format!("relay '{}' takes its password from the variable {name}, which is not set", config.name)
+            })?)),
+            None => None,
+        };
+        Ok(Relay::new(config, password, relay::Options::new(hello))?)
+    }
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
+}

@@ -1,0 +1,95 @@
+//! The lanes of the relays in use. They change when another version governs.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::job::Job;
+use super::lane::Lane;
+use crate::domain::id::{RecipientId, RunId};
+use crate::domain::rate::Rate;
+use crate::relay::Relay;
+
+/// A lane whose connections end with its token.
+pub(super) struct Running {
+    pub lane: Arc<Lane>,
+    pub stop: CancellationToken,
+}
+
+/// All lanes that take messages.
+#[derive(Default)]
+pub(super) struct Lanes(RwLock<Vec<Running>>);
+
+impl Lanes {
+    /// Puts lanes for these relays in place. Those that stay as they are keep their connections, `start` begins new
+    /// ones. Answers with what waited in lanes that are gone: their connections finish what they have in hand.
+    pub fn renew(&self, relays: Vec<Relay>, start: impl Fn(Relay) -> Running) -> Vec<Job> {
+        let mut lanes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *lanes);
+        for relay in relays {
+            let same = before.iter().position(|running| running.lane.relay.is_same(&relay));
+            lanes.push(same.map_or_else(|| start(relay), |place| before.remove(place)));
+        }
+        drop(lanes);
+        before.iter().for_each(|running| running.stop.cancel());
+        before.iter().flat_map(|running| running.lane.take_down(Duration::ZERO)).collect()
+    }
+
+    /// Puts a message in the line of the relay that shall take it.
+    ///
+    /// # Errors
+    /// The message, and how long to wait; `None` when no relay answers.
+    pub fn push(&self, job: Job) -> Result<(), (Box<Job>, Option<Duration>)> {
+        // Held until the message is in line, so that no lane goes with it.
+        let lanes = self.read();
+        match route(&lanes, job.profile.recipient) {
+            Some(lane) => lane.push(job).map_err(|(job, wait)| (job, Some(wait))),
+            None => Err((Box::new(job), None)),
+        }
+    }
+
+    /// Whether any relay answers.
+    pub fn any_up(&self) -> bool {
+        self.read().iter().any(|running| running.lane.is_up())
+    }
+
+    /// Messages per second that the relays' limits allow.
+    pub fn per_second(&self) -> f64 {
+        let rate = |running: &Running| running.lane.relay.config().rate.map_or(f64::INFINITY, Rate::per_second);
+        self.read().iter().map(rate).sum()
+    }
+
+    /// Takes out all messages of a run.
+    pub fn take_run(&self, run: RunId) -> Vec<Job> {
+        self.read().iter().flat_map(|running| running.lane.take_run(run)).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Running>> {
+        // Nothing under the lock can panic half-way through a change.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The relay for a recipient: among those that answer, the first by order, shared by weight.
+fn route(lanes: &[Running], recipient: RecipientId) -> Option<&Lane> {
+    let up = || lanes.iter().map(|running| &*running.lane).filter(|lane| lane.is_up());
+    let order = up().map(|lane| lane.relay.config().order).min()?;
+    let candidates = || up().filter(|lane| lane.relay.config().order == order);
+    let total: u64 = candidates().map(|lane| u64::from(lane.relay.config().weight)).sum();
+    let mut place = spread(recipient) % total.max(1);
+    candidates().find(|lane| {
+        let weight = u64::from(lane.relay.config().weight);
+        let here = place < weight;
+        place = place.saturating_sub(weight);
+        here
+    })
+}
+
+/// Spreads consecutive numbers (the finalizer of `SplitMix64`).
+fn spread(recipient: RecipientId) -> u64 {
+    let mut x = recipient.0.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
