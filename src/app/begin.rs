@@ -35,7 +35,9 @@ impl App {
         if let Some(run) = runs::open(&mut session).await?.into_iter().find(|run| run.campaign == name) {
             return continued(run);
         }
-        let last = runs::recent(&mut session, Some(name)).await?.into_iter().next();
+        let before = runs::recent(&mut session, Some(name)).await?;
+        // What expired was never sent.
+        let last = before.into_iter().find(|run| run.state != RunState::Expired);
         if let (Some(last), false) = (&last, again) {
             return Err(anyhow!(Refused(format!(
                 "'{name}' was sent before: run {} ({}) is {}\n  \

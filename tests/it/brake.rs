@@ -114,6 +114,7 @@ on_both_engines! {
         put_back();
         let (code, words) = colloquy(&project, &["send", "hello"]).await;
         assert_eq!(code, 0, "{words}");
+        assert!(words.contains("run 1 of hello (1) is not over and goes on"), "{words}");
         let mut all = [before, project.drain()].concat();
         all.sort();
         all.dedup();

@@ -10,6 +10,7 @@ use colloquy::domain::id::RecipientId;
 use colloquy::domain::message::MessageState;
 use colloquy::domain::run::RunState;
 use colloquy::send::Ended;
+use colloquy::store::runs::NewRun;
 use colloquy::store::subscriptions::Origin;
 use colloquy::store::{runs, subscriptions};
 use tokio_util::sync::CancellationToken;
@@ -141,6 +142,25 @@ on_both_engines! {
         let mut session = project.db.store.read().await.unwrap();
         let (reason,): (String,) = session.one("SELECT MIN(reply) FROM messages", args![]).await.unwrap();
         assert!(reason.starts_with("render: ") && reason.contains("nickname"), "{reason}");
+    }
+
+    async fn an_occasion_that_expired_does_not_count_as_sent(db) {
+        let mut project = Project::new(db, Settings::default(), |_, _| None).await;
+        project.import(2).await;
+        let (app, store) = (project.app(), project.db.store.clone());
+        let (version, at) = (app.freeze(&store).await.unwrap(), app.clock.now());
+        let (occasion, state) = ("2026-01-06T09:00:00Z", RunState::Expired);
+        let expired = NewRun { campaign: "hello", topic: "news", occasion, version, state, at };
+        let mut tx = store.write().await.unwrap();
+        assert!(runs::create(&mut tx, expired).await.unwrap());
+        tx.commit().await.unwrap();
+
+        let begin = async || app.begin(&store, app.campaign("hello").unwrap(), false).await;
+        assert_eq!(begin().await.unwrap().occasion, "2");
+        let (_, ended) = project.send().await;
+        assert_eq!((ended, project.drain().len()), (Ended::Done, 2));
+        let refused = begin().await.unwrap_err().to_string();
+        assert!(refused.contains("'hello' was sent before: run 2 (2) is done"), "{refused}");
     }
 
     async fn two_senders_at_once_share_one_run(db) {
