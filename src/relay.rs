@@ -6,7 +6,7 @@
 //! ```text
 //! let offer = session.offer(&envelope, &message).await?;   // MAIL, RCPT, DATA; nothing is out yet
 //! …mark the message as sending…
-//! let outcome = offer.deliver().await;                     // the text, the final dot, the answer
+//! let outcome = offer.deliver(None).await;                 // the text, the final dot, the answer
 //! ```
 //!
 //! What limits the rate is in [`throttle`]; when to try again is in [`crate::domain::retry`].

@@ -193,7 +193,7 @@ impl Sender {
         });
         for index in 0..usize::from(lane.relay.config().connections) {
             let (shared, lane) = (Arc::clone(&shared), Arc::clone(&lane));
-            self.tasks.spawn(Worker { shared, lane, index, random: clock::random() }.run());
+            self.tasks.spawn(Worker { shared, lane, index, random: clock::random(), swift: false }.run());
         }
         Running { lane, stop }
     }

@@ -116,8 +116,9 @@ CREATE TABLE messages (
     PRIMARY KEY (run_id, recipient_id)
 ) WITHOUT ROWID;
 CREATE INDEX messages_due ON messages (run_id, due_at) WHERE state IN ('waiting', 'deferred');
-CREATE INDEX messages_held ON messages (node_id) WHERE state IN ('claimed', 'sending');
-CREATE INDEX messages_recipient ON messages (recipient_id, at);
+CREATE INDEX messages_held ON messages (node_id) WHERE node_id IS NOT NULL;
+-- Without a time: every mark sets one, and would move its entry.
+CREATE INDEX messages_recipient ON messages (recipient_id);
 
 -- Attempts that did not end with `accepted`; an accepted one stands in its message.
 CREATE TABLE attempts (

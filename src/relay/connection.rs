@@ -27,8 +27,10 @@ pub(super) struct Connection {
     pub(super) features: Features,
     pub(super) meter: Meter,
     pub(super) timeouts: Timeouts,
-    /// Whether the next thing that the server expects is `MAIL`.
+    /// Whether another message can be offered.
     pub(super) usable: bool,
+    /// Whether that message's `MAIL`, `RCPT` and `DATA` have been said already.
+    pub(super) announced: bool,
 }
 
 /// Where to connect and as whom.
@@ -78,12 +80,12 @@ impl Connection {
             Err(_) => Err(lost(Stage::Ehlo, answer::too_late(timeouts.command))),
         }?;
         let features = Features::parse(lines.message().skip(1));
-        Ok(Self { smtp, features, meter, timeouts, usable: true })
+        Ok(Self { smtp, features, meter, timeouts, usable: true, announced: false })
     }
 
     /// Says goodbye. Nothing depends on the answer.
     pub(super) async fn quit(mut self) {
-        if self.usable {
+        if self.usable && !self.announced {
             let _ = timeout(self.timeouts.quit, self.smtp.quit()).await;
         }
     }

@@ -23,12 +23,14 @@ const STAGES: [Stage; 3] = [Stage::Mail, Stage::Rcpt, Stage::Data];
 
 impl Connection {
     /// Names the message and asks for the word to send it: `MAIL`, `RCPT`, `DATA`, in one write
-    /// where the server takes that (RFC 2920). After `Ok`, [`Self::deliver`] is all that may follow.
+    /// where the server takes that (RFC 2920). What [`Self::deliver`] has announced is not said
+    /// again. After `Ok`, [`Self::deliver`] is all that may follow.
     pub(super) async fn offer(&mut self, envelope: &Envelope<'_>, message: &Message) -> Result<(), Outcome> {
         if !self.usable {
             let words = "the connection is closed".to_owned();
             return Err(Outcome::NotSent { stage: Stage::Mail, words });
         }
+        let announced = std::mem::take(&mut self.announced);
         let commands = self.commands(envelope, message)?;
         self.usable = false;
         let mut refusal: Option<Outcome> = None;
@@ -36,7 +38,7 @@ impl Connection {
         for (stage, command) in STAGES.into_iter().zip(&commands) {
             let answer = match (self.features.pipelining, stage) {
                 (false, _) => self.ask(stage, command).await,
-                (true, Stage::Mail) => self.ask(stage, &commands.concat()).await,
+                (true, Stage::Mail) if !announced => self.ask(stage, &commands.concat()).await,
                 (true, _) => self.listen(stage).await,
             };
             let reply = match answer {
@@ -70,14 +72,21 @@ impl Connection {
     }
 
     /// Sends the text and the final dot in one write and waits for the answer. Follows an
-    /// [`Self::offer`] that was taken.
-    pub(super) async fn deliver(&mut self, message: &Message) -> Outcome {
+    /// [`Self::offer`] that was taken. Where the server takes that, the same write announces the
+    /// message that is offered `next` (RFC 2920 §3.1), which saves a round trip for each.
+    pub(super) async fn deliver(&mut self, message: &Message, next: Option<(&Envelope<'_>, &Message)>) -> Outcome {
         let wire = message.wire();
         let before = self.meter.written();
         let meter = self.meter.clone();
         // Nothing can have been taken as long as its end has not left.
         let kept_back = || meter.written() - before < wire.len() as u64;
-        let mut answer = pin!(self.smtp.command(wire));
+        let commands = next.filter(|_| self.features.pipelining);
+        let commands = commands.and_then(|(envelope, message)| self.commands(envelope, message).ok());
+        self.announced = commands.is_some();
+        let mut written = String::with_capacity(wire.len() + 512);
+        written.push_str(wire);
+        commands.iter().flatten().for_each(|command| written.push_str(command));
+        let mut answer = pin!(self.smtp.command(written));
         let answer = match timeout(self.timeouts.block, &mut answer).await {
             Ok(result) => answer::read(result),
             Err(_) if kept_back() => Err(answer::too_late(self.timeouts.block)),

@@ -63,19 +63,7 @@ impl Message {
         if !text.ends_with("\r\n") {
             text.push_str("\r\n");
         }
-        let mut breaks = 0;
-        let mut stuffed = 0;
-        for line in text.split_inclusive('\n') {
-            let line = line.strip_suffix("\r\n").ok_or(MalformedMessage::BareLineBreak)?;
-            if line.len() > MAX_LINE {
-                return Err(MalformedMessage::LongLine);
-            }
-            breaks += 1;
-            stuffed += usize::from(line.starts_with('.'));
-        }
-        if text.bytes().filter(|b| *b == b'\r').count() != breaks {
-            return Err(MalformedMessage::BareLineBreak);
-        }
+        let stuffed = count_dots(text.as_bytes())?;
         let mut wire = if stuffed == 0 { text } else { stuff(&text, stuffed) };
         wire.push_str(DOT);
         Ok(Self { wire, stuffed })
@@ -106,6 +94,24 @@ impl Message {
         }
         Cow::Owned(text.split_inclusive('\n').map(|line| line.strip_prefix('.').unwrap_or(line)).collect())
     }
+}
+
+/// Checks the lines of a text that ends with CRLF; how many begin with a dot.
+fn count_dots(text: &[u8]) -> Result<usize, MalformedMessage> {
+    let mut dots = usize::from(text.starts_with(b"."));
+    let mut line = 0;
+    let mut breaks = memchr::memchr2_iter(b'\r', b'\n', text);
+    while let Some(at) = breaks.next() {
+        if text[at] != b'\r' || breaks.next() != Some(at + 1) || text[at + 1] != b'\n' {
+            return Err(MalformedMessage::BareLineBreak);
+        }
+        if at - line > MAX_LINE {
+            return Err(MalformedMessage::LongLine);
+        }
+        line = at + 2;
+        dots += usize::from(text.get(line) == Some(&b'.'));
+    }
+    Ok(dots)
 }
 
 fn stuff(text: &str, dots: usize) -> String {

@@ -37,6 +37,16 @@ impl Session {
         }
     }
 
+    /// Whether it helps to know the message after the one that is delivered; see
+    /// [`Offer::deliver`].
+    #[must_use]
+    pub fn looks_ahead(&self) -> bool {
+        match &self.0 {
+            Kind::Smtp(connection) => connection.features.pipelining,
+            Kind::File(_) => false,
+        }
+    }
+
     /// Offers a message. Nothing of its text leaves before [`Offer::deliver`].
     ///
     /// # Errors
@@ -71,10 +81,12 @@ pub struct Offer<'a> {
 
 impl Offer<'_> {
     /// Sends the message. Once this is polled the message may be out: a caller that drops the
-    /// future must take its fate as unknown.
-    pub async fn deliver(self) -> Outcome {
+    /// future must take its fate as unknown. `next` is the message that the caller will offer
+    /// next in this session, if it knows: where the relay takes that, it is announced in the same
+    /// breath, and then no other may be offered.
+    pub async fn deliver(self, next: Option<(&Envelope<'_>, &Message)>) -> Outcome {
         match &mut self.session.0 {
-            Kind::Smtp(connection) => connection.deliver(self.message).await,
+            Kind::Smtp(connection) => connection.deliver(self.message, next).await,
             Kind::File(outbox) => outbox.put(self.envelope, self.message).await,
         }
     }

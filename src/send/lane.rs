@@ -177,6 +177,12 @@ impl Lane {
         }
     }
 
+    /// The next message if its limits let it pass at once and no other connection waits for one.
+    pub fn at_once(&self, throttle: &Throttle) -> Option<Job> {
+        let _turn = self.turn.try_lock().ok()?;
+        self.try_next(throttle).ok()
+    }
+
     /// The next message, or when to ask again; `None` when nothing is in line.
     fn try_next(&self, throttle: &Throttle) -> Result<Job, Option<Instant>> {
         let mut queue = self.lock();

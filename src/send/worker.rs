@@ -17,7 +17,6 @@ use crate::domain::address::Address;
 use crate::domain::message::MessageState;
 use crate::domain::outcome::{Outcome, Stage};
 use crate::domain::retry::due_again;
-use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
@@ -33,6 +32,9 @@ const DOWN: Duration = Duration::from_secs(15);
 
 /// A claimed message that is older than this is claimed anew, so that permission is checked again.
 const STALE: Duration = Duration::from_secs(8);
+
+/// A relay that takes a message within this is told of the next in the same breath.
+const SWIFT: Duration = Duration::from_secs(1);
 
 /// A message whose connection broke before it went out is tried again after this.
 const NOT_SENT: Duration = Duration::from_secs(5);
@@ -63,13 +65,22 @@ pub struct Worker {
     pub index: usize,
     /// For jitter.
     pub random: StdRng,
+    /// Whether the relay took its last message quickly. A slow one keeps no other message waiting.
+    pub swift: bool,
 }
 
 /// A message as the wire wants it, with its envelope's sender.
 struct Letter {
+    job: Job,
     message: Message,
     return_path: Option<Address>,
     id: String,
+}
+
+impl Letter {
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope { return_path: self.return_path.as_ref(), recipient: &self.job.profile.address, id: &self.id }
+    }
 }
 
 impl Worker {
@@ -77,10 +88,14 @@ impl Worker {
     pub async fn run(mut self) {
         let mut session: Option<(Session, Open)> = None;
         let mut scratch = Scratch::default();
+        let mut next: Option<Letter> = None;
         let soft = self.shared.soft.clone();
-        loop {
+        while !soft.is_cancelled() {
             if session.as_ref().is_none_or(|(s, _)| !s.is_usable()) {
                 drop(session.take());
+                if let Some(letter) = next.take() {
+                    self.give_back(&letter.job).await;
+                }
                 tokio::select! {
                     () = soft.cancelled() => return,
                     () = self.lane.available(self.index) => {}
@@ -94,20 +109,37 @@ impl Worker {
                     continue;
                 }
             }
-            let job = tokio::select! {
-                biased;
-                () = soft.cancelled() => break,
-                job = self.lane.next(&self.shared.throttle, &self.shared.metrics) => Some(job),
-                () = tokio::time::sleep(IDLE) => None,
-            };
-            match (job, &mut session) {
-                (Some(job), Some((open, _))) => self.hand_over(&job, open, &mut scratch).await,
-                (_, held) => {
-                    if let Some((idle, _)) = held.take() {
-                        idle.quit().await;
-                    }
+            let letter = match next.take() {
+                // It was announced, so that this session is of no use without it.
+                Some(letter) if letter.job.age() > STALE => {
+                    session = None;
+                    self.give_back(&letter.job).await;
+                    continue;
                 }
+                Some(letter) => letter,
+                None => {
+                    let job = tokio::select! {
+                        biased;
+                        () = soft.cancelled() => break,
+                        job = self.lane.next(&self.shared.throttle, &self.shared.metrics) => Some(job),
+                        () = tokio::time::sleep(IDLE) => None,
+                    };
+                    let Some(job) = job else {
+                        if let Some((idle, _)) = session.take() {
+                            idle.quit().await;
+                        }
+                        continue;
+                    };
+                    let Some(letter) = self.compose(job, &mut scratch).await else { continue };
+                    letter
+                }
+            };
+            if let Some((open, _)) = &mut session {
+                next = self.hand_over(letter, open, &mut scratch).await;
             }
+        }
+        if let Some(letter) = next {
+            self.give_back(&letter.job).await;
         }
         if let Some((open, _)) = session {
             open.quit().await;
@@ -132,7 +164,7 @@ impl Worker {
     /// Gives the lane's messages away when the relay is down, and waits before the next try.
     async fn pause_after_refusal(&self) {
         for job in self.lane.refused(DOWN) {
-            self.shared.ledger.give_back(wait(&job, self.shared.clock.now())).await;
+            self.give_back(&job).await;
         }
         tokio::select! {
             () = tokio::time::sleep(DOWN) => {}
@@ -140,37 +172,43 @@ impl Worker {
         }
     }
 
-    async fn hand_over(&mut self, job: &Job, session: &mut Session, scratch: &mut Scratch) {
-        if job.age() > STALE {
-            // Permission was checked too long ago; the next claim checks it again.
-            return self.shared.ledger.give_back(wait(job, self.shared.clock.now())).await;
-        }
-        let letter = match self.compose(job, scratch) {
-            Ok(letter) => letter,
-            Err(reason) => {
-                debug!(run = %job.context.run, recipient = %job.profile.recipient, reason, "message skipped");
-                job.context.tally.add(MessageState::Skipped);
-                let skip = Return { message: job.key(), due_at: None, reason: Some(reason) };
-                return self.shared.ledger.give_back(skip).await;
-            }
-        };
-        let envelope =
-            Envelope { return_path: letter.return_path.as_ref(), recipient: &job.profile.address, id: &letter.id };
+    /// Hands a message over; answers with the one that this session takes next, if it is known.
+    async fn hand_over(&mut self, letter: Letter, session: &mut Session, scratch: &mut Scratch) -> Option<Letter> {
+        let job = &letter.job;
         let relay = self.lane.relay.config().name.clone();
         let began = Instant::now();
         let mark = Sending { message: job.key(), attempt: job.attempts + 1, at: self.shared.clock.now(), relay };
-        let (offer, marked) = tokio::join!(session.offer(&envelope, &letter.message), self.shared.ledger.sending(mark));
+        let looks_ahead = self.swift && session.looks_ahead();
+        let envelope = letter.envelope();
+        let (offer, marked, next) =
+            tokio::join!(session.offer(&envelope, &letter.message), self.shared.ledger.sending(mark), async {
+                if looks_ahead { self.upcoming(scratch).await } else { None }
+            });
         if !marked {
             debug!(run = %job.context.run, recipient = %job.profile.recipient, "no longer held; not sent");
             drop(offer);
-            return self.unsent(job).await;
+            self.unsent(job).await;
+            return next;
         }
         let outcome = match offer {
-            Ok(offer) => offer.deliver().await,
+            Ok(offer) => {
+                let following = next.as_ref().map(|next| (next.envelope(), &next.message));
+                let sent = Instant::now();
+                let outcome = offer.deliver(following.as_ref().map(|(envelope, message)| (envelope, *message))).await;
+                self.swift = sent.elapsed() < SWIFT;
+                outcome
+            }
             Err(outcome) => outcome,
         };
         self.shared.metrics.handover(&self.lane.relay.config().name, began.elapsed());
         self.note(job, outcome).await;
+        next
+    }
+
+    /// The message after the one in hand, when there is one that may go at once.
+    async fn upcoming(&self, scratch: &mut Scratch) -> Option<Letter> {
+        let job = self.lane.at_once(&self.shared.throttle)?;
+        self.compose(job, scratch).await
     }
 
     /// Gives back what was not marked, and takes back a mark whose commit only seemed to fail.
@@ -181,10 +219,32 @@ impl Worker {
         let (code, reply) = (None, "not sent: the mark could not be written".to_owned());
         let due_at = Some(now);
         self.shared.ledger.finish(Finish { message, attempt, at: now, relay, state, code, reply, due_at }).await;
-        self.shared.ledger.give_back(wait(job, now)).await;
+        self.give_back(job).await;
     }
 
-    fn compose(&self, job: &Job, scratch: &mut Scratch) -> Result<Letter, String> {
+    /// Renders a message; one that cannot be rendered is skipped, one that was claimed too long ago
+    /// is given back, since the next claim checks permission again.
+    async fn compose(&self, job: Job, scratch: &mut Scratch) -> Option<Letter> {
+        if job.age() > STALE {
+            self.give_back(&job).await;
+            return None;
+        }
+        match self.render(&job, scratch) {
+            Ok((message, return_path)) => {
+                let id = format!("{}-{}", job.context.run, job.profile.recipient);
+                Some(Letter { message, return_path, id, job })
+            }
+            Err(reason) => {
+                debug!(run = %job.context.run, recipient = %job.profile.recipient, reason, "message skipped");
+                job.context.tally.add(MessageState::Skipped);
+                let skip = Return { message: job.key(), due_at: None, reason: Some(reason) };
+                self.shared.ledger.give_back(skip).await;
+                None
+            }
+        }
+    }
+
+    fn render(&self, job: &Job, scratch: &mut Scratch) -> Result<(Message, Option<Address>), String> {
         let context = &job.context;
         let envelope = render::Envelope { run: context.run, occasion: &context.occasion, at: self.shared.clock.now() };
         let rendered = context
@@ -192,8 +252,12 @@ impl Worker {
             .render(&job.profile, &envelope, &self.shared.keyring, scratch)
             .map_err(|error| format!("render: {error}"))?;
         let message = Message::new(rendered.bytes).map_err(|error| format!("render: {error}"))?;
-        let return_path = Address::parse(&rendered.return_path).ok();
-        Ok(Letter { message, return_path, id: format!("{}-{}", context.run, job.profile.recipient) })
+        Ok((message, Address::parse(&rendered.return_path).ok()))
+    }
+
+    async fn give_back(&self, job: &Job) {
+        let due_at = Some(self.shared.clock.now());
+        self.shared.ledger.give_back(Return { message: job.key(), due_at, reason: None }).await;
     }
 
     async fn note(&mut self, job: &Job, outcome: Outcome) {
@@ -230,8 +294,4 @@ impl Worker {
 
 fn staged(stage: Stage, words: &str) -> String {
     format!("{stage}: {words}")
-}
-
-fn wait(job: &Job, due_at: Micros) -> Return {
-    Return { message: job.key(), due_at: Some(due_at), reason: None }
 }

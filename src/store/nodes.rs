@@ -13,19 +13,19 @@ const BEAT: &str = "UPDATE nodes SET heartbeat = heartbeat + 1 WHERE id = $1";
 const ALL: &str = "SELECT id, heartbeat FROM nodes ORDER BY id";
 const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
 const RELEASE: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, due_at = $1
-    WHERE node_id = $2 AND state IN ('claimed', 'sending') AND state = 'claimed'";
+    WHERE node_id = $2 AND state = 'claimed'";
 const SWALLOW: &str =
     "UPDATE messages SET state = 'unknown', reply = 'the sending node died before it stored an answer'
-    WHERE node_id = $1 AND state IN ('claimed', 'sending') AND state = 'sending'";
+    WHERE node_id = $1 AND state = 'sending'";
 const RELEASE_STRAYS: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, due_at = $1
-    WHERE node_id = $2 AND +run_id = $3 AND state IN ('claimed', 'sending') AND state = 'claimed'";
+    WHERE node_id = $2 AND +run_id = $3 AND state = 'claimed'";
 const SWALLOW_STRAYS: &str = "UPDATE messages SET state = 'unknown', reply = 'the sender lost track of it'
-    WHERE node_id = $1 AND +run_id = $2 AND state IN ('claimed', 'sending') AND state = 'sending'";
+    WHERE node_id = $1 AND +run_id = $2 AND state = 'sending'";
 const CLEAR: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = 'cancelled'
     WHERE state IN ('waiting', 'deferred') AND due_at > 0
         AND run_id IN (SELECT id FROM runs WHERE state = 'cancelled')";
 const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM messages m
-    WHERE m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
+    WHERE m.node_id > 0 AND m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
 
 pub(super) const STATEMENTS: &[&str] =
     &[INSERT, BEAT, ALL, DELETE, RELEASE, SWALLOW, RELEASE_STRAYS, SWALLOW_STRAYS, CLEAR, ORPHANS];

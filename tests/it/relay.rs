@@ -1,5 +1,6 @@
 //! Every way in which handing a message over can end, staged by the scripted catcher.
 
+mod ahead;
 mod opening;
 mod outbox;
 mod outcomes;
@@ -82,7 +83,7 @@ async fn send(session: &mut Session, recipient: &str, message: &Message) -> Outc
     let (return_path, recipient) = (Address::parse("b@b.example").unwrap(), Address::parse(recipient).unwrap());
     let envelope = Envelope { return_path: Some(&return_path), recipient: &recipient, id: "1-2" };
     match session.offer(&envelope, message).await {
-        Ok(offer) => offer.deliver().await,
+        Ok(offer) => offer.deliver(None).await,
         Err(outcome) => outcome,
     }
 }
