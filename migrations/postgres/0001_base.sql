@@ -82,6 +82,7 @@ CREATE TABLE runs (
     claimed_all BOOLEAN NOT NULL DEFAULT FALSE,
     planned    BIGINT,
     started_at BIGINT,
+    resumed_at BIGINT,           -- by a person; rejections before it count no more
     ended_at   BIGINT,
     UNIQUE (campaign, occasion)
 );

@@ -82,6 +82,7 @@ CREATE TABLE runs (
     claimed_all BOOLEAN NOT NULL DEFAULT FALSE,
     planned    INTEGER,
     started_at INTEGER,
+    resumed_at INTEGER,          -- by a person; rejections before it count no more
     ended_at   INTEGER,
     UNIQUE (campaign, occasion)
 );

@@ -1,12 +1,10 @@
 //! `colloquy send`.
 
-use std::io::IsTerminal as _;
+mod progress;
+
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -15,7 +13,7 @@ use crate::config::Loaded;
 use crate::domain::message::MessageState;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
-use crate::send::{Ended, RunContext, Sender};
+use crate::send::{Ended, Sender};
 use crate::store::runs::{self, Run};
 use crate::store::{Store, versions};
 
@@ -100,40 +98,15 @@ async fn rules(site: &Site, store: &Store, run: &Run, governed: &mut Governed) -
 /// wait, and a run does not fail for want of a count.
 async fn send_run(sender: &Sender, store: &Store, run: &Run) -> Result<Ended> {
     let prepared = sender.prepare(run).await?;
-    let watching = tokio::spawn(watch(store.clone(), run.clone(), Arc::clone(&prepared.context)));
+    let over = CancellationToken::new();
+    let watching = tokio::spawn(progress::watch(store.clone(), run.id, over.clone()));
     let (ended, counted) = tokio::join!(sender.send(run.clone(), &prepared, false), sender.count(run, &prepared));
     if let Err(error) = counted {
         warn!(%error, "the run's messages could not be counted");
     }
-    watching.abort();
+    over.cancel();
+    watching.await?;
     Ok(ended?)
-}
-
-/// Shows progress on a terminal; elsewhere the logs speak.
-async fn watch(store: Store, run: Run, context: Arc<RunContext>) {
-    if !std::io::stderr().is_terminal() {
-        return;
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {per_sec}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::no_length().with_style(style);
-    loop {
-        let tally = &context.tally;
-        if bar.length().is_none()
-            && let Ok(mut session) = store.read().await
-            && let Ok(Some(Run { planned: Some(planned), .. })) = runs::by_id(&mut session, run.id).await
-        {
-            bar.set_length(u64::try_from(planned).unwrap_or(0));
-        }
-        bar.set_position(tally.outcomes());
-        let words: Vec<_> = [MessageState::Deferred, MessageState::Rejected, MessageState::Unknown]
-            .into_iter()
-            .filter(|s| tally.get(*s) > 0)
-            .map(|s| format!("{} {}", tally.get(s), s.as_str()))
-            .collect();
-        bar.set_message(words.join(", "));
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }
 
 async fn summary(store: &Store, run: &Run, ended: Ended) -> Result<()> {

@@ -12,10 +12,9 @@ use super::job::Job;
 use super::pace::Pace;
 use super::{Prepared, Sender};
 use crate::domain::id::RecipientId;
-use crate::domain::message::MessageState;
 use crate::domain::run::RunState;
 use crate::store::claims::{self, Claim, Claimant, Claimed, Next, Rest};
-use crate::store::runs::Run;
+use crate::store::runs::{Answered, Run};
 use crate::store::{Result, audience, profiles, runs};
 
 /// People of the audience that are looked up at once; the first look is short, so that the first
@@ -69,12 +68,13 @@ struct Ahead {
 impl Driver<'_> {
     pub async fn drive(mut self) -> Result<Ended> {
         let mut pace = Pace::new();
+        let earlier = self.answered_earlier().await?;
         let mut ahead = Ahead::default();
         loop {
             if self.sender.soft.is_cancelled() {
                 return Ok(Ended::Stopped);
             }
-            if let Some(ended) = self.pause_when_rejected().await? {
+            if let Some(ended) = self.pause_when_rejected(earlier).await? {
                 return Ok(ended);
             }
             if !self.sender.lanes.any_up() {
@@ -82,7 +82,7 @@ impl Driver<'_> {
                 continue;
             }
             let ceiling = self.sender.ceiling(&self.prepared.context);
-            pace.measure(self.prepared.context.tally.outcomes(), ceiling, Instant::now());
+            pace.measure(self.prepared.context.tally.done(), ceiling, Instant::now());
             let window = pace.window();
             let worthwhile = (window / 2).clamp(1, CLAIM);
             let free = window.saturating_sub(self.prepared.context.in_hand()).min(CLAIM);
@@ -217,11 +217,19 @@ impl Driver<'_> {
         Ok(None)
     }
 
-    /// Pauses the run when too many of its messages are rejected.
-    async fn pause_when_rejected(&self) -> Result<Option<Ended>> {
+    /// How messages were answered that this process's tally does not know.
+    async fn answered_earlier(&self) -> Result<Answered> {
+        let stored = runs::answered(&mut self.sender.store.read().await?, self.run.id).await?;
+        let own = self.prepared.context.tally.answered();
+        let all = stored.all.saturating_sub(own.all);
+        Ok(Answered { all, rejected: stored.rejected.saturating_sub(own.rejected) })
+    }
+
+    /// Pauses the run when too many of its messages are rejected, by this process or `earlier`.
+    async fn pause_when_rejected(&self, earlier: Answered) -> Result<Option<Ended>> {
         let Some(limit) = self.sender.limits().pause_at_rejections else { return Ok(None) };
-        let (rejected, outcomes) =
-            (self.prepared.context.tally.get(MessageState::Rejected), self.prepared.context.tally.outcomes());
+        let own = self.prepared.context.tally.answered();
+        let (rejected, outcomes) = (earlier.rejected + own.rejected, earlier.all + own.all);
         if outcomes < ENOUGH || rejected as f64 <= limit * outcomes as f64 {
             return Ok(None);
         }

@@ -14,6 +14,7 @@ use crate::domain::rate::Rate;
 use crate::domain::time::Micros;
 use crate::render::Mailing;
 use crate::store::marks::MessageKey;
+use crate::store::runs::Answered;
 
 /// What all messages of a run share.
 pub struct RunContext {
@@ -85,6 +86,20 @@ impl Tally {
     pub fn outcomes(&self) -> u64 {
         use MessageState::{Accepted, Deferred, Rejected, Unknown};
         [Accepted, Deferred, Rejected, Unknown].into_iter().map(|s| self.get(s)).sum()
+    }
+
+    /// How many this node is done with for now: whose attempt has ended, or who were skipped.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.outcomes() + self.get(MessageState::Skipped)
+    }
+
+    /// How many were answered for good.
+    #[must_use]
+    pub fn answered(&self) -> Answered {
+        use MessageState::{Accepted, Rejected, Unknown};
+        let all = [Accepted, Rejected, Unknown].into_iter().map(|s| self.get(s)).sum();
+        Answered { all, rejected: self.get(Rejected) }
     }
 
     fn slot(state: MessageState) -> usize {

@@ -90,18 +90,36 @@ const BY_OCCASION: &str = "SELECT * FROM runs WHERE campaign = $1 AND occasion =
 const OF_CAMPAIGN: &str = "SELECT * FROM runs WHERE campaign = $1 ORDER BY id DESC LIMIT 1000";
 const RECENT: &str = "SELECT * FROM runs ORDER BY id DESC LIMIT 1000";
 const OPEN: &str = "SELECT * FROM runs WHERE state IN ('scheduled', 'running', 'paused') ORDER BY id";
-const CHANGE: &str = "UPDATE runs SET state = $1, reason = $2, started_at = COALESCE(started_at, $3), ended_at = $4
+const CHANGE: &str = "UPDATE runs SET state = $1, reason = $2, started_at = COALESCE(started_at, $3), ended_at = $4,
+        resumed_at = CASE WHEN state = 'paused' THEN COALESCE($3, resumed_at) ELSE resumed_at END
     WHERE id = $5 AND state = $6";
 const PLANNED: &str = "UPDATE runs SET planned = $1 WHERE id = $2";
 const SKIP_OPEN: &str =
     "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = 'cancelled'
     WHERE run_id = $2 AND state IN ('waiting', 'deferred')";
 const STATES: &str = "SELECT state, COUNT(*) FROM messages WHERE run_id = $1 GROUP BY state";
+const ANSWERED: &str =
+    "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN m.state = 'rejected' THEN 1 ELSE 0 END), 0) AS BIGINT)
+    FROM runs r JOIN messages m ON m.run_id = r.id
+    WHERE r.id = $1 AND m.state IN ('accepted', 'rejected', 'unknown') AND m.at > COALESCE(r.resumed_at, 0)";
 const EXCLUSIONS: &str = "SELECT reason, people FROM run_exclusions WHERE run_id = $1 ORDER BY reason";
 const MANUAL: &str = "SELECT COUNT(*) FROM runs WHERE campaign = $1";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, BY_ID, BY_OCCASION, OF_CAMPAIGN, RECENT, OPEN, CHANGE, PLANNED, SKIP_OPEN, STATES, EXCLUSIONS, MANUAL];
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    BY_ID,
+    BY_OCCASION,
+    OF_CAMPAIGN,
+    RECENT,
+    OPEN,
+    CHANGE,
+    PLANNED,
+    SKIP_OPEN,
+    STATES,
+    ANSWERED,
+    EXCLUSIONS,
+    MANUAL,
+];
 
 /// What a new run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -220,6 +238,24 @@ pub async fn states(session: &mut Session, run: RunId) -> Result<HashMap<Message
             Ok((state, count))
         })
         .collect()
+}
+
+/// Messages of a run whose fate is known, since it was last resumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Accepted, rejected, or unknown for good.
+    pub all: u64,
+    /// Rejected.
+    pub rejected: u64,
+}
+
+/// How the messages of a run were answered since a person last let it go on.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn answered(session: &mut Session, run: RunId) -> Result<Answered> {
+    let (all, rejected) = session.one::<(i64, i64)>(ANSWERED, args![run]).await?;
+    Ok(Answered { all: all.unsigned_abs(), rejected: rejected.unsigned_abs() })
 }
 
 /// How many people of the audience got no message, by reason.

@@ -144,6 +144,33 @@ on_both_engines! {
         assert!(reason.starts_with("render: ") && reason.contains("nickname"), "{reason}");
     }
 
+    async fn rejections_before_a_restart_count_until_somebody_resumes_the_run(db) {
+        let soft = CancellationToken::new();
+        let (stop, dots) = (soft.clone(), AtomicUsize::new(0));
+        let script = move |step, line: &str| match step {
+            Step::Dot if dots.fetch_add(1, Ordering::SeqCst) == 119 => { stop.cancel(); None }
+            Step::Rcpt if line.contains("0@") || line.contains("5@") => Some(Act::Say("550 5.1.1 no such user".into())),
+            _ => None,
+        };
+        let settings = Settings { limits: "pause_at_rejections = \"10%\"", relay: "connections = 2\nrate = \"300/s\"", ..Settings::default() };
+        let project = Project::new(db, settings, script).await;
+        project.import(300).await;
+        let (run, ended) = project.send_until(soft).await;
+        assert_eq!(ended, Ended::Stopped);
+        assert!(project.count(&run, MessageState::Accepted).await < 160, "too few for the limit");
+        let (_, ended) = project.send().await;
+        assert_eq!(ended, Ended::Halted(RunState::Paused));
+        assert!(project.count(&run, MessageState::Accepted).await < 240, "some are left");
+
+        let mut tx = project.db.store.write().await.unwrap();
+        let now = project.app().clock.now();
+        assert!(runs::change(&mut tx, run.id, RunState::Paused, RunState::Running, None, now).await.unwrap());
+        tx.commit().await.unwrap();
+        let (_, ended) = project.send().await;
+        assert_eq!(ended, Ended::Done, "who resumes a run has seen the rejections before");
+        assert_eq!(project.count(&run, MessageState::Rejected).await, 60);
+    }
+
     async fn an_occasion_that_expired_does_not_count_as_sent(db) {
         let mut project = Project::new(db, Settings::default(), |_, _| None).await;
         project.import(2).await;
