@@ -31,6 +31,7 @@ impl Connection {
             return Err(Outcome::NotSent { stage: Stage::Mail, words });
         }
         let announced = std::mem::take(&mut self.announced);
+        self.meter.expect_more_answers(false);
         let commands = self.commands(envelope, message)?;
         self.usable = false;
         let mut refusal: Option<Outcome> = None;
@@ -83,6 +84,7 @@ impl Connection {
         let commands = next.filter(|_| self.features.pipelining);
         let commands = commands.and_then(|(envelope, message)| self.commands(envelope, message).ok());
         self.announced = commands.is_some();
+        self.meter.expect_more_answers(self.announced);
         let mut written = String::with_capacity(wire.len() + 512);
         written.push_str(wire);
         commands.iter().flatten().for_each(|command| written.push_str(command));
