@@ -46,7 +46,7 @@ use crate::store::eligibility::Permission;
 use crate::store::marks::{MessageKey, Return};
 use crate::store::nodes::Buried;
 use crate::store::runs::Run;
-use crate::store::{self, Store, nodes, runs, versions};
+use crate::store::{self, Session, Store, nodes, runs, score, versions};
 
 /// A run that waits for the database looks after this whether it is back.
 const RETRY: Duration = Duration::from_secs(1);
@@ -216,13 +216,12 @@ impl Sender {
             .ok_or_else(|| refused(format!("there is no campaign '{}'", run.campaign)))?;
         let mailing = Mailing::compile(campaign, &loaded.project, &files)
             .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
-        let scale = store::score::scale(&mut self.store.read().await?).await?;
-        let scale = scale.unwrap_or_else(|| Scale::of(&loaded.project.score, &loaded.project.cluster, run.at));
+        let unscored = Scale::of(&loaded.project.score, &loaded.project.cluster, run.at);
         self.throttle.set_campaign(&run.campaign, campaign.throttle);
         let context =
             RunContext::new(run.id, run.campaign.clone(), run.occasion.clone(), run.at, campaign.throttle, mailing);
         let affinities = !campaign.offers.items.is_empty() || files.values().any(|text| text.contains("interested"));
-        Ok(Prepared { context: Arc::new(context), condition: campaign.audience.clone(), scale, affinities })
+        Ok(Prepared { context: Arc::new(context), condition: campaign.audience.clone(), unscored, affinities })
     }
 
     /// Notes how many messages the run will have, unless that was noted before.
@@ -236,7 +235,8 @@ impl Sender {
         let permission =
             Permission { topic: &run.topic, at: run.at, run: Some(run.id), cap: self.limits().frequency_cap };
         let mut session = self.store.read().await?;
-        let planned = audience::count_allowed(&mut session, &prepared.audience(), &permission).await?;
+        let scale = prepared.scale(&mut session).await?;
+        let planned = audience::count_allowed(&mut session, &prepared.audience(&scale), &permission).await?;
         drop(session);
         let mut tx = self.store.write().await?;
         runs::set_planned(&mut tx, run.id, planned).await?;
@@ -352,16 +352,27 @@ pub struct Prepared {
     /// What its messages share.
     pub context: Arc<RunContext>,
     condition: Option<Condition>,
-    scale: Scale,
+    /// How sums are read before anything was scored.
+    unscored: Scale,
     /// Whether the templates ask what a recipient cares about.
     affinities: bool,
 }
 
 impl Prepared {
-    /// Whom the run's campaign finds at the run's instant.
+    /// Whom the run's campaign finds at the run's instant, by sums of this scale.
     #[must_use]
-    pub fn audience(&self) -> Audience<'_> {
+    pub fn audience<'a>(&'a self, scale: &'a Scale) -> Audience<'a> {
         let at = self.context.at;
-        Audience { condition: self.condition.as_ref(), at, joined_by: at, scale: &self.scale }
+        Audience { condition: self.condition.as_ref(), at, joined_by: at, scale }
+    }
+
+    /// How sums are to be read now.
+    async fn scale(&self, session: &mut Session) -> store::Result<Scale> {
+        Ok(score::scale(session).await?.unwrap_or(self.unscored))
+    }
+
+    /// Makes sure that what was read since [`Self::scale`] is of one scale.
+    async fn still(&self, session: &mut Session, scale: Scale) -> store::Result<()> {
+        if self.scale(session).await? == scale { Ok(()) } else { Err(store::Error::Rebuilding) }
     }
 }

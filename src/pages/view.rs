@@ -24,7 +24,8 @@ const POLICY: &str = "default-src 'none'; img-src https: http: data:; style-src 
 pub(super) struct Viewed {
     run: Run,
     mailing: Mailing,
-    scale: Scale,
+    /// How sums are read before anything was scored.
+    unscored: Scale,
 }
 
 impl Inner {
@@ -32,8 +33,9 @@ impl Inner {
     pub(super) async fn view(&self, token: &Token) -> Outcome {
         let Some(viewed) = self.viewed(token.run).await? else { return Ok(not_found()) };
         let mut session = self.store.read().await?;
-        let Viewed { run, mailing, scale } = &*viewed;
-        let found = profiles::profiles_at(&mut session, &[token.recipient], run.at, scale, true).await?;
+        let Viewed { run, mailing, unscored } = &*viewed;
+        let scale = score::scale(&mut session).await?.unwrap_or(*unscored);
+        let found = profiles::profiles_at(&mut session, &[token.recipient], run.at, &scale, true).await?;
         drop(session);
         let Some(mut profile) = found.into_iter().next() else { return Ok(not_found()) };
         profile.tracking = false;
@@ -50,13 +52,12 @@ impl Inner {
         let mut session = self.store.read().await?;
         let Some(run) = runs::by_id(&mut session, run).await? else { return Ok(None) };
         let files = versions::files(&mut session, run.version).await?;
-        let scale = score::scale(&mut session).await?;
         let Ok(loaded) = config::load(&ProjectFiles::Frozen(files.clone())) else { return Ok(None) };
         let project = &loaded.project;
         let Some(campaign) = loaded.campaigns.get(&run.campaign) else { return Ok(None) };
         let Ok(mailing) = Mailing::compile(campaign, project, &files) else { return Ok(None) };
-        let scale = scale.unwrap_or_else(|| Scale::of(&project.score, &project.cluster, run.at));
-        let viewed = Arc::new(Viewed { run, mailing, scale });
+        let unscored = Scale::of(&project.score, &project.cluster, run.at);
+        let viewed = Arc::new(Viewed { run, mailing, unscored });
         *kept = Some(Arc::clone(&viewed));
         Ok(Some(viewed))
     }

@@ -129,7 +129,9 @@ impl Driver<'_> {
         if ahead.people.is_empty() && !ahead.last && !self.run.claimed_all {
             let limit = if ahead.looked { PAGE } else { FIRST_PAGE };
             let mut reader = self.sender.store.read().await?;
-            let page = audience::page(&mut reader, &self.prepared.audience(), self.run.cursor, limit).await?;
+            let scale = self.prepared.scale(&mut reader).await?;
+            let page = audience::page(&mut reader, &self.prepared.audience(&scale), self.run.cursor, limit).await?;
+            self.prepared.still(&mut reader, scale).await?;
             *ahead = Ahead { last: page.len() < limit as usize, people: page.into(), looked: true };
         }
         let mut tx = self.sender.store.write().await?;
@@ -166,10 +168,13 @@ impl Driver<'_> {
     /// Hands claimed messages to the relays' lanes.
     async fn line_up(&self, claimed: Vec<Claimed>) -> Result<()> {
         let people: Vec<_> = claimed.iter().map(|m| m.recipient).collect();
-        let Prepared { context, scale, affinities, .. } = self.prepared;
+        let Prepared { context, affinities, .. } = self.prepared;
         let found = async {
             let mut reader = self.sender.store.read().await?;
-            profiles::profiles_at(&mut reader, &people, context.at, scale, *affinities).await
+            let scale = self.prepared.scale(&mut reader).await?;
+            let found = profiles::profiles_at(&mut reader, &people, context.at, &scale, *affinities).await?;
+            self.prepared.still(&mut reader, scale).await?;
+            Ok(found)
         };
         let profiles = match found.await {
             Ok(profiles) => profiles,

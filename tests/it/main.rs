@@ -21,6 +21,7 @@ mod schema;
 mod score;
 mod segments;
 mod sending;
+mod sending_scores;
 mod service;
 mod support;
 mod tour;
