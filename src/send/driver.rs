@@ -134,6 +134,13 @@ impl Driver<'_> {
             self.prepared.still(&mut reader, scale).await?;
             *ahead = Ahead { last: page.len() < limit as usize, people: page.into(), looked: true };
         }
+        // A run that only waits for what was deferred leaves the writer to others.
+        if self.run.claimed_all {
+            let mut reader = self.sender.store.read().await?;
+            if let Some(found) = claims::nothing_due(&mut reader, self.run.id, claimant.now).await? {
+                return Ok(found);
+            }
+        }
         let mut tx = self.sender.store.write().await?;
         let mut claimed = match claims::take_due(&mut tx, claimant, free).await? {
             Claim::Taken(claimed) => claimed,
@@ -201,8 +208,11 @@ impl Driver<'_> {
     /// What remains when nothing can be claimed and nothing is in hand.
     async fn end(&self) -> Result<Option<Ended>> {
         self.sender.ledger.flush().await;
-        self.sender.release_strays(&self.prepared.context).await?;
-        let rest: Rest = claims::rest(&mut self.sender.store.read().await?, self.run.id).await?;
+        let rest: Rest = claims::rest(&mut self.sender.store.read().await?, self.run.id, self.sender.node).await?;
+        if rest.own > 0 {
+            self.sender.release_strays(&self.prepared.context).await?;
+            return Ok(None);
+        }
         if rest.held == 0 && rest.waiting == 0 && rest.deferred == 0 {
             let mut tx = self.sender.store.write().await?;
             let done =

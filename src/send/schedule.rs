@@ -148,6 +148,10 @@ impl Sender {
         now: Micros,
     ) -> Result<()> {
         let occasion = due.to_string();
+        // Most looks find the run made long ago.
+        if runs::by_occasion(&mut self.store.read().await?, &campaign.name, &occasion).await?.is_some() {
+            return Ok(());
+        }
         let late = now.since(due) > schedule.latest_start;
         let state = if late { RunState::Expired } else { RunState::Scheduled };
         let new =

@@ -27,10 +27,12 @@ const NEXT_DUE: &str =
     "SELECT MIN(due_at), COUNT(*), CAST(COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS BIGINT)
     FROM messages WHERE run_id = $1 AND due_at > 0 AND state IN ('waiting', 'deferred')";
 /// By the index over what is held, which is small: the plus keeps SQLite from walking the run.
-const HELD: &str =
-    "SELECT COUNT(*) FROM messages WHERE +run_id = $1 AND node_id > 0 AND state IN ('claimed', 'sending')";
+const HELD: &str = "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN node_id = $2 THEN 1 ELSE 0 END), 0) AS BIGINT)
+    FROM messages WHERE +run_id = $1 AND node_id > 0 AND state IN ('claimed', 'sending')";
+const ANY_DUE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM messages
+    WHERE run_id = $1 AND state IN ('waiting', 'deferred') AND due_at <= $2 LIMIT 1) due";
 
-pub(super) const STATEMENTS: &[&str] = &[ADVANCE, EXCLUDED, DUE, NEXT_DUE, HELD];
+pub(super) const STATEMENTS: &[&str] = &[ADVANCE, EXCLUDED, DUE, NEXT_DUE, HELD, ANY_DUE];
 
 /// A message that was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +173,20 @@ pub async fn take_due(tx: &mut Session, claimant: Claimant<'_>, limit: usize) ->
     Ok(Claim::Taken(fresh))
 }
 
+/// What [`take_due`] would find, without a write transaction: none due, or a run that does not run;
+/// else nothing is told.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn nothing_due(session: &mut Session, run: RunId, now: Micros) -> Result<Option<Claim>> {
+    let state = runs::by_id(session, run).await?.map_or(RunState::Cancelled, |run| run.state);
+    if state != RunState::Running {
+        return Ok(Some(Claim::Stopped(state)));
+    }
+    let (due,) = session.one::<(i64,)>(ANY_DUE, args![run, now]).await?;
+    Ok((due == 0).then(|| Claim::Taken(Vec::new())))
+}
+
 /// Locks the rows of those whom nobody else has locked; they are given back in order.
 async fn lock(tx: &mut Session, people: &[RecipientId]) -> Result<Vec<RecipientId>> {
     if tx.kind() == EngineKind::Sqlite || people.is_empty() {
@@ -259,6 +275,8 @@ pub struct Rest {
     pub next_due: Option<Micros>,
     /// Messages in the hands of nodes.
     pub held: i64,
+    /// Those of them in the hands of the node that asks.
+    pub own: i64,
 }
 
 impl Rest {
@@ -269,12 +287,12 @@ impl Rest {
     }
 }
 
-/// What is left of a run.
+/// What is left of a run, as `node` sees it.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn rest(session: &mut Session, run: RunId) -> Result<Rest> {
+pub async fn rest(session: &mut Session, run: RunId, node: NodeId) -> Result<Rest> {
     let (next_due, all, waiting) = session.one::<(Option<i64>, i64, i64)>(NEXT_DUE, args![run]).await?;
-    let (held,) = session.one::<(i64,)>(HELD, args![run]).await?;
-    Ok(Rest { waiting, deferred: all - waiting, next_due: next_due.map(Micros), held })
+    let (held, own) = session.one::<(i64, i64)>(HELD, args![run, node]).await?;
+    Ok(Rest { waiting, deferred: all - waiting, next_due: next_due.map(Micros), held, own })
 }

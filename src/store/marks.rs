@@ -113,6 +113,9 @@ pub async fn write(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>) -
     marks.returns.chunks(CHUNK).for_each(|chunk| give_back(&mut script, node, now, chunk));
     let before = script.len();
     marks.sending.chunks(CHUNK).for_each(|chunk| sending(&mut script, node, chunk));
+    if script.len() == 0 {
+        return Ok(Held::All);
+    }
     let changes = store.commit(script).await?;
     let marked: u64 = changes[before..].iter().sum();
     if marked == marks.sending.len() as u64 {

@@ -8,6 +8,7 @@ mod deploy;
 mod floors;
 mod hits;
 mod http;
+mod idle;
 mod kill;
 mod pages;
 mod peers;
