@@ -12,18 +12,22 @@ const FORGET: [&str; 3] = [
     "DELETE FROM hits WHERE run_id IN (SELECT id FROM runs) AND recipient_id = $1",
     "DELETE FROM actions WHERE recipient_id = $1",
 ];
-/// Servers like to repeat the address in their words.
-const HUSH: [&str; 3] = [
-    "UPDATE consents SET payload = NULL, salt = NULL WHERE recipient_id = $1",
-    "UPDATE messages SET reply = NULL WHERE recipient_id = $1",
-    "UPDATE attempts SET reply = '' WHERE recipient_id = $1",
+const UNPROVE: &str = "UPDATE consents SET payload = NULL, salt = NULL WHERE recipient_id = $1";
+/// Servers like to repeat the address in their words, and a template's complaint may quote a value; the
+/// other reasons why a message was skipped are words of ours. Messages come before attempts: whoever
+/// writes an answer at the same time writes in this order, too, so that none of it is overlooked.
+const HUSH: [&str; 2] = [
+    "UPDATE messages
+    SET reply = CASE WHEN state <> 'skipped' THEN NULL WHEN reply LIKE 'render:%' THEN 'render' ELSE reply END
+    WHERE recipient_id = $1 AND reply IS NOT NULL",
+    "UPDATE attempts SET reply = '' WHERE run_id IN (SELECT id FROM runs) AND recipient_id = $1",
 ];
 const ERASE: &str = "UPDATE recipients
     SET address = NULL, address_hash = NULL, domain = '', attributes = '{}', tracking = FALSE, paused_until = NULL,
         erased_at = $2
     WHERE id = $1";
 
-pub(super) const STATEMENTS: &[&str] = &[ERASE];
+pub(super) const STATEMENTS: &[&str] = &[UNPROVE, HUSH[0], HUSH[1], ERASE];
 
 /// Removes address, attributes and history of a person. `false` when there is no such person, or when
 /// it was erased before. The caller suppresses the address in the same transaction.
@@ -35,7 +39,7 @@ pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) ->
         return Ok(false);
     }
     score::clear(session, &[recipient]).await?;
-    for sql in FORGET.into_iter().chain(HUSH) {
+    for sql in FORGET.into_iter().chain([UNPROVE]).chain(HUSH) {
         session.execute(sql, args![recipient]).await?;
     }
     session.change(1, ERASE, args![recipient, at]).await?;

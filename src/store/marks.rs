@@ -110,6 +110,7 @@ pub async fn write(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>) -
     marks.finish.chunks(CHUNK).for_each(|chunk| finish(&mut script, node, chunk));
     let failed: Vec<&Finish> = marks.finish.iter().filter(|mark| fails(mark.state)).collect();
     failed.chunks(CHUNK).for_each(|chunk| note_attempts(&mut script, chunk));
+    marks.finish.chunks(CHUNK).for_each(|chunk| hush_erased(&mut script, chunk));
     marks.returns.chunks(CHUNK).for_each(|chunk| give_back(&mut script, node, now, chunk));
     let before = script.len();
     marks.sending.chunks(CHUNK).for_each(|chunk| sending(&mut script, node, chunk));
@@ -233,6 +234,23 @@ fn note_attempts(script: &mut Script, failed: &[&Finish]) {
         ),
         args,
     );
+}
+
+/// Takes the words of answers back whose recipients are erased by now. These are statements of their
+/// own: on PostgreSQL one of them sees an erasure that the answer had to wait for.
+fn hush_erased(script: &mut Script, marks: &[Finish]) {
+    let failed = marks.iter().any(|mark| fails(mark.state));
+    for (table, nothing) in [("messages", "NULL"), ("attempts", "''")].into_iter().take(1 + usize::from(failed)) {
+        let (values, args) = rows(marks, 2, |m| args![m.message.run, m.message.recipient]);
+        script.push(
+            format!(
+                "WITH v(run_id, recipient_id) AS (VALUES {values})
+                 UPDATE {table} SET reply = {nothing} FROM v JOIN recipients e ON e.id = v.recipient_id
+                 WHERE {table}.run_id = v.run_id AND {table}.recipient_id = v.recipient_id AND e.erased_at IS NOT NULL"
+            ),
+            args,
+        );
+    }
 }
 
 /// Gives back what is still `claimed` by the node.

@@ -1,9 +1,12 @@
 //! Erasing.
 
 use colloquy::args;
+use colloquy::domain::id::{NodeId, RecipientId, RunId};
+use colloquy::domain::message::MessageState;
 use colloquy::domain::time::Micros;
 use colloquy::people::erase::erase;
 use colloquy::people::import::Options;
+use colloquy::store::marks::{self, Finish, Marks, MessageKey};
 use colloquy::store::{EngineKind, Store};
 
 use super::support::{address, file, find, import_with, key, ledger, options};
@@ -91,9 +94,9 @@ on_both_engines! {
 
     async fn the_chain_of_an_erased_person_still_verifies(db) {
         let id = history(&db).await;
-        let before = ledger(&db, colloquy::domain::id::RecipientId(id)).await;
+        let before = ledger(&db, RecipientId(id)).await;
         erase(&db.store, &key(), &address("anna@anna-smith.example"), Micros(9)).await.unwrap();
-        assert_eq!(ledger(&db, colloquy::domain::id::RecipientId(id)).await, before);
+        assert_eq!(ledger(&db, RecipientId(id)).await, before);
     }
 
     async fn an_erased_person_is_not_imported_again(db) {
@@ -102,6 +105,55 @@ on_both_engines! {
         let csv = file(&db, "people.csv", "address\nanna@anna-smith.example\n");
         assert_eq!(import_with(&db, &options(csv)).await.tally.suppressed, 1);
         assert!(find(&db, "anna@anna-smith.example").await.is_none());
+    }
+
+    async fn an_answer_that_comes_after_the_erasure_brings_no_words_back(db) {
+        let id = history(&db).await;
+        let node = NodeId(7);
+        let mut session = db.store.write().await.unwrap();
+        for sql in [
+            "INSERT INTO runs (id, campaign, topic, occasion, version_id, state, at) VALUES (2, 'c', 'offers', '2', 1, 'running', 1)",
+            "INSERT INTO runs (id, campaign, topic, occasion, version_id, state, at) VALUES (3, 'c', 'offers', '3', 1, 'running', 1)",
+        ] {
+            session.execute(sql, vec![]).await.unwrap();
+        }
+        for run in [2_i64, 3] {
+            let sql = "INSERT INTO messages (run_id, recipient_id, state, node_id, attempt, at) VALUES ($1, $2, 'sending', 7, 1, 8)";
+            session.execute(sql, args![run, id]).await.unwrap();
+        }
+        session.commit().await.unwrap();
+        erase(&db.store, &key(), &address("anna@anna-smith.example"), Micros(9)).await.unwrap();
+        let late = |run, state| Finish {
+            message: MessageKey { run: RunId(run), recipient: RecipientId(id) },
+            attempt: 1,
+            at: Micros(10),
+            relay: "main".to_owned(),
+            state,
+            code: Some(550),
+            reply: "<anna@anna-smith.example> answered".to_owned(),
+            due_at: None,
+        };
+        let finish = &[late(2, MessageState::Accepted), late(3, MessageState::Rejected)];
+        marks::write(&db.store, node, Micros(10), Marks { finish, ..Marks::default() }).await.unwrap();
+        let after = dump(&db.store).await;
+        assert!(!after.contains("anna"), "{after}");
+        let states = "SELECT state FROM messages WHERE run_id > 1 ORDER BY run_id";
+        let states: Vec<(String,)> = db.store.read().await.unwrap().all(states, vec![]).await.unwrap();
+        assert_eq!(states, [("accepted".to_owned(),), ("rejected".to_owned(),)]);
+    }
+
+    async fn why_messages_were_skipped_stays_without_values(db) {
+        let id = history(&db).await;
+        let mut session = db.store.write().await.unwrap();
+        for (run, reason) in [(2_i64, "frequency_cap"), (3, "render: Annabel is not a number")] {
+            let sql = "INSERT INTO messages (run_id, recipient_id, state, at, reply) VALUES ($1, $2, 'skipped', 8, $3)";
+            session.execute(sql, args![run, id, reason]).await.unwrap();
+        }
+        session.commit().await.unwrap();
+        erase(&db.store, &key(), &address("anna@anna-smith.example"), Micros(9)).await.unwrap();
+        let reasons = "SELECT reply FROM messages WHERE state = 'skipped' ORDER BY run_id";
+        let reasons: Vec<(String,)> = db.store.read().await.unwrap().all(reasons, vec![]).await.unwrap();
+        assert_eq!(reasons, [("frequency_cap".to_owned(),), ("render".to_owned(),)]);
     }
 
     async fn a_stranger_can_be_erased_and_is_then_suppressed(db) {
