@@ -1,7 +1,9 @@
 //! The queue before one relay.
 //!
 //! Messages stand in flows, one per run and recipient domain, so that a domain at its limit holds
-//! up nobody else. A connection takes the next message that all limits let pass.
+//! up nobody else. A connection takes the message that came first among those that all limits let
+//! pass: rare domains do not overtake the frequent ones, else the first outcomes of a run would tell
+//! of the rare ones only.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;
@@ -44,19 +46,38 @@ type FlowId = (RunId, String);
 
 #[derive(Default)]
 struct Queue {
-    flows: HashMap<FlowId, VecDeque<Job>>,
-    /// When a flow is asked again; the number keeps arrivals in order.
-    order: BTreeMap<(Instant, u64), FlowId>,
-    sequence: u64,
+    /// With the number of its arrival.
+    flows: HashMap<FlowId, VecDeque<(u64, Job)>>,
+    /// Flows that may be asked, by the arrival of their first message.
+    ready: BTreeMap<u64, FlowId>,
+    /// Flows that a limit holds up, by when they are asked again.
+    held: BTreeMap<(Instant, u64), FlowId>,
+    arrivals: u64,
     /// Messages in all flows.
     waiting: usize,
     down_until: Option<Instant>,
 }
 
 impl Queue {
-    fn line_up(&mut self, at: Instant, flow: FlowId) {
-        self.sequence += 1;
-        self.order.insert((at, self.sequence), flow);
+    /// Lets flows be asked again whose time has come.
+    fn release(&mut self, now: Instant) {
+        while let Some(first) = self.held.first_entry().filter(|first| first.key().0 <= now) {
+            let ((_, number), flow) = first.remove_entry();
+            self.ready.insert(number, flow);
+        }
+    }
+
+    /// Takes the first message of a flow, which stands in neither order, and puts the flow in line
+    /// again.
+    fn take(&mut self, id: FlowId) -> Option<Job> {
+        let flow = self.flows.get_mut(&id)?;
+        let (_, job) = flow.pop_front()?;
+        self.waiting -= 1;
+        match flow.front() {
+            Some(&(next, _)) => drop(self.ready.insert(next, id)),
+            None => drop(self.flows.remove(&id)),
+        }
+        Some(job)
     }
 }
 
@@ -90,9 +111,10 @@ impl Lane {
     pub fn take_down(&self, pause: Duration) -> Vec<Job> {
         let mut queue = self.lock();
         queue.down_until = Some(Instant::now() + pause);
-        queue.order.clear();
+        queue.ready.clear();
+        queue.held.clear();
         queue.waiting = 0;
-        queue.flows.drain().flat_map(|(_, jobs)| jobs).collect()
+        queue.flows.drain().flat_map(|(_, jobs)| jobs).map(|(_, job)| job).collect()
     }
 
     /// Notes that a connection was opened; it counts until the guard is dropped.
@@ -107,9 +129,10 @@ impl Lane {
         let mut queue = self.lock();
         let (gone, kept) = std::mem::take(&mut queue.flows).into_iter().partition(|((of, _), _)| *of == run);
         queue.flows = kept;
-        queue.order.retain(|_, (of, _)| *of != run);
-        let gone: HashMap<FlowId, VecDeque<Job>> = gone;
-        let gone: Vec<Job> = gone.into_values().flatten().collect();
+        queue.ready.retain(|_, (of, _)| *of != run);
+        queue.held.retain(|_, (of, _)| *of != run);
+        let gone: HashMap<FlowId, VecDeque<(u64, Job)>> = gone;
+        let gone: Vec<Job> = gone.into_values().flatten().map(|(_, job)| job).collect();
         queue.waiting -= gone.len();
         gone
     }
@@ -125,6 +148,7 @@ impl Lane {
         let rate = slowest([domain_rate, job.context.throttle]);
         let id = (job.context.run, domain.to_owned());
         let mut queue = self.lock();
+        let number = queue.arrivals;
         let flow = queue.flows.entry(id.clone()).or_default();
         if let Some(rate) = rate {
             let wait = Duration::from_secs_f64(flow.len() as f64 / rate.per_second());
@@ -132,11 +156,12 @@ impl Lane {
                 return Err((Box::new(job), wait));
             }
         }
-        flow.push_back(job);
+        flow.push_back((number, job));
         let first = flow.len() == 1;
+        queue.arrivals += 1;
         queue.waiting += 1;
         if first {
-            queue.line_up(Instant::now(), id);
+            queue.ready.insert(number, id);
         }
         drop(queue);
         self.arrived.notify_one();
@@ -187,39 +212,18 @@ impl Lane {
     fn try_next(&self, throttle: &Throttle) -> Result<Job, Option<Instant>> {
         let mut queue = self.lock();
         let now = Instant::now();
-        let mut earliest: Option<Instant> = None;
+        queue.release(now);
         for _ in 0..ASKED {
-            let Some((&(at, number), _)) = queue.order.first_key_value() else { break };
-            if at > now {
-                break;
-            }
-            let Some(id) = queue.order.remove(&(at, number)) else { break };
-            let Some(job) = queue.flows.get(&id).and_then(VecDeque::front) else { continue };
+            let Some((number, id)) = queue.ready.pop_first() else { break };
+            let Some((_, job)) = queue.flows.get(&id).and_then(VecDeque::front) else { continue };
             let passage =
                 Passage { relay: &self.relay.config().name, domain: &id.1, campaign: Some(&job.context.campaign) };
-            if let Err(again) = throttle.try_admit(passage) {
-                earliest = Some(earliest.map_or(again, |e| e.min(again)));
-                queue.line_up(again, id);
-                continue;
-            }
-            let flow = queue.flows.get_mut(&id);
-            let job = flow.and_then(VecDeque::pop_front);
-            if queue.flows.get(&id).is_some_and(|flow| !flow.is_empty()) {
-                queue.line_up(now, id);
-            } else {
-                queue.flows.remove(&id);
-            }
-            if let Some(job) = job {
-                queue.waiting -= 1;
-                return Ok(job);
+            match throttle.try_admit(passage) {
+                Ok(()) => return queue.take(id).ok_or(None),
+                Err(again) => drop(queue.held.insert((again, number), id)),
             }
         }
-        let first = queue.order.first_key_value().map(|((at, _), _)| *at);
-        Err(match (earliest, first) {
-            (Some(earliest), Some(first)) if first > now => Some(earliest.min(first)),
-            (Some(earliest), _) => Some(earliest),
-            (None, first) => first,
-        })
+        Err(queue.held.first_key_value().map(|((again, _), _)| *again))
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

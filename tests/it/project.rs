@@ -73,9 +73,14 @@ impl Project {
 
     /// Imports `a0@example.org` to `a{n-1}@example.org` as subscribers who may be tracked.
     pub async fn import(&self, people: usize) {
+        self.import_addresses((0..people).map(|n| format!("a{n}@example.org"))).await;
+    }
+
+    /// Imports these as subscribers who may be tracked. Whoever sorts first gets the first number.
+    pub async fn import_addresses(&self, addresses: impl Iterator<Item = String>) {
         let mut csv = String::from("address,first_name\n");
-        for n in 0..people {
-            let _ = writeln!(csv, "a{n}@example.org,Anna {n}");
+        for (n, address) in addresses.enumerate() {
+            let _ = writeln!(csv, "{address},Anna {n}");
         }
         let file = self.db.dir.path().join("people.csv");
         std::fs::write(&file, csv).unwrap();

@@ -190,6 +190,20 @@ on_both_engines! {
         assert!(refused.contains("'hello' was sent before: run 2 (2) is done"), "{refused}");
     }
 
+    async fn rejections_at_rare_domains_count_by_their_share_from_the_start(db) {
+        let script = |step, line: &str| match step {
+            Step::Rcpt if line.contains("@rare") => Some(Act::Say("550 5.1.2 no such host".into())),
+            _ => None,
+        };
+        let settings = Settings { limits: "pause_at_rejections = \"13%\"", ..Settings::default() };
+        let project = Project::new(db, settings, script).await;
+        let domain = |n| if n % 10 == 5 { format!("rare{n}.example") } else { "example.org".to_owned() };
+        project.import_addresses((1_000..1_600).map(|n| format!("a{n}@{}", domain(n)))).await;
+        let (run, ended) = project.send().await;
+        assert_eq!(ended, Ended::Done);
+        assert_eq!(project.count(&run, MessageState::Rejected).await, 60);
+    }
+
     async fn two_senders_at_once_share_one_run(db) {
         let mut project = Project::new(db, Settings::default(), |_, _| None).await;
         project.import(2_000).await;
