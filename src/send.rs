@@ -38,8 +38,8 @@ use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
-use crate::relay::Relay;
 use crate::relay::throttle::Throttle;
+use crate::relay::{OpenError, Relay};
 use crate::render::Mailing;
 use crate::store::audience::{self, Audience};
 use crate::store::eligibility::Permission;
@@ -68,6 +68,14 @@ pub enum Error {
         /// What is wrong with them.
         problems: String,
     },
+    /// No relay takes anything before somebody changes its settings.
+    #[error("relay '{relay}': {source}")]
+    Relay {
+        /// Its name.
+        relay: String,
+        /// What it said.
+        source: OpenError,
+    },
 }
 
 impl Error {
@@ -76,7 +84,7 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Store(error) => error.may_pass(),
-            Self::Version { .. } => false,
+            Self::Version { .. } | Self::Relay { .. } => false,
         }
     }
 }
@@ -254,7 +262,7 @@ impl Sender {
         let mut run = run;
         loop {
             let driver = Driver { sender: self, run: run.clone(), prepared, to_the_end };
-            match driver.drive().await.map_err(Error::from) {
+            match driver.drive().await {
                 Ok(ended) => return Ok(ended),
                 Err(error) if error.may_pass() => warn!(run = %run.id, %error, "the run waits"),
                 Err(error) => return Err(error),

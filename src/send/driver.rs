@@ -66,7 +66,7 @@ struct Ahead {
 }
 
 impl Driver<'_> {
-    pub async fn drive(mut self) -> Result<Ended> {
+    pub async fn drive(mut self) -> super::Result<Ended> {
         let mut pace = Pace::new();
         let earlier = self.answered_earlier().await?;
         let mut ahead = Ahead::default();
@@ -77,7 +77,7 @@ impl Driver<'_> {
             if let Some(ended) = self.pause_when_rejected(earlier).await? {
                 return Ok(ended);
             }
-            if !self.sender.lanes.any_up() {
+            if !self.sender.lanes.any_up()? {
                 self.wait(0, LOOK).await;
                 continue;
             }

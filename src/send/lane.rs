@@ -18,11 +18,17 @@ use super::job::Job;
 use crate::domain::id::RunId;
 use crate::domain::rate::Rate;
 use crate::metrics::Metrics;
-use crate::relay::Relay;
 use crate::relay::throttle::{Passage, Throttle, Waits};
+use crate::relay::{OpenError, Permanence, Relay};
 
 /// No message is held longer than this for a limit: what would wait longer is given back.
 pub const HOLD: Duration = Duration::from_secs(5);
+
+/// A relay that does not answer is tried again after this, and its messages go elsewhere.
+const DOWN: Duration = Duration::from_secs(15);
+
+/// One that refuses for good is left alone for this long at most.
+const LONGEST_DOWN: Duration = Duration::from_secs(15 * 60);
 
 /// Flows that are asked in a row before it is taken that the relay or the campaign is the limit.
 const ASKED: usize = 16;
@@ -56,6 +62,15 @@ struct Queue {
     /// Messages in all flows.
     waiting: usize,
     down_until: Option<Instant>,
+    refusals: Refusals,
+}
+
+/// What the relay said when no connection could be opened, since the last that could.
+#[derive(Default)]
+struct Refusals {
+    /// Times in a row at which it refused for good; each doubles the pause.
+    permanent: u32,
+    last: Option<OpenError>,
 }
 
 impl Queue {
@@ -101,10 +116,34 @@ impl Lane {
         self.lock().down_until.is_none_or(|until| Instant::now() >= until)
     }
 
-    /// Notes that a connection could not be opened. While others are open the relay is at its own
-    /// limit, not down; else all that wait for it are taken out.
-    pub fn refused(&self, pause: Duration) -> Vec<Job> {
-        if self.open.load(Ordering::Acquire) > 0 { Vec::new() } else { self.take_down(pause) }
+    /// The words of a relay that refuses for good: it is down, and trying again would not help.
+    #[must_use]
+    pub fn refusal(&self) -> Option<OpenError> {
+        let queue = self.lock();
+        queue.down_until.filter(|until| Instant::now() < *until)?;
+        queue.refusals.last.clone().filter(|error| error.permanence == Permanence::Permanent)
+    }
+
+    /// Notes that a connection could not be opened; answers with how long not to try again. While
+    /// others are open the relay is at its own limit, not down; else all that wait for it are taken
+    /// out. A relay that refuses for good is asked less and less often, so that a wrong password does
+    /// not lock the account.
+    pub fn refused(&self, error: OpenError) -> (Vec<Job>, Duration) {
+        if self.open.load(Ordering::Acquire) > 0 {
+            return (Vec::new(), DOWN);
+        }
+        let mut queue = self.lock();
+        let now = Instant::now();
+        // Connections that are opened at the same time fail for the same reason, which counts once.
+        if let Some(until) = queue.down_until.filter(|until| now < *until) {
+            return (Vec::new(), until - now);
+        }
+        let Refusals { permanent, last } = &mut queue.refusals;
+        *permanent = if error.permanence == Permanence::Permanent { *permanent + 1 } else { 0 };
+        let pause = DOWN.saturating_mul(1 << permanent.saturating_sub(1).min(16)).min(LONGEST_DOWN);
+        *last = Some(error);
+        drop(queue);
+        (self.take_down(pause), pause)
     }
 
     /// Notes that the relay does not answer, and takes out all that wait for it.
@@ -119,7 +158,9 @@ impl Lane {
 
     /// Notes that a connection was opened; it counts until the guard is dropped.
     pub fn opened(self: &Arc<Self>) -> Open {
-        self.lock().down_until = None;
+        let mut queue = self.lock();
+        (queue.down_until, queue.refusals) = (None, Refusals::default());
+        drop(queue);
         self.open.fetch_add(1, Ordering::AcqRel);
         Open(Arc::clone(self))
     }
@@ -253,4 +294,69 @@ fn deciding(before: Waits, now: Waits) -> &'static str {
 
 fn slowest(rates: [Option<Rate>; 2]) -> Option<Rate> {
     rates.into_iter().flatten().min_by(|a, b| a.per_second().total_cmp(&b.per_second()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::Stage;
+    use crate::domain::relay::{RelayConfig, RelayUrl};
+    use crate::relay::Options;
+
+    fn lane() -> Arc<Lane> {
+        let config = RelayConfig {
+            name: "main".into(),
+            url: RelayUrl::File("outbox".into()),
+            username: None,
+            password_env: None,
+            connections: 2,
+            rate: None,
+            per_domain_default: None,
+            per_domain: BTreeMap::new(),
+            order: 1,
+            weight: 1,
+        };
+        Arc::new(Lane::new(Relay::new(config, None, Options::new("shop.example")).unwrap()))
+    }
+
+    fn error(permanence: Permanence) -> OpenError {
+        OpenError { stage: Stage::Auth, permanence, words: "535 no".into() }
+    }
+
+    async fn pauses(lane: &Lane, permanence: Permanence, times: usize) -> Vec<u64> {
+        let mut pauses = Vec::new();
+        for _ in 0..times {
+            let (_, pause) = lane.refused(error(permanence));
+            // The second connection fails at the same time.
+            assert_eq!(lane.refused(error(permanence)).1, pause);
+            pauses.push(pause.as_secs());
+            tokio::time::sleep(pause).await;
+        }
+        pauses
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_refuses_for_good_is_asked_less_and_less_often() {
+        let lane = lane();
+        assert_eq!(pauses(&lane, Permanence::Permanent, 8).await, [15, 30, 60, 120, 240, 480, 900, 900]);
+        drop(lane.opened());
+        assert_eq!(pauses(&lane, Permanence::Permanent, 2).await, [15, 30]);
+        assert_eq!(pauses(&lane, Permanence::Temporary, 3).await, [15, 15, 15]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_relay_that_is_down_for_good_counts_as_refusing() {
+        let lane = lane();
+        let held = lane.opened();
+        lane.refused(error(Permanence::Permanent));
+        assert!(lane.is_up() && lane.refusal().is_none(), "others are open");
+        drop(held);
+        lane.refused(error(Permanence::Temporary));
+        assert!(!lane.is_up() && lane.refusal().is_none(), "it may come back");
+        tokio::time::sleep(DOWN).await;
+        lane.refused(error(Permanence::Permanent));
+        assert_eq!(lane.refusal(), Some(error(Permanence::Permanent)));
+        drop(lane.opened());
+        assert_eq!(lane.refusal(), None);
+    }
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::job::Job;
 use super::lane::Lane;
+use super::{Error, Result};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::rate::Rate;
 use crate::relay::Relay;
@@ -40,7 +41,7 @@ impl Lanes {
     ///
     /// # Errors
     /// The message, and how long to wait; `None` when no relay answers.
-    pub fn push(&self, job: Job) -> Result<(), (Box<Job>, Option<Duration>)> {
+    pub fn push(&self, job: Job) -> std::result::Result<(), (Box<Job>, Option<Duration>)> {
         // Held until the message is in line, so that no lane goes with it.
         let lanes = self.read();
         match route(&lanes, job.profile.recipient) {
@@ -50,8 +51,17 @@ impl Lanes {
     }
 
     /// Whether any relay answers.
-    pub fn any_up(&self) -> bool {
-        self.read().iter().any(|running| running.lane.is_up())
+    ///
+    /// # Errors
+    /// When none will before somebody changes its settings.
+    pub fn any_up(&self) -> Result<bool> {
+        let lanes = self.read();
+        let mut refused = None;
+        for Running { lane, .. } in lanes.iter() {
+            let Some(source) = lane.refusal() else { return Ok(lanes.iter().any(|running| running.lane.is_up())) };
+            refused = refused.or_else(|| Some(Error::Relay { relay: lane.relay.config().name.clone(), source }));
+        }
+        refused.map_or(Ok(false), Err)
     }
 
     /// Messages per second that the relays' limits allow.

@@ -20,15 +20,12 @@ use crate::domain::retry::due_again;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
-use crate::relay::{Envelope, Message, Session};
+use crate::relay::{Envelope, Message, OpenError, Session};
 use crate::render::{self, Scratch};
 use crate::store::marks::{Finish, Return, Sending};
 
 /// A connection without work is closed after this.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// A relay that does not answer is tried again after this, and its messages go elsewhere.
-const DOWN: Duration = Duration::from_secs(15);
 
 /// A claimed message that is older than this is claimed anew, so that permission is checked again.
 const STALE: Duration = Duration::from_secs(8);
@@ -100,14 +97,16 @@ impl Worker {
                     () = soft.cancelled() => return,
                     () = self.lane.available(self.index) => {}
                 }
-                session = tokio::select! {
+                session = match tokio::select! {
                     () = soft.cancelled() => return,
                     opened = self.open() => opened,
+                } {
+                    Ok(opened) => Some(opened),
+                    Err(error) => {
+                        self.pause_after(error).await;
+                        continue;
+                    }
                 };
-                if session.is_none() {
-                    self.pause_after_refusal().await;
-                    continue;
-                }
             }
             let letter = match next.take() {
                 // It was announced, so that this session is of no use without it.
@@ -146,28 +145,25 @@ impl Worker {
         }
     }
 
-    async fn open(&self) -> Option<(Session, Open)> {
-        match self.lane.relay.open().await {
-            Ok(session) => Some((session, self.lane.opened())),
-            Err(error) => {
-                let relay = &self.lane.relay.config().name;
-                if self.lane.is_up() {
-                    warn!(relay, %error, "a connection to the relay cannot be opened");
-                } else {
-                    debug!(relay, %error, "a connection to the relay cannot be opened");
-                }
-                None
-            }
-        }
+    async fn open(&self) -> Result<(Session, Open), OpenError> {
+        let session = self.lane.relay.open().await?;
+        Ok((session, self.lane.opened()))
     }
 
     /// Gives the lane's messages away when the relay is down, and waits before the next try.
-    async fn pause_after_refusal(&self) {
-        for job in self.lane.refused(DOWN) {
+    async fn pause_after(&self, error: OpenError) {
+        let relay = &self.lane.relay.config().name;
+        if self.lane.is_up() {
+            warn!(relay, %error, "a connection to the relay cannot be opened");
+        } else {
+            debug!(relay, %error, "a connection to the relay cannot be opened");
+        }
+        let (jobs, pause) = self.lane.refused(error);
+        for job in jobs {
             self.give_back(&job).await;
         }
         tokio::select! {
-            () = tokio::time::sleep(DOWN) => {}
+            () = tokio::time::sleep(pause) => {}
             () = self.shared.soft.cancelled() => {}
         }
     }

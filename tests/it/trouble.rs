@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use colloquy::app::App;
 use colloquy::clock::Clock;
+use colloquy::demo::catcher::{Act, Step};
 use colloquy::domain::message::MessageState;
 use colloquy::domain::run::RunState;
 use colloquy::domain::time::Micros;
 use colloquy::metrics::Metrics;
-use colloquy::send::Error;
+use colloquy::send::{Ended, Error, Sender};
 use colloquy::store::runs::{self, Run};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::project::{Project, Settings};
@@ -38,6 +40,15 @@ async fn begin(project: &Project, app: &App, campaign: &str) -> Run {
     app.begin(&project.db.store, app.campaign(campaign).unwrap(), true).await.unwrap()
 }
 
+fn refuse(step: Step, _: &str) -> Option<Act> {
+    (step == Step::Greeting).then(|| Act::SayAndClose("554 5.7.1 go away".into()))
+}
+
+fn serve(sender: &Arc<Sender>) -> JoinHandle<()> {
+    let sender = Arc::clone(sender);
+    tokio::spawn(async move { sender.serve().await })
+}
+
 /// Waits until a run has left `running`.
 async fn left(project: &Project, run: &Run) -> Run {
     loop {
@@ -62,6 +73,45 @@ on_both_engines! {
         assert!(error.to_string().contains("actions"), "{error}");
     }
 
+    async fn a_run_ends_with_the_words_of_a_relay_that_refuses_for_good(db) {
+        let project = Project::new(db, Settings::default(), refuse).await;
+        project.import(3).await;
+        let app = project.app();
+        let run = begin(&project, &app, "hello").await;
+        let sender = app.sender(&project.db.store, Metrics::new(), CancellationToken::new()).await.unwrap();
+        let prepared = sender.prepare(&run).await.unwrap();
+        let error = sender.send(run.clone(), &prepared, false).await.unwrap_err();
+        sender.finish().await;
+        assert!(matches!(&error, Error::Relay { relay, .. } if relay == "catcher"), "{error}");
+        assert!(error.to_string().contains("go away"), "{error}");
+        assert_eq!(project.count(&run, MessageState::Waiting).await, 3);
+    }
+
+    async fn another_relay_takes_what_the_first_refuses_for_good(db) {
+        let relay = "connections = 4\norder = 1\n[[relay]]\nname = \"files\"\nurl = \"file:outbox\"\norder = 2";
+        let project = Project::new(db, Settings { relay, ..Settings::default() }, refuse).await;
+        project.import(3).await;
+        let (run, ended) = project.send().await;
+        assert_eq!(ended, Ended::Done);
+        assert_eq!(project.count(&run, MessageState::Accepted).await, 3);
+    }
+
+    async fn the_service_pauses_a_run_whose_relay_refuses_for_good(db) {
+        let project = Project::new(db, Settings::default(), refuse).await;
+        project.import(3).await;
+        let app = project.app();
+        let run = begin(&project, &app, "hello").await;
+        let soft = CancellationToken::new();
+        let sender = Arc::new(app.sender(&project.db.store, Metrics::new(), soft.clone()).await.unwrap());
+        let serving = serve(&sender);
+        let run = left(&project, &run).await;
+        assert_eq!(run.state, RunState::Paused);
+        assert!(run.reason.unwrap().contains("go away"));
+        soft.cancel();
+        serving.await.unwrap();
+        Arc::into_inner(sender).unwrap().finish().await;
+    }
+
     /// With this clock whoever sleeps by it sleeps for good.
     async fn the_service_pauses_a_run_that_cannot_be_sent_and_goes_on_with_the_others(db) {
         let project = half_broken(db).await;
@@ -70,10 +120,7 @@ on_both_engines! {
         let (broken, hello) = (begin(&project, &app, "broken").await, begin(&project, &app, "hello").await);
         let soft = CancellationToken::new();
         let sender = Arc::new(app.sender(&project.db.store, Metrics::new(), soft.clone()).await.unwrap());
-        let serving = tokio::spawn({
-            let sender = Arc::clone(&sender);
-            async move { sender.serve().await }
-        });
+        let serving = serve(&sender);
         let broken = left(&project, &broken).await;
         assert_eq!(broken.state, RunState::Paused);
         assert!(broken.reason.unwrap().contains("actions"));

@@ -31,7 +31,7 @@ impl Conversation {
     pub(super) async fn run(mut self) -> io::Result<()> {
         self.stream.get_ref().get_ref().set_nodelay(true)?;
         if self.answer(Step::Greeting, "", "220 catcher.invalid ESMTP").await?.is_break() {
-            return Ok(());
+            return self.stream.flush().await;
         }
         loop {
             // Pipelined commands are answered together (RFC 2920 §3.2).
