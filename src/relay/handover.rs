@@ -4,6 +4,7 @@
 //! it is not, so that a cancelled or half-finished conversation is never taken up by the next
 //! message.
 
+use std::fmt;
 use std::pin::pin;
 
 use tokio::time::timeout;
@@ -19,6 +20,16 @@ const CLOSING: u16 = 421;
 /// The server waits for the text.
 const GO_AHEAD: u16 = 354;
 
+/// What goes out in one write.
+struct TextAndCommands<'a>(&'a str, Option<[String; 3]>);
+
+impl fmt::Display for TextAndCommands<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)?;
+        self.1.iter().flatten().try_for_each(|command| f.write_str(command))
+    }
+}
+
 const STAGES: [Stage; 3] = [Stage::Mail, Stage::Rcpt, Stage::Data];
 
 impl Connection {
@@ -32,7 +43,7 @@ impl Connection {
         }
         let announced = std::mem::take(&mut self.announced);
         self.meter.expect_more_answers(false);
-        let commands = self.commands(envelope, message)?;
+        let commands = if announced { Default::default() } else { self.commands(envelope, message)? };
         self.usable = false;
         let mut refusal: Option<Outcome> = None;
         let mut waits_for_text = false;
@@ -85,10 +96,7 @@ impl Connection {
         let commands = commands.and_then(|(envelope, message)| self.commands(envelope, message).ok());
         self.announced = commands.is_some();
         self.meter.expect_more_answers(self.announced);
-        let mut written = String::with_capacity(wire.len() + 512);
-        written.push_str(wire);
-        commands.iter().flatten().for_each(|command| written.push_str(command));
-        let mut answer = pin!(self.smtp.command(written));
+        let mut answer = pin!(self.smtp.command(TextAndCommands(wire, commands)));
         let answer = match timeout(self.timeouts.block, &mut answer).await {
             Ok(result) => answer::read(result),
             Err(_) if kept_back() => Err(answer::too_late(self.timeouts.block)),

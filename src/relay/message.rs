@@ -50,6 +50,7 @@ pub enum MalformedMessage {
 pub struct Message {
     wire: String,
     stuffed: usize,
+    eight_bit: bool,
 }
 
 impl Message {
@@ -66,7 +67,8 @@ impl Message {
         let stuffed = count_dots(text.as_bytes())?;
         let mut wire = if stuffed == 0 { text } else { stuff(&text, stuffed) };
         wire.push_str(DOT);
-        Ok(Self { wire, stuffed })
+        let eight_bit = !wire.is_ascii();
+        Ok(Self { wire, stuffed, eight_bit })
     }
 
     /// What crosses the wire after the answer to `DATA`, final dot included.
@@ -82,7 +84,7 @@ impl Message {
 
     /// Whether it needs 8BITMIME (RFC 6152).
     pub(super) fn is_eight_bit(&self) -> bool {
-        !self.wire.is_ascii()
+        self.eight_bit
     }
 
     /// The message as it was given.

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::{Result, Script, Store, Value, values};
+use super::{EngineKind, Result, Script, Store, Value, values};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::message::MessageState;
@@ -107,19 +107,22 @@ const CHUNK: usize = 256;
 /// told; then nothing may be sent, and answers are to be written again, which does no harm.
 pub async fn write(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>) -> Result<Held> {
     let mut script = Script::default();
-    marks.finish.chunks(CHUNK).for_each(|chunk| finish(&mut script, node, chunk));
+    let steps: Vec<Step<'_>> =
+        marks.finish.iter().map(Step::Finish).chain(marks.sending.iter().map(Step::Sending)).collect();
+    steps.chunks(CHUNK).for_each(|chunk| take(&mut script, node, chunk));
+    let moves = script.len();
     let failed: Vec<&Finish> = marks.finish.iter().filter(|mark| fails(mark.state)).collect();
     failed.chunks(CHUNK).for_each(|chunk| note_attempts(&mut script, chunk));
-    marks.finish.chunks(CHUNK).for_each(|chunk| hush_erased(&mut script, chunk));
+    if !failed.is_empty() || store.kind() == EngineKind::Postgres {
+        marks.finish.chunks(CHUNK).for_each(|chunk| hush_erased(&mut script, chunk));
+    }
     marks.returns.chunks(CHUNK).for_each(|chunk| give_back(&mut script, node, now, chunk));
-    let before = script.len();
-    marks.sending.chunks(CHUNK).for_each(|chunk| sending(&mut script, node, chunk));
     if script.len() == 0 {
         return Ok(Held::All);
     }
     let changes = store.commit(script).await?;
-    let marked: u64 = changes[before..].iter().sum();
-    if marked == marks.sending.len() as u64 {
+    let moved: u64 = changes[..moves].iter().sum();
+    if moved == steps.len() as u64 || marks.sending.is_empty() {
         return Ok(Held::All);
     }
     let mut held = HashSet::new();
@@ -147,7 +150,7 @@ fn fails(state: MessageState) -> bool {
 
 /// Placeholders for the rows and what to bind to them. Few different texts arise: rows are filled up
 /// with the last one, which counts once.
-fn rows<T>(items: &[T], columns: usize, row: impl Fn(&T) -> Vec<Value>) -> (String, Vec<Value>) {
+fn rows<T, R: IntoIterator<Item = Value>>(items: &[T], columns: usize, row: impl Fn(&T) -> R) -> (String, Vec<Value>) {
     let padded = padded(items.len());
     let mut args = Vec::with_capacity(padded * columns + 2);
     for n in 0..padded {
@@ -162,53 +165,61 @@ fn padded(rows: usize) -> usize {
     rows.next_multiple_of(step)
 }
 
-/// Marks what is still `claimed` by the node in a running run.
-fn sending(script: &mut Script, node: NodeId, marks: &[Sending]) {
-    let (values, mut args) =
-        rows(marks, 5, |m| args![m.message.run, m.message.recipient, m.attempt, m.at, m.relay.as_str()]);
-    let n = args.len() + 1;
-    args.push(node.into());
-    script.push(
-        format!(
-            "WITH v(run_id, recipient_id, attempt, at, relay) AS (VALUES {values})
-             UPDATE messages SET state = 'sending', attempt = v.attempt, at = v.at, relay = v.relay,
-                 first_at = COALESCE(messages.first_at, v.at)
-             FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
-                 AND messages.state = 'claimed' AND messages.node_id = ${n} AND messages.attempt = v.attempt - 1
-                 AND EXISTS (SELECT 1 FROM runs r WHERE r.id = v.run_id AND r.state = 'running')"
-        ),
-        args,
-    );
+/// One row of [`take`].
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Finish(&'a Finish),
+    Sending(&'a Sending),
 }
 
-/// Writes answers down. An answer whose message is neither `sending` nor `unknown` by the same node
-/// and under the same attempt changes nothing.
-fn finish(script: &mut Script, node: NodeId, marks: &[Finish]) {
-    debug_assert!(marks.iter().all(|m| MessageState::Sending.may_become(m.state)));
-    let (values, mut args) = rows(marks, 9, |m| {
-        let kept = m.attempt - i64::from(m.state == MessageState::Waiting);
-        args![
-            m.message.run,
-            m.message.recipient,
-            m.attempt,
-            kept,
-            m.at,
-            m.state.as_str(),
-            m.code,
-            m.reply.as_str(),
-            m.due_at
-        ]
-    });
+impl Step<'_> {
+    /// Run, recipient, attempt as it is, attempt as it becomes, instant, state, code, reply, when due,
+    /// relay.
+    fn row(self) -> [Value; 10] {
+        match self {
+            Self::Finish(m) => {
+                debug_assert!(MessageState::Sending.may_become(m.state));
+                let kept = m.attempt - i64::from(m.state == MessageState::Waiting);
+                let (key, state, reply) = (m.message, m.state.as_str(), m.reply.as_str());
+                let (run, to, code, due_at) = (key.run.into(), key.recipient.into(), m.code.into(), m.due_at.into());
+                let relay = m.relay.as_str().into();
+                [run, to, m.attempt.into(), kept.into(), m.at.into(), state.into(), code, reply.into(), due_at, relay]
+            }
+            Self::Sending(m) => {
+                let (run, to) = (m.message.run.into(), m.message.recipient.into());
+                let (before, state) = ((m.attempt - 1).into(), MessageState::Sending.as_str().into());
+                let (none, silent, relay) = (Value::Int(None), Value::Text(None), m.relay.as_str().into());
+                [run, to, before, m.attempt.into(), m.at.into(), state, none.clone(), silent, none, relay]
+            }
+        }
+    }
+}
+
+/// Writes answers down, and marks what is about to be sent: all in one statement, which on SQLite
+/// needs no transaction around it.
+///
+/// An answer whose message is neither `sending` nor `unknown` by the same node and under the same
+/// attempt changes nothing; nor does a mark whose message is not `claimed` by the node in a running
+/// run. Words about an erased person are not kept.
+fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
+    let (values, mut args) = rows(steps, 10, |step| step.row());
     let n = args.len() + 1;
     args.push(node.into());
     script.push(
         format!(
-            "WITH v(run_id, recipient_id, attempt, kept, at, state, code, reply, due_at) AS (VALUES {values})
-             UPDATE messages SET state = v.state, attempt = v.kept, at = v.at, code = v.code, reply = v.reply,
-                 due_at = v.due_at, node_id = NULL
+            "WITH v(run_id, recipient_id, before, attempt, at, state, code, reply, due_at, relay) AS (VALUES {values})
+             UPDATE messages SET state = v.state, attempt = v.attempt, at = v.at, code = v.code, due_at = v.due_at,
+                 reply = CASE WHEN EXISTS (SELECT 1 FROM recipients e
+                     WHERE e.id = v.recipient_id AND e.erased_at IS NOT NULL) THEN NULL ELSE v.reply END,
+                 relay = v.relay,
+                 first_at = CASE WHEN v.state = 'sending' THEN COALESCE(messages.first_at, v.at)
+                     ELSE messages.first_at END,
+                 node_id = CASE WHEN v.state = 'sending' THEN messages.node_id END
              FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
-                 AND messages.state IN ('sending', 'unknown') AND messages.attempt = v.attempt
-                 AND messages.node_id = ${n}"
+                 AND messages.attempt = v.before AND messages.node_id = ${n}
+                 AND CASE WHEN v.state = 'sending' THEN messages.state = 'claimed'
+                     AND EXISTS (SELECT 1 FROM runs r WHERE r.id = v.run_id AND r.state = 'running')
+                     ELSE messages.state IN ('sending', 'unknown') END"
         ),
         args,
     );
@@ -236,8 +247,8 @@ fn note_attempts(script: &mut Script, failed: &[&Finish]) {
     );
 }
 
-/// Takes the words of answers back whose recipients are erased by now. These are statements of their
-/// own: on PostgreSQL one of them sees an erasure that the answer had to wait for.
+/// Takes the words of answers back whose recipients are erased by now: those of attempts, and those
+/// that [`take`] wrote because PostgreSQL shows one statement no erasure that it had to wait for.
 fn hush_erased(script: &mut Script, marks: &[Finish]) {
     let failed = marks.iter().any(|mark| fails(mark.state));
     for (table, nothing) in [("messages", "NULL"), ("attempts", "''")].into_iter().take(1 + usize::from(failed)) {

@@ -1,5 +1,6 @@
 //! Transactions that are known as a whole before they begin.
 
+use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Either, Executor as _};
 
@@ -34,8 +35,12 @@ impl Store {
     pub async fn commit(&self, script: Script) -> Result<Vec<u64>> {
         if let Engine::Sqlite { writer, .. } = &self.engine {
             let mut loan = writer.acquire().await?;
+            let single = script.len() == 1;
+            let count = script.len() + if single { 0 } else { 2 };
             let (text, args) = together(script)?;
-            return match changes(&mut loan, text, args).await {
+            return match changes(&mut loan, text, args, count).await {
+                // BEGIN and COMMIT stand around them.
+                Ok(changes) if !single => Ok(changes[1..count - 1].to_vec()),
                 Ok(changes) => Ok(changes),
                 Err(error) => {
                     loan.discard();
@@ -53,13 +58,14 @@ impl Store {
     }
 }
 
+/// The statements as one text with all arguments. One alone is a transaction by itself.
 fn together(script: Script) -> Result<(String, SqliteArguments)> {
-    let mut text = String::from("BEGIN IMMEDIATE;\n");
+    let single = script.len() == 1;
+    let mut texts = Vec::with_capacity(script.len() + 2);
     let mut arguments = SqliteArguments::default();
     for (sql, args) in script.0 {
         let unordered = || Error::Corrupt(format!("placeholders out of order: {}", sql.0));
-        text.push_str(&unnumbered(&sql.0, args.len()).ok_or_else(unordered)?);
-        text.push_str(";\n");
+        texts.push(unnumbered(&sql.0, args.len()).ok_or_else(unordered)?);
         for value in args {
             match value {
                 Value::Int(v) => arguments.add(v),
@@ -72,26 +78,30 @@ fn together(script: Script) -> Result<(String, SqliteArguments)> {
             .map_err(sqlx::Error::Encode)?;
         }
     }
-    text.push_str("COMMIT");
-    Ok((text, arguments))
+    if !single {
+        texts.insert(0, "BEGIN IMMEDIATE".to_owned());
+        texts.push("COMMIT".to_owned());
+    }
+    Ok((texts.join(";\n"), arguments))
 }
 
+/// What each of `count` statements changed. Nothing is asked for after the last, since each answer
+/// may cost a change of thread.
 async fn changes(
     connection: &mut sqlx::SqliteConnection,
     text: String,
     args: SqliteArguments,
+    count: usize,
 ) -> sqlx::Result<Vec<u64>> {
-    use futures_util::TryStreamExt as _;
     let mut results = connection.fetch_many(sqlx::query_with(AssertSqlSafe(text), args));
-    let mut changes = Vec::new();
-    while let Some(result) = results.try_next().await? {
+    let mut changes = Vec::with_capacity(count);
+    while changes.len() < count
+        && let Some(result) = results.try_next().await?
+    {
         if let Either::Left(done) = result {
             changes.push(done.rows_affected());
         }
     }
-    // BEGIN and COMMIT stand around them.
-    changes.pop();
-    changes.drain(..1.min(changes.len()));
     Ok(changes)
 }
 
