@@ -199,7 +199,8 @@ async fn connect(url: &str, root: &Path) -> Result<Engine> {
         let path = root.join(path.trim_start_matches("//"));
         let options = sqlite_options(&path);
         let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
-        let writer = sqlite::Pool::new(1, options.clone().create_if_missing(true), PATIENCE);
+        let writer = options.clone().create_if_missing(true).pragma("cache_size", "-16384");
+        let writer = sqlite::Pool::new(1, writer, PATIENCE);
         writer.acquire().await.map_err(unreachable)?;
         let readers = sqlite::Pool::new(READERS, options.pragma("query_only", "ON"), PATIENCE);
         return Ok(Engine::Sqlite { writer, readers });

@@ -1,5 +1,7 @@
 //! Postfix's test server and test client.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::{Daemon, Usage, free_port, program};
@@ -16,7 +18,12 @@ impl Sink {
     pub fn start() -> Self {
         let port = free_port();
         let address = format!("127.0.0.1:{port}");
-        let daemon = Daemon::start(program("smtp-sink").args(["-c", &address, "1024"]), port);
+        let mut sink = program("smtp-sink");
+        // It does not run as root.
+        if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
+            sink.args(["-u", "nobody"]);
+        }
+        let daemon = Daemon::start(sink.args(["-c", &address, "1024"]), port);
         Self { port, _daemon: daemon }
     }
 
