@@ -134,7 +134,7 @@ impl Salts {
         Self(hmac::Key::new(hmac::HMAC_SHA256, seed))
     }
 
-    /// The salt of a place; a pair must be used for one entry only.
+    /// The salt of a place; a pair must be used for one payload only.
     #[must_use]
     pub fn salt(&self, major: i64, minor: i64) -> [u8; SALT] {
         let mut place = [0; 16];

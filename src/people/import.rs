@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use serde::Serialize;
@@ -19,9 +20,8 @@ use super::table::{Rejects, Table};
 use super::{Error, Result};
 use crate::clock::{self, Clock};
 use crate::domain::address::Address;
-use crate::domain::consent::{self, Purpose, Salts};
+use crate::domain::consent::{self, Digest, Salts};
 use crate::domain::project::Project;
-use crate::domain::time::Micros;
 use crate::store::Store;
 use crate::store::imports::{self, ImportRow, Proof, Tally, Terms};
 
@@ -89,12 +89,12 @@ pub async fn run(
     let table = Table::open(&options.file)?;
     let columns = Columns::read(&table, project)?;
     let after = imports::last_recipient(&mut store.read().await?).await?;
-    let terms = Terms { topic: options.topic.clone(), at: clock.now(), after, dry_run: options.dry_run };
+    let (topic, tracking) = (options.topic.as_str().into(), options.tracking);
+    let terms = Terms { topic, tracking, at: clock.now(), after, dry_run: options.dry_run };
     let reader = Reader {
         columns,
         key: suppression_key.clone(),
-        evidence: Evidence::new(options, &table, terms.at),
-        tracking: options.tracking,
+        evidence: Evidence::new(options, &table, terms.clone()),
         salts: Salts::new(&clock::secret()),
         table,
     };
@@ -103,7 +103,7 @@ pub async fn run(
     let (mut tally, mut done) = (Tally::default(), Progress { octets: 0, rows: 0 });
     while let Some(batch) = batches.recv().await {
         let Batch { rows, duplicates, octets } = batch;
-        tally += imports::apply(store, &terms, &rows).await?;
+        tally += imports::apply(store, &terms, || clock.now(), &rows).await?;
         tally.duplicates += duplicates;
         done.octets = octets;
         done.rows += rows.len() as u64 + duplicates;
@@ -119,7 +119,6 @@ struct Reader {
     columns: Columns,
     key: hmac::Key,
     evidence: Evidence,
-    tracking: bool,
     salts: Salts,
 }
 
@@ -127,7 +126,10 @@ impl Reader {
     /// Sends batches until the file ends or the writer has gone.
     fn read(mut self, sender: &mpsc::Sender<Batch>) -> Result<Rejects> {
         loop {
-            let (batch, more) = self.batch()?;
+            let (mut batch, more) = self.batch()?;
+            for row in &mut batch.rows {
+                row.json = serde_json::to_string(&row.attributes).unwrap_or_default().into();
+            }
             if (!batch.rows.is_empty() && sender.blocking_send(batch).is_err()) || !more {
                 return self.table.finish();
             }
@@ -157,15 +159,9 @@ impl Reader {
                 batch.duplicates += 1;
             } else {
                 places.insert(person, batch.rows.len());
-                let proof =
-                    |purpose| self.evidence.proof(&self.salts, self.columns.address(record), record.line, purpose);
-                batch.rows.push(ImportRow {
-                    hash: address.hash(&self.key),
-                    attributes,
-                    contact: proof(Purpose::Contact),
-                    tracking: self.tracking.then(|| proof(Purpose::Tracking)),
-                    address,
-                });
+                let (proof, links) = self.evidence.proof(&self.salts, self.columns.address(record), record.line);
+                let (hash, json) = (address.hash(&self.key), Arc::default());
+                batch.rows.push(ImportRow { address, hash, attributes, json, proof, links });
             }
             batch.octets = self.table.position();
         }
@@ -175,7 +171,7 @@ impl Reader {
 
 /// What proves a row's consent, as far as all rows share it.
 struct Evidence {
-    topic: String,
+    terms: Terms,
     source: String,
     file: String,
     at: String,
@@ -185,8 +181,9 @@ struct Evidence {
 struct Payload<'a> {
     /// As typed.
     address: &'a str,
-    purpose: &'a str,
     topic: &'a str,
+    /// Whether the consent covers keeping hits, too.
+    tracking: bool,
     source: &'a str,
     channel: &'a str,
     file: &'a str,
@@ -195,29 +192,33 @@ struct Payload<'a> {
 }
 
 impl Evidence {
-    fn new(options: &Options, table: &Table, at: Micros) -> Self {
-        Self { topic: options.topic.clone(), source: options.source.clone(), file: table.name(), at: at.to_string() }
+    fn new(options: &Options, table: &Table, terms: Terms) -> Self {
+        Self { source: options.source.clone(), file: table.name(), at: terms.at.to_string(), terms }
     }
 
-    fn proof(&self, salts: &Salts, typed: &str, line: u64, purpose: Purpose) -> Proof {
-        let (topic, place) = match purpose {
-            Purpose::Contact => (self.topic.as_str(), 0),
-            Purpose::Tracking => ("", 1),
-        };
+    /// The proof of a row, and the links that it makes in the chain of somebody new. It covers all
+    /// permissions of the row; which of them an entry is for stands in its link.
+    fn proof(&self, salts: &Salts, typed: &str, line: u64) -> (Proof, Vec<Digest>) {
         let payload = Payload {
             address: typed,
-            purpose: purpose.as_str(),
-            topic,
+            topic: &self.terms.topic,
+            tracking: self.terms.tracking,
             source: &self.source,
             channel: "import",
             file: &self.file,
             line,
             at: &self.at,
         };
-        // A struct of texts and a number always has a JSON form.
+        // A struct of texts and numbers always has a JSON form.
         let payload = serde_json::to_string(&payload).unwrap_or_default();
-        let salt = salts.salt(line.cast_signed(), place);
+        let salt = salts.salt(line.cast_signed(), 0);
         let commitment = consent::commitment(&salt, &payload);
-        Proof { payload, salt, commitment }
+        let mut previous = Digest::default();
+        let links = self.terms.grants().map(|terms| {
+            previous = consent::link(&previous, &commitment, &terms);
+            previous
+        });
+        let links = links.collect();
+        (Proof { payload: payload.into(), salt, commitment }, links)
     }
 }

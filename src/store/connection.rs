@@ -3,6 +3,7 @@
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use sqlx::types::{Json, JsonRawValue};
 use sqlx::{AssertSqlSafe, Executor as _, FromRow, Postgres};
 
 use super::sqlite::Loan;
@@ -42,6 +43,7 @@ macro_rules! run {
                         Value::Blob(v) => $query.bind(v),
                         Value::Bool(v) => $query.bind(v),
                         Value::Json(v) => $query.bind(v),
+                        Value::WrittenJson(v) => $query.bind(v),
                     };
                 }
                 $body
@@ -58,12 +60,19 @@ macro_rules! run {
                         Value::Blob(v) => $query.bind(v),
                         Value::Bool(v) => $query.bind(v),
                         Value::Json(v) => $query.bind(v),
+                        Value::WrittenJson(v) => $query.bind(raw(&v)?),
                     };
                 }
                 $body
             }
         }
     }};
+}
+
+/// PostgreSQL takes JSON as such.
+fn raw(text: &str) -> sqlx::Result<Json<Box<JsonRawValue>>> {
+    let value = JsonRawValue::from_string(text.to_owned()).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    Ok(Json(value))
 }
 
 impl Session {

@@ -4,6 +4,7 @@
 mod bulk;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::types::Json;
 
@@ -11,7 +12,7 @@ use super::recipients::Attributes;
 use super::{EngineKind, Error, Result, Session, Store, Value};
 use crate::args;
 use crate::domain::address::{Address, AddressHash};
-use crate::domain::consent::{Digest, Purpose, SALT};
+use crate::domain::consent::{self, Digest, Purpose, SALT};
 use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
 use bulk::Grant;
@@ -25,17 +26,19 @@ pub struct ImportRow {
     pub hash: AddressHash,
     /// The cells that hold something, typed.
     pub attributes: Attributes,
-    /// Proof of the permission to mail on the topic.
-    pub contact: Proof,
-    /// Proof of the permission to keep hits, when the import brings it.
-    pub tracking: Option<Proof>,
+    /// The same as JSON.
+    pub json: Arc<str>,
+    /// Proof of the permissions that the row gives.
+    pub proof: Proof,
+    /// The links of the permissions in the chain of somebody new; see [`Terms::grants`].
+    pub links: Vec<Digest>,
 }
 
 /// A payload and the commitment to it (see [`crate::domain::consent`]).
 #[derive(Clone, Debug)]
 pub struct Proof {
     /// JSON.
-    pub payload: String,
+    pub payload: Arc<str>,
     /// The commitment's salt.
     pub salt: [u8; SALT],
     /// SHA-256 of salt and payload.
@@ -46,13 +49,31 @@ pub struct Proof {
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// What is subscribed to.
-    pub topic: String,
+    pub topic: Arc<str>,
+    /// Whether keeping hits is permitted, too.
+    pub tracking: bool,
     /// When the permissions are recorded.
     pub at: Micros,
     /// Whoever has a higher number came in with this import; see [`last_recipient`].
     pub after: RecipientId,
     /// Whether to give everything up at the end of each batch.
     pub dry_run: bool,
+}
+
+impl Terms {
+    /// The permissions that each row gives, as they stand in the chain of somebody new.
+    pub fn grants(&self) -> impl Iterator<Item = consent::Terms<'_>> {
+        let purposes = [Purpose::Contact, Purpose::Tracking].into_iter().take(1 + usize::from(self.tracking));
+        purposes.zip(1..).map(|(purpose, seq)| self.grant(purpose, seq))
+    }
+
+    fn grant(&self, purpose: Purpose, seq: i64) -> consent::Terms<'_> {
+        let topic = match purpose {
+            Purpose::Contact => &*self.topic,
+            Purpose::Tracking => "",
+        };
+        consent::Terms { seq, at: self.at, purpose, topic, granted: true }
+    }
 }
 
 /// What became of rows. Each row counts in one of the first five fields.
@@ -85,7 +106,7 @@ impl std::ops::AddAssign for Tally {
 
 const LAST_RECIPIENT: &str = "SELECT COALESCE(MAX(id), 0) FROM recipients";
 
-pub(super) const STATEMENTS: &[&str] = &[LAST_RECIPIENT];
+pub(super) const STATEMENTS: &[&str] = &[LAST_RECIPIENT, bulk::ANY_SUPPRESSION];
 
 /// How often a batch is tried when another import takes the same new addresses at the same time.
 const TRIES: usize = 5;
@@ -99,15 +120,16 @@ pub async fn last_recipient(session: &mut Session) -> Result<RecipientId> {
     Ok(RecipientId(id))
 }
 
-/// Writes one batch of at most a few thousand rows in one transaction.
+/// Writes one batch of at most a few thousand rows in one transaction. Who is new has joined `now`,
+/// which is asked for when nobody else can begin a run before the batch is there.
 ///
 /// # Errors
 /// When the database refuses; then nothing of the batch was written.
-pub async fn apply(store: &Store, terms: &Terms, rows: &[ImportRow]) -> Result<Tally> {
+pub async fn apply(store: &Store, terms: &Terms, now: impl Fn() -> Micros, rows: &[ImportRow]) -> Result<Tally> {
     let mut tries = 0;
     loop {
         let mut session = store.write().await?;
-        match write(&mut session, terms, rows).await? {
+        match write(&mut session, terms, now(), rows).await? {
             Some(tally) if terms.dry_run => return session.rollback().await.map(|()| tally),
             Some(tally) => return session.commit().await.map(|()| tally),
             None => session.rollback().await?,
@@ -134,7 +156,7 @@ struct Known {
 }
 
 /// `None` when another import took one of the new addresses in the meantime.
-async fn write(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Result<Option<Tally>> {
+async fn write(session: &mut Session, terms: &Terms, now: Micros, rows: &[ImportRow]) -> Result<Option<Tally>> {
     let known = known(session, terms, rows).await?;
     let suppressed = bulk::suppressed(session, rows).await?;
     let (mut tally, mut fresh, mut changes) = (Tally::default(), Vec::new(), Changes::default());
@@ -147,7 +169,7 @@ async fn write(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Resu
         }
     }
     tally.new = fresh.len() as u64;
-    if !take_in(session, terms, fresh).await? {
+    if !take_in(session, terms, now, fresh).await? {
         return Ok(None);
     }
     changes.write(session, terms).await?;
@@ -178,12 +200,12 @@ impl<'a> Changes<'a> {
         let left = known.subscribed == Some(false) || known.left_all;
         if known.subscribed.is_none() && !left {
             self.subscribe.push(known.id);
-            self.grants.push((known.id, Purpose::Contact, &row.contact));
+            self.grants.push((known.id, Purpose::Contact, &row.proof));
             changed = true;
         }
-        if let Some(proof) = row.tracking.as_ref().filter(|_| !known.tracking && !known.refused && !left) {
+        if terms.tracking && !known.tracking && !known.refused && !left {
             self.track.push(known.id);
-            self.grants.push((known.id, Purpose::Tracking, proof));
+            self.grants.push((known.id, Purpose::Tracking, &row.proof));
             changed = true;
         }
         if known.id > terms.after.0 {
@@ -206,12 +228,13 @@ impl<'a> Changes<'a> {
         let mut chains = bulk::last_links(session, &who).await?;
         let grants = self.grants.into_iter().map(|(id, purpose, proof)| {
             let (seq, previous) = chains.entry(id).or_default();
-            let grant = Grant::new(RecipientId(id), *seq + 1, previous, purpose, proof, terms);
-            (*seq, *previous) = (grant.seq, grant.chain);
-            grant
+            let terms = terms.grant(purpose, *seq + 1);
+            let chain = consent::link(previous, &proof.commitment, &terms);
+            (*seq, *previous) = (terms.seq, chain);
+            Grant { recipient: id, terms, proof, chain }
         });
         let grants: Vec<_> = grants.collect();
-        bulk::record(session, terms, &grants).await
+        bulk::record(session, &grants).await
     }
 }
 
@@ -226,24 +249,20 @@ fn merged(stored: &Attributes, row: &Attributes) -> Option<Attributes> {
 }
 
 /// Inserts people who are not known. `false` when one of them is, by now.
-async fn take_in(session: &mut Session, terms: &Terms, mut rows: Vec<&ImportRow>) -> Result<bool> {
+async fn take_in(session: &mut Session, terms: &Terms, now: Micros, mut rows: Vec<&ImportRow>) -> Result<bool> {
     // In the index's order: fewer pages to touch, and two imports cannot lock each other out.
     rows.sort_unstable_by(|a, b| a.address.cmp(&b.address));
     let ids = bulk::new_ids(session, rows.len()).await?;
-    if !bulk::insert(session, terms, &ids, &rows).await? {
+    if !bulk::insert(session, terms.tracking, now, &ids, &rows).await? {
         return Ok(false);
     }
     bulk::subscribe(session, terms, &ids).await?;
-    let mut grants = Vec::with_capacity(rows.len() * 2);
-    for (&id, row) in ids.iter().zip(&rows) {
-        let contact = Grant::new(RecipientId(id), 1, &Digest::default(), Purpose::Contact, &row.contact, terms);
-        let previous = contact.chain;
-        grants.push(contact);
-        if let Some(proof) = &row.tracking {
-            grants.push(Grant::new(RecipientId(id), 2, &previous, Purpose::Tracking, proof, terms));
-        }
-    }
-    bulk::record(session, terms, &grants).await?;
+    let people = ids.iter().zip(&rows);
+    let grants = people.flat_map(|(&recipient, row)| {
+        let links = terms.grants().zip(&row.links);
+        links.map(move |(terms, &chain)| Grant { recipient, terms, proof: &row.proof, chain })
+    });
+    bulk::record(session, &grants.collect::<Vec<_>>()).await?;
     Ok(true)
 }
 
@@ -271,7 +290,7 @@ async fn known(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Resu
             topic = bulk::placeholder(session, 1),
             list = bulk::list(session, 2, chunk.len()),
         );
-        let values = args![terms.topic.as_str()].into_iter().chain(addresses()).collect();
+        let values = args![terms.topic.clone()].into_iter().chain(addresses()).collect();
         found.extend(session.all::<Known>(sql, values).await?.into_iter().map(|k| (k.address.to_ascii_lowercase(), k)));
     }
     Ok(found)

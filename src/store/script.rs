@@ -71,6 +71,7 @@ fn together(script: Script) -> Result<(String, SqliteArguments)> {
                 Value::Int(v) => arguments.add(v),
                 Value::Real(v) => arguments.add(v),
                 Value::Text(v) => arguments.add(v),
+                Value::WrittenJson(v) => arguments.add(v),
                 Value::Blob(v) => arguments.add(v),
                 Value::Bool(v) => arguments.add(v),
                 Value::Json(v) => arguments.add(v),

@@ -1,5 +1,7 @@
 //! Bound values, the same for both engines.
 
+use std::sync::Arc;
+
 use crate::domain::id::{NodeId, RecipientId, RunId, VersionId};
 use crate::domain::time::Micros;
 
@@ -11,13 +13,15 @@ pub enum Value {
     /// DOUBLE PRECISION.
     Real(Option<f64>),
     /// TEXT.
-    Text(Option<String>),
+    Text(Option<Arc<str>>),
     /// BYTEA or BLOB.
     Blob(Option<Vec<u8>>),
     /// BOOLEAN.
     Bool(bool),
     /// JSONB on PostgreSQL, text on SQLite.
     Json(serde_json::Value),
+    /// The same, written already.
+    WrittenJson(Arc<str>),
 }
 
 macro_rules! from {
@@ -41,7 +45,7 @@ from! {
     Int: i64 => |v| v, u32 => i64::from, u16 => i64::from, Micros => |v: Micros| v.0, RecipientId => |v: RecipientId| v.0,
          RunId => |v: RunId| v.0, VersionId => |v: VersionId| v.0, NodeId => |v: NodeId| v.0;
     Real: f64 => |v| v;
-    Text: String => |v| v, &str => str::to_owned;
+    Text: String => Arc::from, &str => Arc::from, Arc<str> => |v| v;
     Blob: Vec<u8> => |v| v, &[u8] => <[u8]>::to_vec;
 }
 

@@ -6,11 +6,14 @@ use std::collections::HashMap;
 use super::{Hashes, ImportRow, Proof, Terms};
 use crate::args;
 use crate::domain::address::AddressHash;
-use crate::domain::consent::{self, Digest, Purpose};
-use crate::domain::id::RecipientId;
+use crate::domain::consent::{self, Digest};
+use crate::domain::time::Micros;
 use crate::store::consents::to_digest;
 use crate::store::recipients::Attributes;
 use crate::store::{self, EngineKind, Result, Session, Value};
+
+/// Text for whether anybody is suppressed.
+pub(super) const ANY_SUPPRESSION: &str = "SELECT at FROM suppressions LIMIT 1";
 
 /// Most rows of one statement.
 const ROWS: usize = 1_024;
@@ -36,12 +39,12 @@ pub(super) fn placeholder(session: &Session, n: usize) -> String {
 
 /// `(…, …)`: one row of placeholders, from `$first` on.
 pub(super) fn list(session: &Session, first: usize, len: usize) -> String {
-    rows(session, first, 1, len)
+    rows(session.kind(), first, 1, len)
 }
 
 /// `(…, …), (…, …)`: placeholders, from `$first` on.
-fn rows(session: &Session, first: usize, rows: usize, columns: usize) -> String {
-    match session.kind() {
+fn rows(kind: EngineKind, first: usize, rows: usize, columns: usize) -> String {
+    match kind {
         EngineKind::Sqlite => {
             let row = format!("({}?),", "?,".repeat(columns - 1));
             let mut text = row.repeat(rows);
@@ -54,33 +57,10 @@ fn rows(session: &Session, first: usize, rows: usize, columns: usize) -> String 
 
 /// A permission in its place on the chain.
 pub(super) struct Grant<'a> {
-    recipient: RecipientId,
-    purpose: Purpose,
-    proof: &'a Proof,
-    pub(super) seq: i64,
-    pub(super) chain: Digest,
-}
-
-impl<'a> Grant<'a> {
-    pub(super) fn new(
-        recipient: RecipientId,
-        seq: i64,
-        previous: &Digest,
-        purpose: Purpose,
-        proof: &'a Proof,
-        terms: &Terms,
-    ) -> Self {
-        let open = consent::Terms { seq, at: terms.at, purpose, topic: topic(purpose, terms), granted: true };
-        let chain = consent::link(previous, &proof.commitment, &open);
-        Self { recipient, purpose, proof, seq, chain }
-    }
-}
-
-fn topic(purpose: Purpose, terms: &Terms) -> &str {
-    match purpose {
-        Purpose::Contact => &terms.topic,
-        Purpose::Tracking => "",
-    }
+    pub recipient: i64,
+    pub terms: consent::Terms<'a>,
+    pub proof: &'a Proof,
+    pub chain: Digest,
 }
 
 /// Numbers for people to insert.
@@ -101,63 +81,83 @@ pub(super) async fn new_ids(session: &mut Session, count: usize) -> Result<Vec<i
 }
 
 /// Inserts people. `false` when one of the addresses is taken.
-pub(super) async fn insert(session: &mut Session, terms: &Terms, ids: &[i64], people: &[&ImportRow]) -> Result<bool> {
-    let (mut ids, mut inserted) = (ids.iter(), 0);
-    for chunk in chunks(people) {
+pub(super) async fn insert(
+    session: &mut Session,
+    tracking: bool,
+    now: Micros,
+    ids: &[i64],
+    people: &[&ImportRow],
+) -> Result<bool> {
+    let mut ids = ids.iter();
+    let kind = session.kind();
+    let statements = chunks(people).map(|chunk| {
         let sql = format!(
             "INSERT INTO recipients (id, address, domain, address_hash, attributes, tracking, created_at)
              VALUES {} ON CONFLICT (LOWER(address)) DO NOTHING",
-            rows(session, 1, chunk.len(), 7)
+            rows(kind, 1, chunk.len(), 7)
         );
         let values = chunk.iter().zip(ids.by_ref()).flat_map(|(row, &id)| {
-            let attributes = row.attributes.clone();
-            let hash = row.hash.as_slice();
-            let tracking = row.tracking.is_some();
-            args![id, row.address.as_str(), row.address.domain(), hash, attributes, tracking, terms.at]
+            let (address, hash, attributes) = (&row.address, row.hash.as_slice(), Value::WrittenJson(row.json.clone()));
+            args![id, address.as_str(), address.domain(), hash, attributes, tracking, now]
         });
-        inserted += session.execute(sql, values.collect()).await?;
-    }
-    Ok(inserted == people.len() as u64)
+        (sql, values.collect())
+    });
+    Ok(run(session, statements).await? == people.len() as u64)
 }
 
 /// Ties people to the topic who were never tied to it.
 pub(super) async fn subscribe(session: &mut Session, terms: &Terms, who: &[i64]) -> Result<()> {
-    for chunk in chunks(who) {
+    let kind = session.kind();
+    let statements = chunks(who).map(|chunk| {
         let sql = format!(
             "INSERT INTO subscriptions (recipient_id, topic, subscribed, since) VALUES {}",
-            rows(session, 1, chunk.len(), 4)
+            rows(kind, 1, chunk.len(), 4)
         );
-        let values = chunk.iter().flat_map(|&id| args![id, terms.topic.as_str(), true, terms.at]);
-        session.change(chunk.len() as u64, sql, values.collect()).await?;
-    }
-    Ok(())
+        let values = chunk.iter().flat_map(|&id| args![id, terms.topic.clone(), true, terms.at]);
+        (sql, values.collect())
+    });
+    run(session, statements).await.map(drop)
 }
 
 /// Appends to the people's chains.
-pub(super) async fn record(session: &mut Session, terms: &Terms, grants: &[Grant<'_>]) -> Result<()> {
-    for chunk in chunks(grants) {
+pub(super) async fn record(session: &mut Session, grants: &[Grant<'_>]) -> Result<()> {
+    let kind = session.kind();
+    let statements = chunks(grants).map(|chunk| {
         let sql = format!(
             "INSERT INTO consents
              (recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain) VALUES {}",
-            rows(session, 1, chunk.len(), 10)
+            rows(kind, 1, chunk.len(), 10)
         );
-        let values = chunk.iter().flat_map(|g| {
+        let values = chunk.iter().flat_map(|Grant { recipient, terms, proof, chain }| {
             args![
-                g.recipient,
-                g.seq,
+                *recipient,
+                terms.seq,
                 terms.at,
-                g.purpose.as_str(),
-                topic(g.purpose, terms),
-                true,
-                g.proof.payload.as_str(),
-                g.proof.salt.as_slice(),
-                g.proof.commitment.as_slice(),
-                g.chain.as_slice(),
+                terms.purpose.as_str(),
+                terms.topic,
+                terms.granted,
+                proof.payload.clone(),
+                proof.salt.as_slice(),
+                proof.commitment.as_slice(),
+                chain.as_slice(),
             ]
         });
-        session.change(chunk.len() as u64, sql, values.collect()).await?;
+        (sql, values.collect())
+    });
+    run(session, statements).await.map(drop)
+}
+
+/// Runs statements one after the other, and puts the next together while one runs; how many rows
+/// they changed.
+async fn run(session: &mut Session, mut statements: impl Iterator<Item = (String, Vec<Value>)>) -> Result<u64> {
+    let mut changed = 0;
+    let mut next = statements.next();
+    while let Some((sql, args)) = next {
+        let (result, following) = tokio::join!(session.execute(sql, args), async { statements.next() });
+        changed += result?;
+        next = following;
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// The last number and link of people's chains.
@@ -183,7 +183,7 @@ pub(super) async fn set_attributes(session: &mut Session, people: Vec<(i64, Attr
         let sql = format!(
             "WITH v(id, attributes) AS (VALUES {})
              UPDATE recipients SET attributes = v.attributes FROM v WHERE recipients.id = v.id",
-            rows(session, 1, chunk.len(), 2)
+            rows(session.kind(), 1, chunk.len(), 2)
         );
         let values = chunk.iter().flat_map(|(id, attributes)| args![*id, attributes.clone()]);
         session.change(chunk.len() as u64, sql, values.collect()).await?;
@@ -203,6 +203,9 @@ pub(super) async fn track(session: &mut Session, who: &[i64]) -> Result<()> {
 /// Which of the rows' addresses are suppressed.
 pub(super) async fn suppressed(session: &mut Session, people: &[ImportRow]) -> Result<Hashes> {
     let mut found = Hashes::new();
+    if session.first::<(i64,)>(ANY_SUPPRESSION, vec![]).await?.is_none() {
+        return Ok(found);
+    }
     for chunk in chunks(people) {
         let sql = format!("SELECT hash FROM suppressions WHERE hash IN {}", list(session, 1, chunk.len()));
         let values: Vec<Value> = chunk.iter().map(|row| row.hash.as_slice().into()).collect();
