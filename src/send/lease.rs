@@ -65,7 +65,7 @@ async fn round(store: &Store, node: NodeId, clock: &Clock, watch: &mut Watch) ->
         let buried = nodes::bury(&mut tx, other, clock.now()).await?;
         info!(node = %other, released = buried.released, unknown = buried.unknown, "took over from a dead node");
     }
-    nodes::clear_cancelled(&mut tx, clock.now()).await?;
+    nodes::clear_ended(&mut tx, clock.now()).await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -21,9 +21,10 @@ const RELEASE_STRAYS: &str = "UPDATE messages SET state = 'waiting', node_id = N
     WHERE node_id = $2 AND +run_id = $3 AND state = 'claimed'";
 const SWALLOW_STRAYS: &str = "UPDATE messages SET state = 'unknown', reply = 'the sender lost track of it'
     WHERE node_id = $1 AND +run_id = $2 AND state = 'sending'";
-const CLEAR: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = 'cancelled'
+const CLEAR: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1,
+        reply = (SELECT r.state FROM runs r WHERE r.id = messages.run_id)
     WHERE state IN ('waiting', 'deferred') AND due_at > 0
-        AND run_id IN (SELECT id FROM runs WHERE state = 'cancelled')";
+        AND run_id IN (SELECT id FROM runs WHERE state IN ('cancelled', 'done'))";
 const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM messages m
     WHERE m.node_id > 0 AND m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
 
@@ -92,11 +93,12 @@ pub async fn release_strays(tx: &mut Session, node: NodeId, run: RunId, now: Mic
     Ok(Buried { released, unknown })
 }
 
-/// Skips what still waits in cancelled runs: messages that were on the wire at the cancel and came
-/// back, and claims of nodes that died meanwhile.
+/// Skips what still waits in runs that are over: in cancelled ones messages that were on the wire at
+/// the cancel and came back, and claims of nodes that died meanwhile; in done ones messages that were
+/// `unknown` at the end and whose late answer says that they were not taken.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn clear_cancelled(tx: &mut Session, now: Micros) -> Result<u64> {
+pub async fn clear_ended(tx: &mut Session, now: Micros) -> Result<u64> {
     tx.execute(CLEAR, args![now]).await
 }

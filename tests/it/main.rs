@@ -10,6 +10,8 @@ mod hits;
 mod http;
 mod idle;
 mod kill;
+mod mailing;
+mod nodes;
 mod pages;
 mod peers;
 mod people;

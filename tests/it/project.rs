@@ -57,10 +57,21 @@ impl Project {
         settings: Settings<'_>,
         script: impl Fn(Step, &str) -> Option<Act> + Send + Sync + 'static,
     ) -> Self {
+        Self::with_room(db, settings, 100_000, script).await
+    }
+
+    /// The same, whose relay has room for so many mails: before it answers the next, one must be
+    /// taken from `caught`.
+    pub async fn with_room(
+        db: Database,
+        settings: Settings<'_>,
+        room: usize,
+        script: impl Fn(Step, &str) -> Option<Act> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let stop = CancellationToken::new();
-        let (mails, caught) = mpsc::channel(100_000);
+        let (mails, caught) = mpsc::channel(room);
         tokio::spawn(Catcher::new(mails).with_script(script).run(listener, stop.clone()));
         write_project(db.dir.path(), &db.url, &format!("smtp://127.0.0.1:{port}"), &settings);
         Self { db, caught, _stop: stop.drop_guard() }
