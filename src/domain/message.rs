@@ -56,7 +56,17 @@ impl MessageState {
         Self::ALL.into_iter().find(|s| s.as_str() == word)
     }
 
-    /// Whether the state machine has an arrow from here to `next`.
+    /// Whether the state machine has an arrow from here to `next`. The arrows, and who draws them:
+    ///
+    /// - waiting or deferred → claimed: a claim, when due; → skipped: permission is gone, or the run is
+    ///   over; → rejected: five days have passed since the first attempt.
+    /// - claimed → sending: the holder's mark; → waiting: given back, or the holder died; → skipped:
+    ///   nothing can be rendered, or the run was cancelled.
+    /// - sending → accepted, rejected, deferred, unknown: the relay's answer, or its absence; → unknown:
+    ///   the holder died; → waiting: nothing was handed over, which is no attempt.
+    /// - unknown → accepted, rejected, deferred, waiting: the late answer of the one who was sending.
+    ///
+    /// A message begins as claimed, or as waiting. No arrow leaves accepted, rejected or skipped.
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
         use MessageState::{Accepted, Claimed, Deferred, Rejected, Sending, Skipped, Unknown, Waiting};

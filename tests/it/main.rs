@@ -26,6 +26,7 @@ mod segments;
 mod sending;
 mod sending_scores;
 mod service;
+mod states;
 mod support;
 mod tour;
 mod tracking;
