@@ -14,13 +14,24 @@ use colloquy::domain::message::MessageState;
 use self::play::Play;
 use crate::support::{database, on_both_engines};
 
-const SEEDS: std::ops::Range<u64> = 0..4;
+/// So many plays there are at least; more, up to the limit, while an arrow was not seen.
+const PLAYS: u64 = 4;
+const LIMIT: u64 = 20;
 const STEPS: usize = 300;
+
+/// The arrows of the table that are not among these.
+fn never(seen: &HashSet<(MessageState, MessageState)>) -> Vec<(MessageState, MessageState)> {
+    let all = MessageState::ALL.into_iter().flat_map(|from| MessageState::ALL.map(|to| (from, to)));
+    all.filter(|(from, to)| from.may_become(*to) && !seen.contains(&(*from, *to))).collect()
+}
 
 on_both_engines! {
     async fn messages_move_by_the_arrows_of_the_state_machine_and_by_each_of_them(db) {
         let mut seen = HashSet::new();
-        for seed in SEEDS {
+        for seed in 0..LIMIT {
+            if seed >= PLAYS && never(&seen).is_empty() {
+                break;
+            }
             let stage = database(db.store.kind()).await;
             let mut play = Play::begin(stage.store.clone(), seed).await;
             for step in 0..STEPS {
@@ -28,11 +39,6 @@ on_both_engines! {
             }
             seen.extend(play.arrows);
         }
-        let never: Vec<_> = MessageState::ALL
-            .into_iter()
-            .flat_map(|from| MessageState::ALL.map(|to| (from, to)))
-            .filter(|(from, to)| from.may_become(*to) && !seen.contains(&(*from, *to)))
-            .collect();
-        assert!(never.is_empty(), "the table allows what never happens: {never:?}");
+        assert!(never(&seen).is_empty(), "the table allows what never happens: {:?}", never(&seen));
     }
 }
