@@ -108,6 +108,8 @@ pub async fn run(
         done.octets = octets;
         done.rows += rows.len() as u64 + duplicates;
         progress(done);
+        // Thousands of small pieces; the next batch need not wait for them to go.
+        tokio::task::spawn_blocking(|| drop(rows));
     }
     let rejects = reading.await.map_err(|_| Error::Reader)??;
     Ok(Summary { tally, rejects })
@@ -139,7 +141,7 @@ impl Reader {
     fn batch(&mut self) -> Result<(Batch, bool)> {
         let from = self.table.position();
         let mut batch = Batch { rows: Vec::with_capacity(BATCH_ROWS), ..Batch::default() };
-        let mut places: HashMap<String, usize> = HashMap::with_capacity(BATCH_ROWS);
+        let mut places: HashMap<Arc<str>, usize> = HashMap::with_capacity(BATCH_ROWS);
         while batch.rows.len() < BATCH_ROWS && self.table.position() - from < BATCH_OCTETS {
             let Some(record) = self.table.read()? else { return Ok((batch, false)) };
             let checked = Address::parse(self.columns.address(record))
@@ -152,16 +154,16 @@ impl Reader {
                     continue;
                 }
             };
-            let person = address.folded();
+            let person: Arc<str> = address.folded().into();
             if let Some(&place) = places.get(&person) {
                 let earlier: &mut ImportRow = &mut batch.rows[place];
                 earlier.attributes.extend(attributes);
                 batch.duplicates += 1;
             } else {
-                places.insert(person, batch.rows.len());
+                places.insert(person.clone(), batch.rows.len());
                 let (proof, links) = self.evidence.proof(&self.salts, self.columns.address(record), record.line);
                 let (hash, json) = (address.hash(&self.key), Arc::default());
-                batch.rows.push(ImportRow { address, hash, attributes, json, proof, links });
+                batch.rows.push(ImportRow { person, address, hash, attributes, json, proof, links });
             }
             batch.octets = self.table.position();
         }

@@ -20,7 +20,9 @@ use bulk::Grant;
 /// One row, checked and normalised.
 #[derive(Debug)]
 pub struct ImportRow {
-    /// Whom it is about; distinct within a batch.
+    /// Whom it is about: the address, folded; distinct within a batch.
+    pub person: Arc<str>,
+    /// The address.
     pub address: Address,
     /// What suppressions are compared with.
     pub hash: AddressHash,
@@ -162,7 +164,7 @@ async fn write(session: &mut Session, terms: &Terms, now: Micros, rows: &[Import
     let (mut tally, mut fresh, mut changes) = (Tally::default(), Vec::new(), Changes::default());
     for row in rows {
         let suppressed = suppressed.contains(&row.hash);
-        match known.get(&row.address.folded()) {
+        match known.get(&*row.person) {
             Some(known) => changes.decide(row, known, suppressed, terms, &mut tally),
             None if suppressed => tally.suppressed += 1,
             None => fresh.push(row),
@@ -270,7 +272,7 @@ async fn take_in(session: &mut Session, terms: &Terms, now: Micros, mut rows: Ve
 async fn known(session: &mut Session, terms: &Terms, rows: &[ImportRow]) -> Result<HashMap<String, Known>> {
     let mut found = HashMap::new();
     for chunk in bulk::chunks(rows) {
-        let addresses = || chunk.iter().map(|row| Value::from(row.address.folded()));
+        let addresses = || chunk.iter().map(|row| Value::from(row.person.clone()));
         if session.kind() == EngineKind::Postgres {
             let list = bulk::list(session, 1, chunk.len());
             let lock = format!("SELECT id FROM recipients WHERE LOWER(address) IN {list} ORDER BY id FOR UPDATE");
