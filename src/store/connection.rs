@@ -3,11 +3,10 @@
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::types::{Json, JsonRawValue};
 use sqlx::{AssertSqlSafe, Executor as _, FromRow, Postgres};
 
 use super::sqlite::Loan;
-use super::{EngineKind, Error, Result, Sql, Value};
+use super::{EngineKind, Error, Result, Sql, Value, value};
 
 /// A row type that both engines can fill.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
@@ -34,45 +33,17 @@ macro_rules! run {
             Connection::Sqlite(held) => {
                 let sql = AssertSqlSafe($sql.for_sqlite($args.len()).0);
                 let $connection = &mut **held;
-                let mut $query = $make(sql);
-                for value in $args {
-                    $query = match value {
-                        Value::Int(v) => $query.bind(v),
-                        Value::Real(v) => $query.bind(v),
-                        Value::Text(v) => $query.bind(v),
-                        Value::Blob(v) => $query.bind(v),
-                        Value::Bool(v) => $query.bind(v),
-                        Value::Json(v) => $query.bind(v),
-                        Value::WrittenJson(v) => $query.bind(v),
-                    };
-                }
+                let $query = $make(sql, value::for_sqlite($args)?);
                 $body
             }
             Connection::Postgres(held) => {
                 let sql = AssertSqlSafe($sql.0);
                 let $connection = &mut **held;
-                let mut $query = $make(sql);
-                for value in $args {
-                    $query = match value {
-                        Value::Int(v) => $query.bind(v),
-                        Value::Real(v) => $query.bind(v),
-                        Value::Text(v) => $query.bind(v),
-                        Value::Blob(v) => $query.bind(v),
-                        Value::Bool(v) => $query.bind(v),
-                        Value::Json(v) => $query.bind(v),
-                        Value::WrittenJson(v) => $query.bind(raw(&v)?),
-                    };
-                }
+                let $query = $make(sql, value::for_postgres($args)?);
                 $body
             }
         }
     }};
-}
-
-/// PostgreSQL takes JSON as such.
-fn raw(text: &str) -> sqlx::Result<Json<Box<JsonRawValue>>> {
-    let value = JsonRawValue::from_string(text.to_owned()).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    Ok(Json(value))
 }
 
 impl Session {
@@ -99,7 +70,7 @@ impl Session {
     /// When the database refuses.
     pub async fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<u64> {
         let sql = sql.into();
-        let result = run!(self, sql, args, sqlx::query, |query, connection| {
+        let result = run!(self, sql, args, sqlx::query_with, |query, connection| {
             query.execute(connection).await.map(|done| done.rows_affected())
         });
         self.checked(result)
@@ -125,8 +96,9 @@ impl Session {
     /// When the database refuses, or a row does not fit `T`.
     pub async fn all<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Vec<T>> {
         let sql = sql.into();
-        let result =
-            run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_all(connection).await);
+        let result = run!(self, sql, args, sqlx::query_as_with::<_, T, _>, |query, connection| query
+            .fetch_all(connection)
+            .await);
         self.checked(result)
     }
 
@@ -136,8 +108,9 @@ impl Session {
     /// When the database refuses, or the row does not fit `T`.
     pub async fn first<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Option<T>> {
         let sql = sql.into();
-        let result =
-            run!(self, sql, args, sqlx::query_as::<_, T>, |query, connection| query.fetch_optional(connection).await);
+        let result = run!(self, sql, args, sqlx::query_as_with::<_, T, _>, |query, connection| query
+            .fetch_optional(connection)
+            .await);
         self.checked(result)
     }
 

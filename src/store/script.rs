@@ -2,10 +2,10 @@
 
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Either, Executor as _};
+use sqlx::{AssertSqlSafe, Either, Executor as _};
 
 use super::sql::unnumbered;
-use super::{Engine, Error, Result, Sql, Store, Value};
+use super::{Engine, Error, Result, Sql, Store, Value, value};
 
 /// Statements of one transaction. On SQLite they go to the database's thread together, so that the
 /// transaction costs one change of thread there and back instead of one for each statement.
@@ -66,18 +66,7 @@ fn together(script: Script) -> Result<(String, SqliteArguments)> {
     for (sql, args) in script.0 {
         let unordered = || Error::Corrupt(format!("placeholders out of order: {}", sql.0));
         texts.push(unnumbered(&sql.0, args.len()).ok_or_else(unordered)?);
-        for value in args {
-            match value {
-                Value::Int(v) => arguments.add(v),
-                Value::Real(v) => arguments.add(v),
-                Value::Text(v) => arguments.add(v),
-                Value::WrittenJson(v) => arguments.add(v),
-                Value::Blob(v) => arguments.add(v),
-                Value::Bool(v) => arguments.add(v),
-                Value::Json(v) => arguments.add(v),
-            }
-            .map_err(sqlx::Error::Encode)?;
-        }
+        value::add_to_sqlite(args, &mut arguments)?;
     }
     if !single {
         texts.insert(0, "BEGIN IMMEDIATE".to_owned());

@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use sqlx::Arguments as _;
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::types::{Json, JsonRawValue};
+
 use crate::domain::id::{NodeId, RecipientId, RunId, VersionId};
 use crate::domain::time::Micros;
 
@@ -65,4 +70,46 @@ impl From<serde_json::Map<String, serde_json::Value>> for Value {
     fn from(value: serde_json::Map<String, serde_json::Value>) -> Self {
         Self::Json(serde_json::Value::Object(value))
     }
+}
+
+/// Adds values to an engine's arguments; `$written` is how it takes JSON that is written already.
+macro_rules! add {
+    ($values:expr, $arguments:expr, $written:expr) => {{
+        for value in $values {
+            match value {
+                Value::Int(v) => $arguments.add(v),
+                Value::Real(v) => $arguments.add(v),
+                Value::Text(v) => $arguments.add(v),
+                Value::Blob(v) => $arguments.add(v),
+                Value::Bool(v) => $arguments.add(v),
+                Value::Json(v) => $arguments.add(v),
+                Value::WrittenJson(v) => $arguments.add($written(v)?),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+    }};
+}
+
+/// Adds values to those of a SQLite statement.
+pub(super) fn add_to_sqlite(values: Vec<Value>, arguments: &mut SqliteArguments) -> sqlx::Result<()> {
+    add!(values, arguments, Ok::<Arc<str>, sqlx::Error>);
+    Ok(())
+}
+
+/// The values as those of a SQLite statement.
+pub(super) fn for_sqlite(values: Vec<Value>) -> sqlx::Result<SqliteArguments> {
+    let mut arguments = SqliteArguments::default();
+    add_to_sqlite(values, &mut arguments)?;
+    Ok(arguments)
+}
+
+/// The values as those of a PostgreSQL statement.
+pub(super) fn for_postgres(values: Vec<Value>) -> sqlx::Result<PgArguments> {
+    let raw = |text: Arc<str>| match JsonRawValue::from_string(String::from(&*text)) {
+        Ok(json) => Ok(Json(json)),
+        Err(error) => Err(sqlx::Error::Encode(error.into())),
+    };
+    let mut arguments = PgArguments::default();
+    add!(values, arguments, raw);
+    Ok(arguments)
 }
