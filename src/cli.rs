@@ -4,6 +4,7 @@ mod actions;
 mod apply;
 mod check;
 mod demo;
+mod dkim;
 mod export;
 mod import;
 mod init;
@@ -76,6 +77,7 @@ enum Command {
     Resume(runs::Resume),
     Cancel(runs::Cancel),
     Score(score::Args),
+    Dkim(dkim::Args),
     Demo(demo::Args),
 }
 
@@ -138,6 +140,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Resume(args) => runs::resume(args, &site(Reach::Database)?).await,
         Command::Cancel(args) => runs::cancel(args, &site(Reach::Database)?).await,
         Command::Score(args) => score::run(args, &site(Reach::Database)?).await,
+        Command::Dkim(dkim::Args { command: dkim::Command::New(args) }) => dkim::new(&args, &site(Reach::Database)?),
+        Command::Dkim(dkim::Args { command: dkim::Command::Show(_) }) => dkim::show(&open()?),
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }
 }

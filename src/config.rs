@@ -3,9 +3,11 @@
 
 mod campaign;
 mod check;
+pub mod dkim;
 pub mod files;
 pub mod init;
 pub mod machine;
+mod private;
 pub mod problem;
 mod project;
 mod reader;

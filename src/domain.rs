@@ -7,6 +7,7 @@ pub mod address;
 pub mod campaign;
 pub mod cluster;
 pub mod consent;
+pub mod dkim;
 pub mod hit;
 pub mod id;
 pub mod judge;

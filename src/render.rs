@@ -7,6 +7,7 @@
 
 mod body;
 mod compile;
+mod dkim;
 mod flatten;
 mod headers;
 mod helpers;
@@ -30,6 +31,7 @@ mod text;
 mod traced;
 mod variables;
 
+pub use dkim::{Signer, SigningError};
 pub use lint::Lint;
 pub use mailing::{Envelope, Explained, Mailing, Rendered, RenderedLink, Scratch};
 pub use problem::{RenderError, TemplateProblem};

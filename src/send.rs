@@ -12,6 +12,7 @@ mod lease;
 mod ledger;
 mod pace;
 mod schedule;
+mod signing;
 mod worker;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,6 +30,7 @@ pub use self::job::{RunContext, Tally};
 use self::lane::Lane;
 use self::lanes::{Lanes, Running};
 use self::ledger::Ledger;
+use self::signing::Signing;
 use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
 use crate::config::{self, ProjectFiles};
@@ -40,7 +42,7 @@ use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
 use crate::relay::{OpenError, Relay};
-use crate::render::Mailing;
+use crate::render::{Mailing, Signer};
 use crate::store::audience::{self, Audience};
 use crate::store::eligibility::Permission;
 use crate::store::marks::{MessageKey, Return};
@@ -114,6 +116,8 @@ pub struct Rules {
     pub pause_at_rejections: Option<f64>,
     /// Where the mail goes.
     pub relays: Vec<Relay>,
+    /// Who signs it.
+    pub signer: Signer,
 }
 
 /// The rules that every run asks for.
@@ -130,6 +134,7 @@ pub struct Sender {
     metrics: Metrics,
     node: NodeId,
     keyring: Arc<Keyring>,
+    signing: Arc<Signing>,
     lanes: Lanes,
     ledger: Ledger,
     limits: RwLock<Limits>,
@@ -165,6 +170,7 @@ impl Sender {
             metrics,
             node,
             keyring,
+            signing: Arc::new(Signing::new()),
             lanes: Lanes::default(),
             ledger,
             limits: RwLock::default(),
@@ -180,7 +186,8 @@ impl Sender {
     /// Puts all sending under these rules from now on. Relays that are no longer named, or otherwise,
     /// finish what they have on the wire; what waited for them is claimed again.
     pub async fn govern(&self, rules: Rules) {
-        let Rules { frequency_cap, pause_at_rejections, relays } = rules;
+        let Rules { frequency_cap, pause_at_rejections, relays, signer } = rules;
+        self.signing.renew(Arc::new(signer));
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits { frequency_cap, pause_at_rejections };
         relays.iter().for_each(|relay| self.throttle.set_relay(relay.config()));
         for job in self.lanes.renew(relays, |relay| self.open_lane(relay)) {
@@ -195,6 +202,7 @@ impl Sender {
             ledger: self.ledger.clone(),
             throttle: Arc::clone(&self.throttle),
             keyring: Arc::clone(&self.keyring),
+            signing: Arc::clone(&self.signing),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             soft: stop.clone(),

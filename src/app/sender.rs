@@ -7,11 +7,12 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{Governed, Site};
-use crate::config::Loaded;
+use super::{Governed, Refused, Site};
+use crate::config::{self, Loaded};
 use crate::domain::relay::{RelayConfig, RelayUrl};
 use crate::metrics::Metrics;
 use crate::relay::{self, Relay};
+use crate::render::Signer;
 use crate::send::{Options, Rules, Sender};
 use crate::store::Store;
 
@@ -19,7 +20,7 @@ impl Site {
     /// A sender under what `loaded` says. Without it nothing is sent until [`Self::govern`] finds a version.
     ///
     /// # Errors
-    /// When a relay's settings do not work or the database refuses.
+    /// When a relay's settings or a key do not work, or the database refuses.
     pub async fn sender(
         &self,
         store: &Store,
@@ -42,7 +43,7 @@ impl Site {
         Ok(sender)
     }
 
-    /// Puts the sender under each version that comes to govern, until `end`. One whose relays do not work changes
+    /// Puts the sender under each version that comes to govern, until `end`. One whose relays or keys do not work changes
     /// nothing, and is logged.
     pub async fn govern(&self, sender: &Sender, mut governed: Governed, end: CancellationToken) {
         loop {
@@ -56,7 +57,7 @@ impl Site {
                     info!(version = %governing.version, "limits and relays are those of this version");
                     sender.govern(rules).await;
                 }
-                Err(error) => error!(version = %governing.version, %error, "the relays of this version do not work"),
+                Err(error) => error!(version = %governing.version, %error, "the relays or keys of this version do not work"),
             }
         }
     }
@@ -67,7 +68,16 @@ impl Site {
         let hello = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
         let relays = loaded.settings.relays.iter().map(|config| self.relay(config, hello)).collect::<Result<_>>()?;
         let (frequency_cap, pause_at_rejections) = (project.frequency_cap, project.pause_at_rejections);
-        Ok(Rules { frequency_cap, pause_at_rejections, relays })
+        Ok(Rules { frequency_cap, pause_at_rejections, relays, signer: self.signer(loaded)? })
+    }
+
+    /// Reads the keys that sign mail by what `loaded` says. Mail from domains without one is not signed.
+    ///
+    /// # Errors
+    /// [`Refused`] with every file that is no usable key, or that others may read.
+    pub fn signer(&self, loaded: &Loaded) -> Result<Signer> {
+        let keys = config::dkim::keys(&self.root, &loaded.settings.dkim);
+        Ok(Signer::new(keys.map_err(|problems| Refused(problems.to_string()))?))
     }
 
     fn relay(&self, config: &RelayConfig, hello: &str) -> Result<Relay> {

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use serde_json::{Map, Value};
 
 use crate::app::{App, Refused};
+use crate::config;
 use crate::domain::address::Address;
 use crate::domain::campaign::Campaign;
 use crate::domain::id::{RecipientId, RunId};
@@ -38,6 +39,10 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
         warnings += 1;
     }
     let mut broken = 0;
+    for problem in config::dkim::problems(&app.files) {
+        println!("{problem}");
+        broken += 1;
+    }
     for campaign in app.loaded.campaigns.values() {
         let found = check_campaign(app, campaign).await?;
         broken += found.errors.len();

@@ -1,13 +1,12 @@
-//! `[[relay]]` and `[[dkim]]`.
+//! `[[relay]]`.
 
 use std::collections::BTreeSet;
 
 use super::check;
-use super::files::stays_inside;
 use super::problem::Complaint;
 use super::reader::Section;
 use crate::domain::rate::Rate;
-use crate::domain::relay::{DEFAULT_CONNECTIONS, DkimConfig, RelayConfig, RelayUrl};
+use crate::domain::relay::{DEFAULT_CONNECTIONS, RelayConfig, RelayUrl};
 
 pub(super) fn relays(root: &Section<'_>) -> Vec<RelayConfig> {
     let mut names = BTreeSet::new();
@@ -88,27 +87,4 @@ fn variable_name(text: &str) -> Result<String, Complaint> {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let complaint = || Complaint::new("this is not the name of an environment variable");
     fits.then(|| text.into()).ok_or_else(|| complaint().hint("a name such as RELAY_PASSWORD, not the password itself"))
-}
-
-pub(super) fn dkim(root: &Section<'_>) -> Vec<DkimConfig> {
-    let keys = root.each("dkim", |section| {
-        let domain =
-            section.required("domain", "domain = \"example.org\"").and_then(|field| field.parsed(check::domain));
-        let selector = section.required("selector", "selector = \"c1\"").and_then(|field| {
-            field.parsed(|text| {
-                text.split('.').all(|label| check::name(label).is_ok()).then(|| text.to_owned()).ok_or_else(|| {
-                    Complaint::new(format!("'{text}' is not a selector")).hint("a DNS label such as c1 (RFC 6376 §3.1)")
-                })
-            })
-        });
-        let key_file = section.required("key_file", "key_file = \"config/dkim.pem\"").and_then(|field| {
-            field.parsed(|text| match text {
-                "" => Err("the path is empty"),
-                text if text.starts_with('/') || stays_inside(text) => Ok(text.into()),
-                _ => Err("the path leaves the project"),
-            })
-        });
-        Some(DkimConfig { domain: domain?, selector: selector?, key_file: key_file? })
-    });
-    keys.into_iter().flatten().collect()
 }

@@ -1,8 +1,6 @@
 //! `config/secrets.toml`: the keys that sign links, and the key under which suppressed addresses are kept.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::Path;
 
 use aws_lc_rs::hmac;
@@ -11,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretBox};
 
+use super::private;
 use super::problem::{Complaint, Problem, Problems};
 use super::reader::{Doc, Section};
 use super::value::Field;
@@ -41,7 +40,7 @@ impl Secrets {
     /// When it is missing, readable by others, or not as `init` writes it. Complaints never show its lines.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let shown = path.display().to_string();
-        let text = read_private(path).map_err(|complaint| Problems(vec![Problem::about_file(&shown, complaint)]))?;
+        let text = private::read(path, "the project's keys", missing).map_err(|complaint| Problems(vec![Problem::about_file(&shown, complaint)]))?;
         let doc = Doc::secret(&shown, &text);
         let secrets = doc.read(read).flatten();
         match (secrets, doc.into_problems()) {
@@ -66,9 +65,7 @@ impl Secrets {
         for (id, key) in &self.signing {
             text += &format!("[[signing]]\nid = {id}\nkey = \"{}\"\n", encode(key));
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
+        private::write_new(path, &text)
     }
 
     /// The keys that sign and verify tokens.
@@ -90,20 +87,9 @@ fn new_key(random: &dyn SecureRandom) -> io::Result<Key> {
     if failed { Err(io::Error::other("the system has no random numbers")) } else { Ok(key) }
 }
 
-fn read_private(path: &Path) -> Result<String, Complaint> {
-    let mut file = File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Complaint::new("there is no file with the project's keys")
-            .hint("`colloquy init` writes one; a project that has sent needs its old one back"),
-        _ => Complaint::new(error.to_string()),
-    })?;
-    let mode = file.metadata().map_err(|error| error.to_string())?.mode();
-    if mode & 0o077 != 0 {
-        return Err(Complaint::new(format!("others may read the project's keys (mode {:03o})", mode & 0o777))
-            .hint(format!("chmod 600 {}", path.display())));
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|error| error.to_string())?;
-    Ok(text)
+fn missing() -> Complaint {
+    Complaint::new("there is no file with the project's keys")
+        .hint("`colloquy init` writes one; a project that has sent needs its old one back")
 }
 
 fn read(root: &Section<'_>) -> Option<Secrets> {

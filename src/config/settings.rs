@@ -1,9 +1,11 @@
 //! What belongs to a machine, its services and its relays, not to the content of mail.
 
+use super::dkim;
 use super::machine::{self, Machine, Web};
 use super::reader::Section;
 use super::relay;
-use crate::domain::relay::{DkimConfig, RelayConfig};
+use crate::domain::dkim::DkimConfig;
+use crate::domain::relay::RelayConfig;
 
 /// The settings of a project.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,5 +20,5 @@ pub struct Settings {
 
 /// Reads all sections of settings but `[web]`, whose keys have two owners.
 pub(super) fn read(root: &Section<'_>, web: Web) -> Settings {
-    Settings { machine: machine::read(root, root, web), relays: relay::relays(root), dkim: relay::dkim(root) }
+    Settings { machine: machine::read(root, root, web), relays: relay::relays(root), dkim: dkim::read(root) }
 }

@@ -9,7 +9,8 @@ use super::*;
 use crate::domain::campaign::{When, Window};
 use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
-use crate::domain::relay::{DkimConfig, RelayUrl, Tls};
+use crate::domain::dkim::DkimConfig;
+use crate::domain::relay::{RelayUrl, Tls};
 
 mod campaigns;
 mod machines;

@@ -1,4 +1,4 @@
-//! Relays and signing keys as configured: whom our mail is handed to, and who signs it.
+//! Relays as configured: whom our mail is handed to.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -123,17 +123,6 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), String> {
         return Err(no_host());
     }
     Ok((host, port))
-}
-
-/// One `[[dkim]]`: a key that signs mail of a domain (RFC 6376).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DkimConfig {
-    /// The signing domain (`d=`), in lower-case A-labels.
-    pub domain: String,
-    /// The key's name under `_domainkey` (`s=`).
-    pub selector: String,
-    /// File of the private key in PEM, relative to the project.
-    pub key_file: PathBuf,
 }
 
 #[cfg(test)]

@@ -160,6 +160,12 @@ impl Mailing {
         })
     }
 
+    /// The domain of From, in lower-case A-labels: whose keys sign.
+    #[must_use]
+    pub fn from_domain(&self) -> &str {
+        &self.fixed.domain
+    }
+
     /// The recipients' attributes that the templates use, for comparing with samples. Those that are
     /// used only where they are given (`default`, `has`, `if`) are among them.
     #[must_use]

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::job::Job;
 use super::lane::{Lane, Open};
 use super::ledger::Ledger;
+use super::signing::Signing;
 use crate::clock::Clock;
 use crate::domain::address::Address;
 use crate::domain::message::MessageState;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub throttle: Arc<Throttle>,
     /// Signs links.
     pub keyring: Arc<Keyring>,
+    /// Signs messages.
+    pub signing: Arc<Signing>,
     /// The time.
     pub clock: Clock,
     /// Counts.
@@ -225,7 +228,7 @@ impl Worker {
             self.give_back(&job).await;
             return None;
         }
-        match self.render(&job, scratch) {
+        match self.render(&job, scratch).await {
             Ok((message, return_path)) => {
                 let id = format!("{}-{}", job.context.run, job.profile.recipient);
                 Some(Letter { message, return_path, id, job })
@@ -240,14 +243,15 @@ impl Worker {
         }
     }
 
-    fn render(&self, job: &Job, scratch: &mut Scratch) -> Result<(Message, Option<Address>), String> {
+    async fn render(&self, job: &Job, scratch: &mut Scratch) -> Result<(Message, Option<Address>), String> {
         let context = &job.context;
-        let envelope = render::Envelope { run: context.run, occasion: &context.occasion, at: self.shared.clock.now() };
+        let at = self.shared.clock.now();
+        let envelope = render::Envelope { run: context.run, occasion: &context.occasion, at };
         let rendered = context
             .mailing
             .render(&job.profile, &envelope, &self.shared.keyring, scratch)
             .map_err(|error| format!("render: {error}"))?;
-        let message = Message::new(rendered.bytes).map_err(|error| format!("render: {error}"))?;
+        let message = self.shared.signing.seal(rendered.bytes, context, at).await?;
         Ok((message, Address::parse(&rendered.return_path).ok()))
     }
 
