@@ -57,7 +57,9 @@ impl Site {
                     info!(version = %governing.version, "limits and relays are those of this version");
                     sender.govern(rules).await;
                 }
-                Err(error) => error!(version = %governing.version, %error, "the relays or keys of this version do not work"),
+                Err(error) => {
+                    error!(version = %governing.version, %error, "the relays or keys of this version do not work");
+                }
             }
         }
     }

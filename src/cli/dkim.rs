@@ -71,7 +71,9 @@ pub fn new(args: &New, site: &Site) -> Result<ExitCode> {
     let key_file = format!("config/dkim-{domain}-{selector}.pem");
     let path = site.root.join(&key_file);
     if path.exists() {
-        return Err(anyhow!(Refused(format!("{key_file} exists\n  hint: --selector NAME gives the new key another name"))));
+        return Err(anyhow!(Refused(format!(
+            "{key_file} exists\n  hint: --selector NAME gives the new key another name"
+        ))));
     }
     let key = config::dkim::generate(algorithm, &path).with_context(|| format!("{key_file} cannot be written"))?;
     let config = DkimConfig { domain, selector, key_file: key_file.into() };

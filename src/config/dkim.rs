@@ -14,7 +14,7 @@ use super::files::{PROJECT_FILE, ProjectFiles, stays_inside};
 use super::problem::{Complaint, Problem, Problems};
 use super::reader::{Doc, Section};
 use super::{check, private};
-use crate::domain::dkim::{Algorithm, DkimConfig, KeyFault, SigningKey};
+use crate::domain::dkim::{Algorithm, DkimConfig, KeyFault, SigningKey, aligns};
 
 pub(super) fn read(root: &Section<'_>) -> Vec<DkimConfig> {
     root.each("dkim", entry).into_iter().flatten().collect()
@@ -31,6 +31,24 @@ fn entry(section: &Section<'_>) -> Option<DkimConfig> {
         })
     });
     Some(DkimConfig { domain: domain?, selector: selector?, key_file: key_file? })
+}
+
+/// Warns when there are keys, and none of them signs the sender's mail.
+pub(super) fn warn_unsigned(root: &Section<'_>, from_domain: &str, keys: &[DkimConfig]) {
+    let Some(first) = keys.first().filter(|_| keys.iter().all(|key| !aligns(from_domain, &key.domain))) else { return };
+    root.section("sender", |sender| {
+        // They were read before.
+        drop(sender.fields());
+        if let Some(from) = sender.field("from") {
+            let complaint = Complaint::new(format!("no key of [[dkim]] signs mail from {from_domain}"));
+            let hint = format!(
+                "keys of {} sign for that domain and those below it; receivers want a signature that \
+                                speaks for From: colloquy dkim new {from_domain}",
+                first.domain
+            );
+            from.warn(complaint.hint(hint));
+        }
+    });
 }
 
 /// A selector: labels of DNS with dots between them (RFC 6376 §3.1).
@@ -89,7 +107,8 @@ pub fn problems(files: &ProjectFiles) -> Vec<Problem> {
 
 fn key(path: &Path) -> Result<SigningKey, Complaint> {
     let missing = || {
-        Complaint::new("there is no such key file").hint("`colloquy dkim new DOMAIN` makes a key; DNS must know its record")
+        Complaint::new("there is no such key file")
+            .hint("`colloquy dkim new DOMAIN` makes a key; DNS must know its record")
     };
     let text = private::read(path, "this key", missing)?;
     SigningKey::from_pem(&text).map_err(|fault| {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::check;
+use super::dkim;
 use super::machine;
 use super::problem::{Complaint, name_hint, nearest};
 use super::reader::Section;
@@ -31,6 +32,10 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         (base.and_then(|field| field.parsed(check::base_url)), machine::web(web))
     });
     let settings = settings::read(root, web);
+    let from_domain = sender.from_address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    if !from_domain.is_empty() {
+        dkim::warn_unsigned(root, from_domain, &settings.dkim);
+    }
     let topics = root.section("topics", topics);
     let categories = root.section("categories", categories);
     let score = root.section("score", score);

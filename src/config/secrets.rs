@@ -40,7 +40,8 @@ impl Secrets {
     /// When it is missing, readable by others, or not as `init` writes it. Complaints never show its lines.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let shown = path.display().to_string();
-        let text = private::read(path, "the project's keys", missing).map_err(|complaint| Problems(vec![Problem::about_file(&shown, complaint)]))?;
+        let text = private::read(path, "the project's keys", missing)
+            .map_err(|complaint| Problems(vec![Problem::about_file(&shown, complaint)]))?;
         let doc = Doc::secret(&shown, &text);
         let secrets = doc.read(read).flatten();
         match (secrets, doc.into_problems()) {

@@ -7,9 +7,9 @@ use jiff::civil::{datetime, time};
 
 use super::*;
 use crate::domain::campaign::{When, Window};
+use crate::domain::dkim::DkimConfig;
 use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
-use crate::domain::dkim::DkimConfig;
 use crate::domain::relay::{RelayUrl, Tls};
 
 mod campaigns;

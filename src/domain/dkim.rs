@@ -147,11 +147,8 @@ fn first_block(text: &str) -> Option<(&str, Vec<u8>)> {
 /// A record as a zone file takes it: in strings of at most 255 octets (RFC 1035 §3.3).
 #[must_use]
 pub fn zone_strings(record: &str) -> String {
-    let parts: Vec<String> = record
-        .as_bytes()
-        .chunks(255)
-        .map(|part| format!("\"{}\"", String::from_utf8_lossy(part)))
-        .collect();
+    let parts: Vec<String> =
+        record.as_bytes().chunks(255).map(|part| format!("\"{}\"", String::from_utf8_lossy(part))).collect();
     parts.join("\n    ")
 }
 

@@ -10,8 +10,7 @@ use crate::domain::time::Micros;
 
 /// Fields that are listed once more than they are there, so that none can be added on the way
 /// (RFC 6376 §8.15).
-const SEALED: [&str; 8] =
-    ["From", "To", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type"];
+const SEALED: [&str; 8] = ["From", "To", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type"];
 
 /// Fields that are signed as they are (RFC 8058 §4 asks for the two of unsubscribing). Some relays
 /// add a `List-Unsubscribe` of their own, which is no reason for a signature to fail.
@@ -164,4 +163,47 @@ fn cover(fields: &[Field<'_>]) -> (Vec<String>, Vec<u8>) {
         }
     }
     (names, covered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIL: &str =
+        "From: a@shop.example\r\nSubject: a\r\n  folded  line\r\nList-Id: <x>\r\nlist-id: <y>\r\n\r\nHi\r\n";
+
+    fn signer() -> Signer {
+        // The private key of RFC 8463 §A.2.
+        let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+                   -----END PRIVATE KEY-----\n";
+        let config = DkimConfig { domain: "shop.example".into(), selector: "e1".into(), key_file: "unused.pem".into() };
+        Signer::new(vec![(config, SigningKey::from_pem(pem).unwrap())])
+    }
+
+    fn signed(from: &str) -> String {
+        let signed = signer().sign(MAIL.as_bytes().to_vec(), from, Micros(1_796_115_600_000_000)).unwrap();
+        String::from_utf8(signed).unwrap()
+    }
+
+    #[test]
+    fn a_signature_stands_before_the_message_as_it_was_and_tells_the_time_that_it_was_given() {
+        let text = signed("shop.example");
+        let field = text.strip_suffix(MAIL).unwrap();
+        assert!(field.starts_with("DKIM-Signature: v=1; a=ed25519-sha256; s=e1;"), "{field}");
+        assert!(field.contains("; t=1796115600;") && !field.contains("l="), "{field}");
+        assert!(field.split("\r\n").all(|line| line.len() <= 78), "{field}");
+        assert_eq!(signed("other.example"), MAIL);
+    }
+
+    #[test]
+    fn absent_fields_are_sealed_and_repeated_ones_are_signed_from_the_bottom() {
+        let (fields, body) = split(MAIL.as_bytes());
+        assert_eq!((fields.len(), body), (4, &b"Hi\r\n"[..]));
+        let (names, covered) = cover(&fields);
+        let expected =
+            "From From To Subject Subject Date Message-ID Reply-To MIME-Version Content-Type List-Id List-Id";
+        assert_eq!(names.join(" "), expected);
+        let covered = String::from_utf8(covered).unwrap();
+        assert_eq!(covered, "from:a@shop.example\r\nsubject:a folded line\r\nlist-id:<y>\r\nlist-id:<x>\r\n");
+    }
 }

@@ -20,6 +20,7 @@ mod plan;
 mod project;
 mod relay;
 mod reports;
+mod rules;
 mod schema;
 mod score;
 mod segments;
