@@ -1,8 +1,8 @@
 //! Floor 2: (frozen campaign, profile, seed) → bytes.
 //!
 //! [`Mailing::compile`] does all work that is the same for every recipient: it puts layouts and
-//! partials in place, finds and numbers the links, derives the text part, checks every name. Per
-//! message only rendering, signing and encoding are left. Nothing here reads files, the clock or
+//! partials in place, makes HTML of MJML, inlines the styles, finds and numbers the links, derives
+//! the text part, checks every name. Per message only rendering, signing and encoding are left. Nothing here reads files, the clock or
 //! random numbers: equal input gives equal bytes.
 
 mod body;
@@ -12,12 +12,14 @@ mod flatten;
 mod headers;
 mod helpers;
 mod html;
+mod inline;
 mod job;
 mod links;
 mod lint;
 mod mailing;
 mod message;
 mod message_helpers;
+mod mjml;
 mod offers;
 mod problem;
 mod sink;

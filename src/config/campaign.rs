@@ -22,8 +22,10 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     let topic = root.required("topic", "topic = \"news\"").and_then(|field| topic(&field, project));
     let subject = root.required("subject", "subject = \"Hello {{default first_name \\\"you\\\"}}\"");
     let subject = subject.and_then(|field| field.parsed(subject_line));
-    let html = root.required("template", "template = \"news.hbs\"").and_then(|field| template(&field, around.files));
-    let text_template = root.field("text_template").map(|field| template(&field, around.files));
+    let html = root
+        .required("template", "template = \"news.hbs\"")
+        .and_then(|field| template(&field, &["hbs", "mjml"], around.files));
+    let text_template = root.field("text_template").map(|field| template(&field, &["hbs"], around.files));
     let schedule = schedule::read(root, &project.sender.timezone);
     let audience =
         root.section("audience", |audience| audience.field("where").and_then(|field| around.names.condition(&field)));
@@ -79,32 +81,29 @@ fn subject_line(text: &str) -> Result<String, Complaint> {
     Ok(text.to_owned())
 }
 
-fn template(field: &Field<'_>, files: &ProjectFiles) -> Option<String> {
+fn template(field: &Field<'_>, endings: &[&str], files: &ProjectFiles) -> Option<String> {
     field.parsed(|text| {
         if !stays_inside(text) {
             return Err(Complaint::new("a template is a file under templates/").hint("write its path below templates/"));
         }
-        if text.ends_with(".mjml") {
-            return Err(
-                Complaint::new("MJML templates come with a later release").hint("use Handlebars HTML, a .hbs file")
-            );
-        }
-        if !text.ends_with(".hbs") {
-            return Err(
-                Complaint::new("a template's name ends in .hbs").hint("as in news.hbs, or news.txt.hbs for text")
-            );
+        if !text.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending)) {
+            return Err(match endings {
+                [_] => Complaint::new("a text template's name ends in .hbs").hint("as in news.txt.hbs"),
+                _ => Complaint::new("a template's name ends in .hbs or .mjml")
+                    .hint("as in news.hbs, or news.mjml for MJML"),
+            });
         }
         let path = format!("{TEMPLATES}/{text}");
         match files.read(&path) {
             Ok(Some(_)) => Ok(text.to_owned()),
-            Ok(None) => Err(no_template(text, files)),
+            Ok(None) => Err(no_template(text, endings, files)),
             Err(error) => Err(error.to_string().into()),
         }
     })
 }
 
-fn no_template(text: &str, files: &ProjectFiles) -> Complaint {
-    let paths = files.list(TEMPLATES, "hbs").unwrap_or_default();
+fn no_template(text: &str, endings: &[&str], files: &ProjectFiles) -> Complaint {
+    let paths: Vec<_> = endings.iter().flat_map(|ending| files.list(TEMPLATES, ending).unwrap_or_default()).collect();
     let below = paths.iter().filter_map(|path| path.strip_prefix(TEMPLATES)?.strip_prefix('/'));
     let pages = below.filter(|path| !path.starts_with("layouts/") && !path.starts_with("partials/"));
     Complaint { message: format!("there is no file {TEMPLATES}/{text}"), hint: name_hint(text, pages) }

@@ -13,6 +13,8 @@ pub const PROJECT_FILE: &str = "config/colloquy.toml";
 pub const CAMPAIGNS: &str = "config/campaigns";
 /// Where templates, layouts and partials are.
 pub const TEMPLATES: &str = "templates";
+/// How templates' names end: Handlebars, and Handlebars in MJML.
+const TEMPLATE_ENDINGS: [&str; 2] = ["hbs", "mjml"];
 
 /// The files of a project. Paths are relative to its root, with `/` between their parts.
 #[derive(Clone, Debug)]
@@ -82,7 +84,9 @@ impl ProjectFiles {
     /// When a file cannot be read.
     pub fn freeze(&self) -> Result<BTreeMap<String, String>, FileError> {
         let mut paths = self.list(CAMPAIGNS, "toml")?;
-        paths.extend(self.list(TEMPLATES, "hbs")?);
+        for ending in TEMPLATE_ENDINGS {
+            paths.extend(self.list(TEMPLATES, ending)?);
+        }
         let mut files = BTreeMap::new();
         for path in paths {
             if let Some(text) = self.read(&path)? {
@@ -166,6 +170,7 @@ mod tests {
             ("config/campaigns/a.toml", "topic = \"x\""),
             ("config/campaigns/.#a.toml", "lock"),
             ("templates/layouts/base.hbs", "{{> @partial-block}}"),
+            ("templates/offers.mjml", "<mjml></mjml>"),
             ("templates/notes.md", "notes"),
         ] {
             std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
@@ -179,7 +184,10 @@ mod tests {
         project(dir.path());
         let frozen = ProjectFiles::Disk(dir.path().into()).freeze().unwrap();
         let paths: Vec<_> = frozen.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["config/campaigns/a.toml", PROJECT_FILE, "templates/layouts/base.hbs"]);
+        assert_eq!(
+            paths,
+            ["config/campaigns/a.toml", PROJECT_FILE, "templates/layouts/base.hbs", "templates/offers.mjml"]
+        );
         assert_eq!(frozen[PROJECT_FILE], "[database]\nurl = \"postgres://u@db.example/colloquy\"\n");
         assert_eq!(ProjectFiles::Frozen(frozen.clone()).freeze().unwrap(), frozen);
     }

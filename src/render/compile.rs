@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::headers::Fixed;
 use super::helpers::{Escape, registry};
+use super::inline::{self, Styles};
 use super::links::{Links, Numbered, Rules};
 use super::mailing::{Mailing, Part};
 use super::message_helpers::OFFERS;
@@ -16,7 +17,7 @@ use super::problem::{TemplateProblem, nearest, problem};
 use super::tag::{Kind, Tag, closing, scan};
 use super::traced::{Place, Traced};
 use super::variables::Names;
-use super::{flatten, html, text};
+use super::{flatten, html, mjml, text};
 use crate::domain::campaign::{Campaign, OfferItem};
 use crate::domain::project::{Project, Sender};
 
@@ -77,6 +78,8 @@ impl Compiler<'_> {
     fn html(&mut self) -> Option<(Part, Traced)> {
         let source = self.flat(&self.campaign.template.clone())?;
         let tags = self.checked(&source)?;
+        let source = self.styled(&source, &tags)?;
+        let tags = scan(source.text()).unwrap_or_default();
         let events = match html::read(source.text(), &tags) {
             Ok(events) => events,
             Err(message) => {
@@ -92,6 +95,25 @@ impl Compiler<'_> {
         let derived = text::derive(&source, &tags, &events, &targets);
         let part = self.finish(&source.edited(&edits))?;
         Some((part, derived))
+    }
+
+    /// HTML with its styles in its elements, from MJML or as it is.
+    fn styled(&mut self, source: &Traced, tags: &[Tag]) -> Option<Traced> {
+        let inlined = if self.campaign.template.ends_with(flatten::MJML) {
+            let html = mjml::to_html(source, tags, &mut self.problems)?;
+            let tags = scan(html.text()).unwrap_or_default();
+            inline::inline(&html, &tags, Styles::Marked)
+        } else {
+            inline::inline(source, tags, Styles::All)
+        };
+        match inlined {
+            Ok(inlined) => Some(inlined),
+            Err(message) => {
+                let message = format!("the styles cannot be read: {message}");
+                self.problems.push(problem(&source.place(0), message, None));
+                None
+            }
+        }
     }
 
     /// A text part written by hand.
@@ -113,11 +135,6 @@ impl Compiler<'_> {
     fn flat(&mut self, path: &str) -> Option<Traced> {
         let before = self.problems.len();
         let place = self.in_campaign();
-        if path.ends_with(".mjml") {
-            let hint = "compile it to HTML and name the .hbs file".to_owned();
-            self.problems.push(problem(&place, format!("'{path}': MJML is not supported yet"), Some(hint)));
-            return None;
-        }
         let flat = flatten::flatten(&format!("templates/{path}"), self.files, &mut self.problems);
         if flat.is_none() {
             let known = self.files.keys().filter_map(|p| p.strip_prefix("templates/"));

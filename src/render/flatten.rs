@@ -2,7 +2,7 @@
 //! still name the file they stand in.
 //!
 //! Parameters of a partial become the block `__scope` around its text. Partials are found by their
-//! path under `templates/` without `.hbs`.
+//! path under `templates/` without its ending: a MJML template takes `.mjml` before `.hbs`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,6 +13,11 @@ use handlebars::Template;
 use super::problem::{TemplateProblem, nearest, problem};
 use super::tag::{Kind, Tag, closing, scan, with_own_line};
 use super::traced::{Place, Traced};
+
+/// The ending of HTML and text templates.
+const HBS: &str = ".hbs";
+/// The ending of MJML templates.
+pub(super) const MJML: &str = ".mjml";
 
 /// What a template's text may refer to where it is included.
 #[derive(Clone, Default)]
@@ -33,6 +38,8 @@ struct Unit<'a> {
 
 struct Flattener<'a> {
     files: &'a BTreeMap<String, String>,
+    /// Endings of partials, the preferred one first.
+    endings: &'static [&'static str],
     problems: &'a mut Vec<TemplateProblem>,
 }
 
@@ -42,7 +49,8 @@ pub(super) fn flatten(
     files: &BTreeMap<String, String>,
     problems: &mut Vec<TemplateProblem>,
 ) -> Option<Traced> {
-    let mut flattener = Flattener { files, problems };
+    let endings: &[&str] = if path.ends_with(MJML) { &[MJML, HBS] } else { &[HBS] };
+    let mut flattener = Flattener { files, endings, problems };
     let mut out = Traced::default();
     flattener.file(path, &mut Surroundings::default(), &mut out)?;
     Some(out)
@@ -137,7 +145,8 @@ impl Flattener<'_> {
             out.push(&format!("{{{{#__scope {arguments}}}}}"), place.clone());
         }
         let mut inner = within.clone().unwrap_or_else(|| Surroundings { block: None, ..around.clone() });
-        let path = format!("templates/{name}.hbs");
+        let paths = || self.endings.iter().map(|ending| format!("templates/{name}{ending}"));
+        let path = paths().find(|path| self.files.contains_key(path)).unwrap_or_default();
         if name == "@partial-block" {
             match around.block.as_ref().or(within.as_ref().and_then(|w| w.block.as_ref())) {
                 Some(block) => out.push_part(block, 0..block.text().len()),
@@ -163,9 +172,12 @@ impl Flattener<'_> {
     }
 
     fn unknown(&mut self, name: &str, place: &Place) {
-        let known = self.files.keys().filter_map(|p| p.strip_prefix("templates/")?.strip_suffix(".hbs"));
-        let hint = nearest(name, known)
-            .map_or_else(|| format!("it would be templates/{name}.hbs"), |near| format!("did you mean '{near}'?"));
+        let known = self.files.keys().filter_map(|p| p.strip_prefix("templates/")?.rsplit_once('.'));
+        let known = known.filter(|(_, ending)| self.endings.iter().any(|e| e[1..] == **ending)).map(|(name, _)| name);
+        let hint = nearest(name, known).map_or_else(
+            || format!("it would be templates/{name}{}", self.endings[0]),
+            |near| format!("did you mean '{near}'?"),
+        );
         self.problems.push(problem(place, format!("there is no layout or partial '{name}'"), Some(hint)));
     }
 }

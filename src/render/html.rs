@@ -30,6 +30,10 @@ pub(super) struct Start {
     pub name: String,
     /// Where it begins.
     pub at: usize,
+    /// Behind its `>`.
+    pub end: usize,
+    /// Whether an end tag of its own ends it.
+    pub closed: bool,
     pub attributes: Vec<Attribute>,
 }
 
@@ -62,7 +66,10 @@ pub(super) fn read(source: &str, tags: &[Tag]) -> Result<Vec<Event>, String> {
             starts.borrow_mut().push(Event::Start(start(source, el)));
             if el.can_have_content() {
                 let ends = starts.clone();
-                el.on_end_tag(Box::new(move |_| {
+                el.on_end_tag(Box::new(move |end| {
+                    if let Event::Start(start) = &mut ends.borrow_mut()[at] {
+                        start.closed = start.name == end.name();
+                    }
                     ends.borrow_mut().push(Event::End(at));
                     Ok(())
                 }))?;
@@ -99,7 +106,8 @@ fn start(source: &str, el: &Element<'_, '_>) -> Start {
         let head = source[..name.start].trim_end().len();
         Some(Attribute { name: a.name(), whole: head..value.end + usize::from(quoted), value })
     });
-    Start { name: el.tag_name(), at: el.source_location().bytes().start, attributes: attributes.collect() }
+    let place = el.source_location().bytes();
+    Start { name: el.tag_name(), at: place.start, end: place.end, closed: false, attributes: attributes.collect() }
 }
 
 /// A character reference's text; references that are not known stay as they are.

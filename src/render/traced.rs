@@ -32,6 +32,8 @@ impl Place {
 struct Mark {
     at: usize,
     place: Place,
+    /// Whether all of the text up to the next mark stands at the place, since it was put in.
+    fixed: bool,
 }
 
 /// The text and its origins.
@@ -49,8 +51,17 @@ impl Traced {
 
     /// Adds text that begins at a place.
     pub fn push(&mut self, text: &str, place: Place) {
+        self.add(text, place, false);
+    }
+
+    /// Adds text that was not written by anybody, because of what is written at a place.
+    pub fn put(&mut self, text: &str, place: Place) {
+        self.add(text, place, true);
+    }
+
+    fn add(&mut self, text: &str, place: Place, fixed: bool) {
         if !text.is_empty() {
-            self.marks.push(Mark { at: self.text.len(), place });
+            self.marks.push(Mark { at: self.text.len(), place, fixed });
             self.text.push_str(text);
         }
     }
@@ -61,7 +72,8 @@ impl Traced {
         while at < range.end {
             let next = other.marks.partition_point(|m| m.at <= at);
             let end = other.marks.get(next).map_or(range.end, |m| m.at.min(range.end));
-            self.push(&other.text[at..end], other.place(at));
+            let fixed = next.checked_sub(1).is_some_and(|i| other.marks[i].fixed);
+            self.add(&other.text[at..end], other.place(at), fixed);
             at = end;
         }
     }
@@ -69,7 +81,11 @@ impl Traced {
     /// The origin of an offset.
     pub fn place(&self, offset: usize) -> Place {
         let mark = self.marks.partition_point(|m| m.at <= offset).checked_sub(1).map(|i| &self.marks[i]);
-        mark.map_or_else(|| Place::start(""), |m| m.place.after(&self.text[m.at..offset.min(self.text.len())]))
+        match mark {
+            None => Place::start(""),
+            Some(mark) if mark.fixed => mark.place.clone(),
+            Some(mark) => mark.place.after(&self.text[mark.at..offset.min(self.text.len())]),
+        }
     }
 
     /// The origin of a line and column of this text, both from 1.
@@ -87,7 +103,7 @@ impl Traced {
         let mut at = 0;
         for (range, new) in edits {
             out.push_part(self, at..range.start);
-            out.push(new, self.place(range.start));
+            out.put(new, self.place(range.start));
             at = range.end;
         }
         out.push_part(self, at..self.text.len());

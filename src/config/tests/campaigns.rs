@@ -103,17 +103,21 @@ fn names_from_the_project_must_exist_there() {
 }
 
 #[test]
-fn a_template_must_be_a_handlebars_file_of_the_project() {
+fn a_template_must_be_a_file_of_the_project() {
     for (template, complaint) in [
         ("sprint.hbs", "there is no file templates/sprint.hbs (did you mean `spring.hbs`?)"),
-        ("spring.mjml", "MJML templates come with a later release (use Handlebars HTML, a .hbs file)"),
-        ("spring.html", "a template's name ends in .hbs (as in news.hbs, or news.txt.hbs for text)"),
+        ("spring.mjml", "there is no file templates/spring.mjml (known: `spring.hbs`, `spring.txt.hbs`)"),
+        ("spring.html", "a template's name ends in .hbs or .mjml (as in news.hbs, or news.mjml for MJML)"),
         ("../secrets.hbs", "a template is a file under templates/ (write its path below templates/)"),
         ("/etc/x.hbs", "a template is a file under templates/ (write its path below templates/)"),
     ] {
         let found = complaints(PROJECT, &CAMPAIGN.replace("spring.hbs", template));
         assert_eq!(found, [format!("spring.toml:3:12 \"{template}\": {complaint}")]);
     }
+    complains_about(
+        "text_template = \"spring.mjml\"",
+        "spring.toml:4:17 \"spring.mjml\": a text template's name ends in .hbs (as in news.txt.hbs)",
+    );
 }
 
 #[test]
