@@ -7,6 +7,7 @@ mod health;
 mod lookup;
 mod page;
 mod report;
+mod speed;
 mod table;
 
 use std::net::IpAddr;
@@ -30,6 +31,7 @@ use lookup::Lookup;
 use page::Live;
 
 pub use report::{people_text, run_text, status_text};
+pub use speed::speed_text;
 pub use table::{Align, Table};
 
 /// OpenMetrics 1.0.

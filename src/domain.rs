@@ -23,5 +23,6 @@ pub mod retry;
 pub mod run;
 pub mod score;
 pub mod segment;
+pub mod slowing;
 pub mod time;
 pub mod token;

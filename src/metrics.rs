@@ -39,6 +39,8 @@ struct Inner {
     runs: Family<ByState, Gauge>,
     ready: Family<ByCheck, Gauge>,
     handover: Family<ByRelay, Histogram, fn() -> Histogram>,
+    slowed: Family<Slowed, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    slow_downs: Family<Slowed, Counter>,
     throttle_waits: Family<ByLimit, Counter<f64, std::sync::atomic::AtomicU64>>,
     hits: Family<ByFate, Counter>,
     verdicts: Family<ByVerdict, Counter>,
@@ -74,6 +76,12 @@ struct ByCheck {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByRelay {
     relay: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Slowed {
+    relay: String,
+    domain: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -118,6 +126,8 @@ impl Metrics {
             runs: Family::default(),
             ready: Family::default(),
             handover: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10))),
+            slowed: Family::default(),
+            slow_downs: Family::default(),
             throttle_waits: Family::default(),
             hits: Family::default(),
             verdicts: Family::default(),
@@ -166,6 +176,24 @@ impl Metrics {
     /// A message waited for a limit: `relay`, `domain` or `campaign`.
     pub fn throttle_wait(&self, limit: &'static str, waited: Duration) {
         self.0.throttle_waits.get_or_create(&ByLimit { limit }).inc_by(waited.as_secs_f64());
+    }
+
+    /// A relay, or a domain at it, goes at so many messages per second by itself; `None`: no more.
+    pub fn slowed(&self, relay: &str, domain: Option<&str>, per_second: Option<f64>) {
+        let domain = domain.map_or_else(String::new, |domain| self.0.domain(domain));
+        let labels = Slowed { relay: relay.to_owned(), domain };
+        match per_second {
+            Some(per_second) => {
+                self.0.slowed.get_or_create(&labels).set(per_second);
+            }
+            None => drop(self.0.slowed.remove(&labels)),
+        }
+    }
+
+    /// A relay, or a domain at it, has slowed down further.
+    pub fn slowed_down(&self, relay: &str, domain: Option<&str>) {
+        let domain = domain.map_or_else(String::new, |domain| self.0.domain(domain));
+        self.0.slow_downs.get_or_create(&Slowed { relay: relay.to_owned(), domain }).inc();
     }
 
     /// So many hits were written to the spool, and so many were not because their recipients have
@@ -234,6 +262,8 @@ impl Inner {
         r.register("ready", "1 for what the service needs and has", self.ready.clone());
         r.register_with_unit("handover", "Time from MAIL to the last answer", Unit::Seconds, self.handover.clone());
         r.register_with_unit("throttle_wait", "Time waited for limits", Unit::Seconds, self.throttle_waits.clone());
+        r.register("slowed_per_second", "Messages per second of what has slowed itself down", self.slowed.clone());
+        r.register("slow_downs", "Times that a relay or domain slowed itself down", self.slow_downs.clone());
         r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());
         r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());
         r.register("spool_depth", "Hits waiting in the spool", self.spool_depth.clone());

@@ -19,6 +19,7 @@ mod message;
 mod meter;
 mod open;
 mod outbox;
+mod plea;
 mod session;
 pub mod throttle;
 
@@ -30,6 +31,7 @@ use secrecy::SecretString;
 
 pub use self::message::{Envelope, MalformedMessage, Message};
 pub use self::open::{OpenError, Permanence};
+pub use self::plea::plea;
 pub use self::session::{Offer, Session};
 use crate::domain::relay::{RelayConfig, RelayUrl, Tls};
 

@@ -13,6 +13,7 @@ mod ledger;
 mod pace;
 mod schedule;
 mod signing;
+mod slowing;
 mod worker;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -142,6 +143,7 @@ pub struct Sender {
     soft: CancellationToken,
     tasks: TaskTracker,
     lease: JoinHandle<()>,
+    slowing: JoinHandle<()>,
     ledger_task: JoinHandle<()>,
     lease_stop: CancellationToken,
 }
@@ -161,6 +163,14 @@ impl Sender {
         let throttle = Arc::new(Throttle::new());
         let lease_stop = CancellationToken::new();
         let lease = tokio::spawn(lease::keep(store.clone(), node, clock.clone(), lease_stop.clone(), soft.clone()));
+        let slowing = tokio::spawn(slowing::keep(
+            Arc::clone(&throttle),
+            store.clone(),
+            node,
+            clock.clone(),
+            metrics.clone(),
+            lease_stop.clone(),
+        ));
         let (ledger, ledger_task) = Ledger::spawn(store.clone(), node, clock.clone());
         let tasks = TaskTracker::new();
         tasks.close();
@@ -178,6 +188,7 @@ impl Sender {
             soft,
             tasks,
             lease,
+            slowing,
             ledger_task,
             lease_stop,
         })
@@ -302,11 +313,11 @@ impl Sender {
         for job in self.lanes.renew(Vec::new(), |relay| self.open_lane(relay)) {
             self.wait_again(&job, Duration::ZERO).await;
         }
-        let Self { store, clock, node, ledger, lease, ledger_task, lease_stop, lanes, .. } = self;
+        let Self { store, clock, node, ledger, lease, slowing, ledger_task, lease_stop, lanes, .. } = self;
         drop((ledger, lanes));
         let _ = ledger_task.await;
         lease_stop.cancel();
-        let _ = lease.await;
+        let _ = tokio::join!(lease, slowing);
         if let Err(error) = lease::give_up(&store, node, &clock).await {
             warn!(%error, "the lease could not be given up; other nodes will notice");
         }
@@ -320,12 +331,12 @@ impl Sender {
 
     /// Messages per second that relays and campaign allow.
     fn ceiling(&self, context: &RunContext) -> f64 {
-        self.lanes.per_second().min(context.throttle.map_or(f64::INFINITY, Rate::per_second))
+        self.lanes.per_second(&self.throttle).min(context.throttle.map_or(f64::INFINITY, Rate::per_second))
     }
 
     /// Puts a message in the line of the relay that shall take it.
     async fn dispatch(&self, job: Job) {
-        if let Err((job, wait)) = self.lanes.push(job) {
+        if let Err((job, wait)) = self.lanes.push(job, &self.throttle) {
             self.wait_again(&job, wait.unwrap_or(NO_RELAY)).await;
         }
     }

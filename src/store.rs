@@ -31,6 +31,7 @@ pub mod recipients;
 pub mod reports;
 pub mod runs;
 pub mod score;
+pub mod slowdowns;
 pub mod spool;
 pub mod subscriptions;
 pub mod suppressions;
@@ -89,6 +90,7 @@ pub fn statements() -> Vec<&'static str> {
         reports::STATEMENTS,
         runs::STATEMENTS,
         schema::STATEMENTS,
+        slowdowns::STATEMENTS,
         subscriptions::STATEMENTS,
         suppressions::STATEMENTS,
         versions::STATEMENTS,

@@ -102,6 +102,18 @@ CREATE TABLE nodes (
     started_at BIGINT NOT NULL
 );
 
+-- Relays, and domains at them, that have slowed themselves down; each node by what it was told.
+CREATE TABLE slowdowns (
+    node_id    BIGINT NOT NULL,
+    relay      TEXT NOT NULL,
+    domain     TEXT NOT NULL,               -- empty: the relay as a whole
+    per_second DOUBLE PRECISION NOT NULL,
+    full_rate  DOUBLE PRECISION NOT NULL,             -- messages per second before
+    since      BIGINT NOT NULL,
+    reason     TEXT NOT NULL,               -- the receiver's codes
+    PRIMARY KEY (node_id, relay, domain)
+);
+
 CREATE TABLE messages (
     run_id       BIGINT NOT NULL,
     recipient_id BIGINT NOT NULL,

@@ -102,6 +102,18 @@ CREATE TABLE nodes (
     started_at INTEGER NOT NULL
 );
 
+-- Relays, and domains at them, that have slowed themselves down; each node by what it was told.
+CREATE TABLE slowdowns (
+    node_id    INTEGER NOT NULL,
+    relay      TEXT NOT NULL,
+    domain     TEXT NOT NULL,               -- empty: the relay as a whole
+    per_second REAL NOT NULL,
+    full_rate  REAL NOT NULL,             -- messages per second before
+    since      INTEGER NOT NULL,
+    reason     TEXT NOT NULL,               -- the receiver's codes
+    PRIMARY KEY (node_id, relay, domain)
+) WITHOUT ROWID;
+
 CREATE TABLE messages (
     run_id       INTEGER NOT NULL,
     recipient_id INTEGER NOT NULL,

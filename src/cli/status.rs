@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::app::Site;
 use crate::console;
 use crate::store::reports::{Which, population, runs_report};
-use crate::store::score;
+use crate::store::{score, slowdowns};
 
-/// Show open runs, the last ten runs, and how the recipients stand.
+/// Show open runs, the last ten runs, what has slowed down by itself, and how the recipients stand.
 ///
 /// Opened and clicked are the shares of accepted messages that people opened and clicked.
 #[derive(Debug, clap::Args)]
@@ -31,12 +31,13 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let reports = runs_report(&mut session, Which::Status).await?;
     let scale = score::scale(&mut session).await?;
     let people = population(&mut session, scale.as_ref(), warm, site.clock.now()).await?;
+    let slow = slowdowns::all(&mut session).await?;
     let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&json!({"runs": reports, "people": people}))?)
-    } else if reports.is_empty() {
-        format!("no run yet\n\n{}", console::people_text(&people))
+        let all = json!({"runs": reports, "slowed_down": slow, "people": people});
+        format!("{}\n", serde_json::to_string_pretty(&all)?)
     } else {
-        format!("{}\n{}", console::status_text(&reports), console::people_text(&people))
+        let runs = if reports.is_empty() { "no run yet\n".to_owned() } else { console::status_text(&reports) };
+        format!("{runs}{}\n{}", console::speed_text(&slow), console::people_text(&people))
     };
     stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use super::check;
 use super::problem::Complaint;
 use super::reader::Section;
 use crate::domain::rate::Rate;
-use crate::domain::relay::{DEFAULT_CONNECTIONS, RelayConfig, RelayUrl};
+use crate::domain::relay::{DEFAULT_CONNECTIONS, DEFAULT_QUIET, RelayConfig, RelayUrl};
 
 pub(super) fn relays(root: &Section<'_>) -> Vec<RelayConfig> {
     let mut names = BTreeSet::new();
@@ -46,6 +46,7 @@ fn relay(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<RelayCon
             })
             .collect()
     });
+    let quiet = section.section("slow_down", |slow_down| slow_down.parsed("quiet", check::span));
     let order = section.field("order").and_then(|field| field.count(0));
     let weight = section.field("weight").and_then(|field| field.count(1));
     Some(RelayConfig {
@@ -57,6 +58,7 @@ fn relay(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<RelayCon
         rate,
         per_domain_default,
         per_domain,
+        slow_down_quiet: quiet.unwrap_or(DEFAULT_QUIET),
         order: order.unwrap_or(1),
         weight: weight.unwrap_or(1),
     })

@@ -15,6 +15,7 @@ use crate::domain::relay::{RelayUrl, Tls};
 mod campaigns;
 mod machines;
 mod projects;
+mod relays;
 
 const PROJECT: &str = r#"[sender]
 from = "Alpenlauf <news@alpenlauf.example>"

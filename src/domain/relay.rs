@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::rate::Rate;
 
 /// Connections to a relay where the file names none.
 pub const DEFAULT_CONNECTIONS: u16 = 10;
+
+/// Time without a refusal after which what has slowed down rises, where the file names none.
+pub const DEFAULT_QUIET: Duration = Duration::from_secs(60);
 
 /// One `[[relay]]`. The password itself is in the environment, never here.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,8 @@ pub struct RelayConfig {
     pub per_domain_default: Option<Rate>,
     /// Limits by recipient domain, in lower-case A-labels.
     pub per_domain: BTreeMap<String, Rate>,
+    /// What has slowed itself down rises by a step each time nothing was refused for so long.
+    pub slow_down_quiet: Duration,
     /// Relays of a lower order are used first; the next order only while none of these takes mail.
     pub order: u32,
     /// Share of the mail among relays of the same order, at least one.
@@ -34,6 +40,24 @@ pub struct RelayConfig {
 }
 
 impl RelayConfig {
+    /// A relay of which the file says nothing but its name and where it is.
+    #[must_use]
+    pub fn new(name: impl Into<String>, url: RelayUrl) -> Self {
+        Self {
+            name: name.into(),
+            url,
+            username: None,
+            password_env: None,
+            connections: DEFAULT_CONNECTIONS,
+            rate: None,
+            per_domain_default: None,
+            per_domain: BTreeMap::new(),
+            slow_down_quiet: DEFAULT_QUIET,
+            order: 1,
+            weight: 1,
+        }
+    }
+
     /// The limit for one recipient domain: its own, or the default of each.
     #[must_use]
     pub fn domain_rate(&self, domain: &str) -> Option<Rate> {
@@ -170,16 +194,9 @@ mod tests {
     fn a_domain_without_a_limit_of_its_own_gets_the_default() {
         let rate = |text| Rate::parse(text).unwrap();
         let relay = RelayConfig {
-            name: "main".into(),
-            url: RelayUrl::File("outbox".into()),
-            username: None,
-            password_env: None,
-            connections: DEFAULT_CONNECTIONS,
-            rate: None,
             per_domain_default: Some(rate("20/s")),
             per_domain: BTreeMap::from([("gmail.com".into(), rate("50/s"))]),
-            order: 1,
-            weight: 1,
+            ..RelayConfig::new("main", RelayUrl::File("outbox".into()))
         };
         assert_eq!(relay.domain_rate("gmail.com"), Some(rate("50/s")));
         assert_eq!(relay.domain_rate("example.org"), Some(rate("20/s")));

@@ -68,16 +68,11 @@ mod tests {
     fn relay(name: &str, order: u32, weight: u32, rate: Option<&str>, gmail: Option<&str>) -> RelayConfig {
         let parse = |text: &str| Rate::parse(text).unwrap();
         RelayConfig {
-            name: name.into(),
-            url: RelayUrl::File("outbox".into()),
-            username: None,
-            password_env: None,
-            connections: 10,
             rate: rate.map(parse),
-            per_domain_default: None,
             per_domain: gmail.map(|text| ("gmail.com".to_owned(), parse(text))).into_iter().collect(),
             order,
             weight,
+            ..RelayConfig::new(name, RelayUrl::File("outbox".into()))
         }
     }
 

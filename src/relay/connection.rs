@@ -169,8 +169,7 @@ fn lost(stage: Stage, lost: Lost) -> OpenError {
 /// The failure behind an error of lettre's.
 fn refused(stage: Stage, error: lettre::transport::smtp::Error) -> OpenError {
     match answer::read(Err::<Response, _>(error)) {
-        Ok(reply) if reply.code / 100 == 5 => OpenError::permanent(stage, reply.to_string()),
-        Ok(reply) => OpenError::temporary(stage, reply.to_string()),
+        Ok(reply) => OpenError::refused(stage, reply),
         Err(Lost { words }) => OpenError::temporary(stage, words),
     }
 }

@@ -23,23 +23,30 @@ pub struct OpenError {
     pub permanence: Permanence,
     /// What happened; never a password.
     pub words: String,
+    /// The server's answer, where it was one that refused.
+    pub reply: Option<Reply>,
 }
 
 impl OpenError {
     pub(super) fn temporary(stage: Stage, words: impl Into<String>) -> Self {
-        Self { stage, permanence: Permanence::Temporary, words: words.into() }
+        Self { stage, permanence: Permanence::Temporary, words: words.into(), reply: None }
     }
 
     pub(super) fn permanent(stage: Stage, words: impl Into<String>) -> Self {
-        Self { stage, permanence: Permanence::Permanent, words: words.into() }
+        Self { stage, permanence: Permanence::Permanent, words: words.into(), reply: None }
+    }
+
+    /// The failure that a refusing answer means: 5yz does not pass by itself.
+    pub(super) fn refused(stage: Stage, reply: Reply) -> Self {
+        let permanence = if reply.code / 100 == 5 { Permanence::Permanent } else { Permanence::Temporary };
+        Self { stage, permanence, words: reply.to_string(), reply: Some(reply) }
     }
 
     /// The failure that an answer means, if it means one: anything but 2yz.
     pub(super) fn check(stage: Stage, answer: Result<Reply, Lost>) -> Result<Reply, Self> {
         match answer {
             Ok(reply) if reply.code / 100 == 2 => Ok(reply),
-            Ok(reply) if reply.code / 100 == 5 => Err(Self::permanent(stage, reply.to_string())),
-            Ok(reply) => Err(Self::temporary(stage, reply.to_string())),
+            Ok(reply) => Err(Self::refused(stage, reply)),
             Err(lost) => Err(Self::temporary(stage, lost.words)),
         }
     }

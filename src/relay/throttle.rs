@@ -2,18 +2,28 @@
 //!
 //! A message passes all its limits or uses none of them. A limit of `N` in a time holds for every
 //! window of that length, wherever it begins, and at least 97 % of it is used while there is work.
+//!
+//! A relay, or a domain at it, that asks for that slows down by itself and recovers; see
+//! [`crate::domain::slowing`].
 
 mod limiter;
+mod recent;
+mod slow;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use self::limiter::Limiter;
+use self::recent::Recent;
+pub use self::slow::Change;
+use self::slow::{Slows, WHOLE};
 use crate::domain::rate::Rate;
-use crate::domain::relay::RelayConfig;
+use crate::domain::relay::{DEFAULT_QUIET, RelayConfig};
+use crate::domain::slowing::Scope;
 
 /// Domains that have not been written to are forgotten this often.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -41,7 +51,11 @@ pub struct Waits {
 }
 
 /// All limits of a process.
-pub struct Throttle(Mutex<Limits>);
+pub struct Throttle {
+    limits: Mutex<Limits>,
+    /// Whether anything has slowed down or a recovery is to be told.
+    slow: AtomicBool,
+}
 
 struct Limits {
     /// Every limiter counts from here.
@@ -52,12 +66,21 @@ struct Limits {
     swept: Instant,
 }
 
-#[derive(Default)]
 struct RelayLimits {
     total: Option<Limiter>,
     domain_default: Option<Rate>,
     domain_rates: BTreeMap<String, Rate>,
     domains: HashMap<String, Limiter>,
+    recent: Recent,
+    slows: Slows,
+    quiet: Duration,
+}
+
+impl Default for RelayLimits {
+    fn default() -> Self {
+        let (total, domain_default, domain_rates, domains, recent, slows) = Default::default();
+        Self { total, domain_default, domain_rates, domains, recent, slows, quiet: DEFAULT_QUIET }
+    }
 }
 
 impl RelayLimits {
@@ -77,13 +100,11 @@ impl Throttle {
     #[must_use]
     pub fn new() -> Self {
         let start = Instant::now();
-        Self(Mutex::new(Limits {
-            start,
-            relays: HashMap::new(),
-            campaigns: HashMap::new(),
-            waits: Waits::default(),
-            swept: start,
-        }))
+        let (relays, campaigns, waits) = Default::default();
+        Self {
+            limits: Mutex::new(Limits { start, relays, campaigns, waits, swept: start }),
+            slow: AtomicBool::new(false),
+        }
     }
 
     /// Sets the limits of a relay, now or at any later time. What was used of the old ones counts.
@@ -92,6 +113,7 @@ impl Throttle {
         let start = limits.start;
         let relay = limits.relays.entry(config.name.clone()).or_default();
         set(&mut relay.total, config.rate, start);
+        relay.quiet = config.slow_down_quiet;
         relay.domain_default = config.per_domain_default;
         relay.domain_rates.clone_from(&config.per_domain);
         let mut domains = std::mem::take(&mut relay.domains);
@@ -118,7 +140,14 @@ impl Throttle {
         let mut limits = self.lock();
         let now = Instant::now();
         limits.sweep(now);
-        limits.try_admit(passage, now)
+        limits.try_admit(passage, now, true)
+    }
+
+    /// How long one message would have to wait now. Uses nothing.
+    #[must_use]
+    pub fn wait(&self, passage: Passage<'_>) -> Duration {
+        let now = Instant::now();
+        self.lock().try_admit(passage, now, false).map_or_else(|again| again - now, |()| Duration::ZERO)
     }
 
     /// Waits until one message passes. Dropping the future uses nothing.
@@ -126,6 +155,49 @@ impl Throttle {
         while let Err(again) = self.try_admit(passage) {
             tokio::time::sleep_until(again).await;
         }
+    }
+
+    /// Takes into account that a receiver asked for less, in these codes.
+    pub fn refused(&self, relay: &str, domain: &str, scope: Scope, reason: String) {
+        let mut limits = self.lock();
+        let (now, start) = (Instant::now(), limits.start);
+        let Some(of) = limits.relays.get_mut(relay) else { return };
+        let (key, limit, seen) = match scope {
+            Scope::Relay => (WHOLE, of.total.as_ref().map(Limiter::rate), of.recent.per_second(None, now)),
+            Scope::Domain => (domain, of.domain_rate(domain), of.recent.per_second(Some(domain), now)),
+        };
+        let full = limit.map_or(seen, |limit| seen.min(limit.per_second()));
+        of.slows.refused(key, full, of.quiet, reason, now, start);
+        self.slow.store(true, Ordering::Relaxed);
+    }
+
+    /// What has slowed down or risen again since this was asked last. Somebody must ask now and then.
+    pub fn changes(&self) -> Vec<Change> {
+        if !self.slow.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut limits = self.lock();
+        let (now, start) = (Instant::now(), limits.start);
+        let mut changes = Vec::new();
+        let mut slow = false;
+        for (name, relay) in &mut limits.relays {
+            relay.slows.rest(name, now, start);
+            changes.extend(relay.slows.take_changes(name, now));
+            slow |= !relay.slows.is_empty();
+        }
+        self.slow.store(slow, Ordering::Relaxed);
+        changes
+    }
+
+    /// Messages per second to which a relay, or a domain at it, has slowed down.
+    #[must_use]
+    pub fn slowed_to(&self, relay: &str, domain: Option<&str>) -> Option<f64> {
+        if !self.slow.load(Ordering::Relaxed) {
+            return None;
+        }
+        let limits = self.lock();
+        let slow = limits.relays.get(relay)?.slows.get(domain.unwrap_or(WHOLE))?;
+        Some(slow.state.per_second())
     }
 
     /// How many times a limit said "later", by the one that lay furthest ahead.
@@ -136,15 +208,16 @@ impl Throttle {
 
     fn lock(&self) -> MutexGuard<'_, Limits> {
         // Nothing under the lock can panic half-way through a change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Limits {
-    fn try_admit(&mut self, passage: Passage<'_>, now: Instant) -> Result<(), Instant> {
-        let mut total = None;
-        let mut domain = None;
-        if let Some(relay) = self.relays.get_mut(passage.relay) {
+    /// Asks all limits, and `takes` from them when all let the message pass.
+    fn try_admit(&mut self, passage: Passage<'_>, now: Instant, takes: bool) -> Result<(), Instant> {
+        let (mut total, mut domain, mut slow) = (None, None, [None; 2]);
+        let mut relay = self.relays.get_mut(passage.relay);
+        if let Some(relay) = relay.as_deref_mut() {
             if let Some(rate) = relay.domain_rate(passage.domain)
                 && !relay.domains.contains_key(passage.domain)
             {
@@ -152,19 +225,32 @@ impl Limits {
             }
             total = relay.total.as_ref();
             domain = relay.domains.get(passage.domain);
+            if !relay.slows.is_empty() {
+                slow = [WHOLE, passage.domain].map(|key| relay.slows.get(key).map(|slow| &slow.limiter));
+            }
         }
         let campaign = passage.campaign.and_then(|name| self.campaigns.get(name));
-        let waits = &mut self.waits;
-        let asked = [(total, &mut waits.relay), (domain, &mut waits.domain), (campaign, &mut waits.campaign)];
-        let latest = asked
-            .into_iter()
-            .filter_map(|(limiter, waits)| Some((limiter?.propose(now).err()?, waits)))
-            .max_by_key(|(again, _)| *again);
+        let Waits { relay: at_relay, domain: at_domain, campaign: at_campaign } = &mut self.waits;
+        let [whole, part] = slow;
+        let later = |limiter: Option<&Limiter>| limiter?.propose(now).err();
+        let latest = [
+            (later(total).max(later(whole)), at_relay),
+            (later(domain).max(later(part)), at_domain),
+            (later(campaign), at_campaign),
+        ];
+        let latest =
+            latest.into_iter().filter_map(|(again, waits)| Some((again?, waits))).max_by_key(|(again, _)| *again);
         if let Some((again, waits)) = latest {
-            *waits += 1;
+            *waits += u64::from(takes);
             return Err(again);
         }
-        [total, domain, campaign].into_iter().flatten().for_each(Limiter::commit);
+        if !takes {
+            return Ok(());
+        }
+        [total, domain, campaign, whole, part].into_iter().flatten().for_each(Limiter::commit);
+        if let Some(relay) = relay {
+            relay.recent.add(passage.domain, now);
+        }
         Ok(())
     }
 

@@ -16,6 +16,9 @@ use crate::render::Mailing;
 use crate::store::marks::MessageKey;
 use crate::store::runs::Answered;
 
+/// A claimed message that is older than this is claimed anew, so that permission is checked again.
+const STALE: Duration = Duration::from_secs(8);
+
 /// What all messages of a run share.
 pub struct RunContext {
     /// Which run.
@@ -128,10 +131,10 @@ impl Job {
         Self { context, profile, attempts, first_at, claimed: Instant::now() }
     }
 
-    /// How long ago permission was checked.
+    /// Whether permission was checked so long ago that it must be checked again.
     #[must_use]
-    pub fn age(&self) -> Duration {
-        self.claimed.elapsed()
+    pub fn is_stale(&self) -> bool {
+        self.claimed.elapsed() > STALE
     }
 
     /// Which message.

@@ -24,11 +24,17 @@ use crate::relay::{OpenError, Permanence, Relay};
 /// No message is held longer than this for a limit: what would wait longer is given back.
 pub const HOLD: Duration = Duration::from_secs(5);
 
+/// What is given back for a limit comes again within this, since limits change.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
 /// A relay that does not answer is tried again after this, and its messages go elsewhere.
 const DOWN: Duration = Duration::from_secs(15);
 
 /// One that refuses for good is left alone for this long at most.
 const LONGEST_DOWN: Duration = Duration::from_secs(15 * 60);
+
+/// Flows that were put off are forgotten above this number, once their messages have come again.
+const MOST_PUT_OFF: usize = 1_000;
 
 /// Flows that are asked in a row before it is taken that the relay or the campaign is the limit.
 const ASKED: usize = 16;
@@ -58,6 +64,8 @@ struct Queue {
     ready: BTreeMap<u64, FlowId>,
     /// Flows that a limit holds up, by when they are asked again.
     held: BTreeMap<(Instant, u64), FlowId>,
+    /// When the last message of a flow comes again that was given back for a limit.
+    put_off: HashMap<FlowId, Instant>,
     arrivals: u64,
     /// Messages in all flows.
     waiting: usize,
@@ -80,6 +88,19 @@ impl Queue {
             let ((_, number), flow) = first.remove_entry();
             self.ready.insert(number, flow);
         }
+    }
+
+    /// How long a message of a flow is to stay away: those that were put off come one after the other,
+    /// at the flow's rate, and not all at once.
+    fn put_off(&mut self, id: FlowId, wait: Duration, rate: f64) -> Duration {
+        let now = Instant::now();
+        if self.put_off.len() > MOST_PUT_OFF {
+            self.put_off.retain(|_, until| *until > now);
+        }
+        let after = self.put_off.get(&id).map_or(now, |last| *last + Duration::from_secs_f64(rate.recip()));
+        let until = after.max(now + wait).min(now + LONGEST_PAUSE);
+        self.put_off.insert(id, until);
+        until - now
     }
 
     /// Takes the first message of a flow, which stands in neither order, and puts the flow in line
@@ -182,21 +203,33 @@ impl Lane {
     ///
     /// # Errors
     /// The message and how long its limits will keep it, when that is longer than [`HOLD`].
-    pub fn push(&self, job: Job) -> Result<(), (Box<Job>, Duration)> {
+    pub fn push(&self, job: Job, throttle: &Throttle) -> Result<(), (Box<Job>, Duration)> {
         let domain = job.profile.address.domain();
         let config = self.relay.config();
-        let domain_rate = config.per_domain.get(domain).copied().or(config.per_domain_default);
-        let rate = slowest([domain_rate, job.context.throttle]);
+        let slowed = |domain| throttle.slowed_to(&config.name, domain);
+        let of_flow = slowest([
+            config.domain_rate(domain).map(Rate::per_second),
+            job.context.throttle.map(Rate::per_second),
+            slowed(Some(domain)),
+        ]);
+        let of_all = slowest([config.rate.map(Rate::per_second), slowed(None)]);
+        // Where messages are so far apart, the next one's turn counts, too.
+        let turn = if of_flow.min(of_all) * HOLD.as_secs_f64() < 1.0 {
+            let passage = Passage { relay: &config.name, domain, campaign: Some(&job.context.campaign) };
+            throttle.wait(passage)
+        } else {
+            Duration::ZERO
+        };
         let id = (job.context.run, domain.to_owned());
         let mut queue = self.lock();
+        let ahead = queue.flows.get(&id).map_or(0, VecDeque::len);
+        let wait = (ahead as f64 / of_flow).max(queue.waiting as f64 / of_all) + turn.as_secs_f64();
+        if wait > HOLD.as_secs_f64() {
+            let wait = queue.put_off(id, Duration::from_secs_f64(wait), of_flow.min(of_all));
+            return Err((Box::new(job), wait));
+        }
         let number = queue.arrivals;
         let flow = queue.flows.entry(id.clone()).or_default();
-        if let Some(rate) = rate {
-            let wait = Duration::from_secs_f64(flow.len() as f64 / rate.per_second());
-            if wait > HOLD {
-                return Err((Box::new(job), wait));
-            }
-        }
         flow.push_back((number, job));
         let first = flow.len() == 1;
         queue.arrivals += 1;
@@ -257,6 +290,10 @@ impl Lane {
         for _ in 0..ASKED {
             let Some((number, id)) = queue.ready.pop_first() else { break };
             let Some((_, job)) = queue.flows.get(&id).and_then(VecDeque::front) else { continue };
+            // It goes back to be claimed again, and uses up nothing.
+            if job.is_stale() {
+                return queue.take(id).ok_or(None);
+            }
             let passage =
                 Passage { relay: &self.relay.config().name, domain: &id.1, campaign: Some(&job.context.campaign) };
             match throttle.try_admit(passage) {
@@ -292,8 +329,9 @@ fn deciding(before: Waits, now: Waits) -> &'static str {
     counts.into_iter().max_by_key(|(count, _)| *count).map_or("relay", |(_, limit)| limit)
 }
 
-fn slowest(rates: [Option<Rate>; 2]) -> Option<Rate> {
-    rates.into_iter().flatten().min_by(|a, b| a.per_second().total_cmp(&b.per_second()))
+/// Messages per second that all of these allow; infinite where there is no limit.
+pub fn slowest<const N: usize>(rates: [Option<f64>; N]) -> f64 {
+    rates.into_iter().flatten().fold(f64::INFINITY, f64::min)
 }
 
 #[cfg(test)]
@@ -304,23 +342,12 @@ mod tests {
     use crate::relay::Options;
 
     fn lane() -> Arc<Lane> {
-        let config = RelayConfig {
-            name: "main".into(),
-            url: RelayUrl::File("outbox".into()),
-            username: None,
-            password_env: None,
-            connections: 2,
-            rate: None,
-            per_domain_default: None,
-            per_domain: BTreeMap::new(),
-            order: 1,
-            weight: 1,
-        };
+        let config = RelayConfig::new("main", RelayUrl::File("outbox".into()));
         Arc::new(Lane::new(Relay::new(config, None, Options::new("shop.example")).unwrap()))
     }
 
     fn error(permanence: Permanence) -> OpenError {
-        OpenError { stage: Stage::Auth, permanence, words: "535 no".into() }
+        OpenError { stage: Stage::Auth, permanence, words: "535 no".into(), reply: None }
     }
 
     async fn pauses(lane: &Lane, permanence: Permanence, times: usize) -> Vec<u64> {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::job::Job;
-use super::lane::Lane;
+use super::lane::{Lane, slowest};
 use super::{Error, Result};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::rate::Rate;
 use crate::relay::Relay;
+use crate::relay::throttle::Throttle;
 
 /// A lane whose connections end with its token.
 pub(super) struct Running {
@@ -41,11 +42,11 @@ impl Lanes {
     ///
     /// # Errors
     /// The message, and how long to wait; `None` when no relay answers.
-    pub fn push(&self, job: Job) -> std::result::Result<(), (Box<Job>, Option<Duration>)> {
+    pub fn push(&self, job: Job, throttle: &Throttle) -> std::result::Result<(), (Box<Job>, Option<Duration>)> {
         // Held until the message is in line, so that no lane goes with it.
         let lanes = self.read();
         match route(&lanes, job.profile.recipient) {
-            Some(lane) => lane.push(job).map_err(|(job, wait)| (job, Some(wait))),
+            Some(lane) => lane.push(job, throttle).map_err(|(job, wait)| (job, Some(wait))),
             None => Err((Box::new(job), None)),
         }
     }
@@ -65,8 +66,11 @@ impl Lanes {
     }
 
     /// Messages per second that the relays' limits allow.
-    pub fn per_second(&self) -> f64 {
-        let rate = |running: &Running| running.lane.relay.config().rate.map_or(f64::INFINITY, Rate::per_second);
+    pub fn per_second(&self, throttle: &Throttle) -> f64 {
+        let rate = |running: &Running| {
+            let relay = running.lane.relay.config();
+            slowest([relay.rate.map(Rate::per_second), throttle.slowed_to(&relay.name, None)])
+        };
         self.read().iter().map(rate).sum()
     }
 

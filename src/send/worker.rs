@@ -16,20 +16,17 @@ use super::signing::Signing;
 use crate::clock::Clock;
 use crate::domain::address::Address;
 use crate::domain::message::MessageState;
-use crate::domain::outcome::{Outcome, Stage};
+use crate::domain::outcome::{Outcome, Reply, Stage};
 use crate::domain::retry::due_again;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
-use crate::relay::{Envelope, Message, OpenError, Session};
+use crate::relay::{Envelope, Message, OpenError, Session, plea};
 use crate::render::{self, Scratch};
 use crate::store::marks::{Finish, Return, Sending};
 
 /// A connection without work is closed after this.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// A claimed message that is older than this is claimed anew, so that permission is checked again.
-const STALE: Duration = Duration::from_secs(8);
 
 /// A relay that takes a message within this is told of the next in the same breath.
 const SWIFT: Duration = Duration::from_secs(1);
@@ -113,7 +110,7 @@ impl Worker {
             }
             let letter = match next.take() {
                 // It was announced, so that this session is of no use without it.
-                Some(letter) if letter.job.age() > STALE => {
+                Some(letter) if letter.job.is_stale() => {
                     session = None;
                     self.give_back(&letter.job).await;
                     continue;
@@ -160,6 +157,9 @@ impl Worker {
             warn!(relay, %error, "a connection to the relay cannot be opened");
         } else {
             debug!(relay, %error, "a connection to the relay cannot be opened");
+        }
+        if let Some(reply) = &error.reply {
+            self.slow_down(error.stage, reply, "");
         }
         let (jobs, pause) = self.lane.refused(error);
         for job in jobs {
@@ -224,7 +224,7 @@ impl Worker {
     /// Renders a message; one that cannot be rendered is skipped, one that was claimed too long ago
     /// is given back, since the next claim checks permission again.
     async fn compose(&self, job: Job, scratch: &mut Scratch) -> Option<Letter> {
-        if job.age() > STALE {
+        if job.is_stale() {
             self.give_back(&job).await;
             return None;
         }
@@ -260,6 +260,14 @@ impl Worker {
         self.shared.ledger.give_back(Return { message: job.key(), due_at, reason: None }).await;
     }
 
+    /// Slows the relay, or the domain at it, down when the answer asks for that.
+    fn slow_down(&self, stage: Stage, reply: &Reply, domain: &str) {
+        let Some(scope) = plea(stage, reply) else { return };
+        let enhanced = reply.enhanced.map(|code| format!(" {code}")).unwrap_or_default();
+        let reason = format!("{}{enhanced} at {stage}", reply.code);
+        self.shared.throttle.refused(&self.lane.relay.config().name, domain, scope, reason);
+    }
+
     async fn note(&mut self, job: &Job, outcome: Outcome) {
         let now = self.shared.clock.now();
         let attempt = job.attempts + 1;
@@ -270,6 +278,7 @@ impl Worker {
                 (MessageState::Rejected, Some(reply.code), staged(stage, &reply.words), None)
             }
             Outcome::Deferred { stage, reply } => {
+                self.slow_down(stage, &reply, job.profile.address.domain());
                 let tries = u32::try_from(attempt).unwrap_or(u32::MAX);
                 let words = staged(stage, &reply.words);
                 match due_again(job.first_at.unwrap_or(now), now, tries, self.random.random::<f64>()) {

@@ -27,6 +27,7 @@ mod segments;
 mod sending;
 mod sending_scores;
 mod service;
+mod slowing;
 mod states;
 mod support;
 mod tour;

@@ -7,8 +7,6 @@ mod outcomes;
 mod parameters;
 mod tls;
 
-use std::collections::BTreeMap;
-
 use colloquy::demo::catcher::{Act, Catcher, Caught, Step};
 use colloquy::domain::address::Address;
 use colloquy::domain::outcome::Outcome;
@@ -48,18 +46,7 @@ impl Peer {
 }
 
 fn config(url: RelayUrl) -> RelayConfig {
-    RelayConfig {
-        name: "test".into(),
-        url,
-        username: None,
-        password_env: None,
-        connections: 1,
-        rate: None,
-        per_domain_default: None,
-        per_domain: BTreeMap::new(),
-        order: 1,
-        weight: 1,
-    }
+    RelayConfig { connections: 1, ..RelayConfig::new("test", url) }
 }
 
 fn smtp(host: &str, port: u16, tls: Tls) -> RelayConfig {

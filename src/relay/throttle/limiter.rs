@@ -60,6 +60,11 @@ impl Limiter {
         Self { rate, start, weight, state, limiter }
     }
 
+    /// What it allows.
+    pub(super) fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// Takes on another rate. What was used stays used, so that a change frees nothing.
     pub(super) fn set(&mut self, rate: Rate) {
         if rate != self.rate {

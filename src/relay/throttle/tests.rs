@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
 use super::*;
+use crate::domain::relay::RelayUrl;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -17,16 +18,10 @@ fn rate(count: u32, per: Duration) -> Rate {
 
 fn relay(total: Option<Rate>, domain: Option<Rate>) -> RelayConfig {
     RelayConfig {
-        name: "main".into(),
-        url: crate::domain::relay::RelayUrl::File("outbox".into()),
-        username: None,
-        password_env: None,
-        connections: 1,
         rate: total,
         per_domain_default: domain,
         per_domain: BTreeMap::from([("slow.example".to_owned(), rate(1, SECOND))]),
-        order: 1,
-        weight: 1,
+        ..RelayConfig::new("main", RelayUrl::File("outbox".into()))
     }
 }
 
@@ -202,4 +197,54 @@ async fn domains_that_nobody_writes_to_are_forgotten() {
     sleep(MINUTE + SECOND).await;
     throttle.try_admit(to("last.example")).unwrap();
     assert_eq!(known(&throttle), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_asks_for_less_gets_less_at_once_and_more_again_step_by_step() {
+    let throttle = throttle(None, Some(rate(40, SECOND)));
+    busy(&throttle, 3, MINUTE).await;
+    throttle.refused("main", "example.org", Scope::Domain, "451 4.7.0 at rcpt".into());
+    throttle.refused("main", "example.org", Scope::Domain, "451 4.7.0 at rcpt".into());
+    let changes = throttle.changes();
+    assert_eq!(changes.len(), 1, "once per change: {changes:?}");
+    let full = changes[0].full;
+    assert!((36.0..=40.0).contains(&full), "{full}");
+    assert_eq!(throttle.changes(), []);
+    // An eighth more after each quiet minute, and in every window of it never more than that.
+    for eighths in [4.0, 5.0, 6.0, 7.0] {
+        let allowed = full * eighths / 8.0;
+        assert_eq!(throttle.slowed_to("main", Some("example.org")), Some(allowed));
+        let times = busy(&throttle, 3, MINUTE - SECOND).await;
+        let most = fullest(&times, 10 * SECOND);
+        assert!(most as f64 <= (10.0 * allowed).round(), "{most} in ten seconds of {allowed}");
+        let used = times.len() as f64 / (59.0 * allowed);
+        assert!(used >= 0.97, "{used} of {allowed}");
+        sleep(SECOND).await;
+        assert_eq!(throttle.changes().len(), 1);
+    }
+    let times = busy(&throttle, 3, MINUTE).await;
+    assert!(fullest(&times, SECOND) <= 40 && times.len() >= 40 * 58, "{} in a minute", times.len());
+    assert_eq!(throttle.slowed_to("main", Some("example.org")), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_less_slows_nobody_else() {
+    let throttle = throttle(None, None);
+    for _ in 0..300 {
+        throttle.try_admit(to("a.example")).unwrap();
+        throttle.try_admit(to("b.example")).unwrap();
+        sleep(Duration::from_millis(10)).await;
+    }
+    throttle.refused("main", "a.example", Scope::Domain, String::new());
+    let slowed = throttle.slowed_to("main", Some("a.example")).unwrap();
+    assert!((45.0..=55.0).contains(&slowed), "half of what it got: {slowed}");
+    assert_eq!(throttle.slowed_to("main", Some("b.example")), None);
+    assert!((0..100).all(|_| throttle.try_admit(to("b.example")).is_ok()));
+    throttle.refused("main", "b.example", Scope::Relay, String::new());
+    let all = throttle.slowed_to("main", None).unwrap();
+    assert!(all > slowed && all < 150.0, "{all}");
+    let waits = (0..100).filter(|_| throttle.try_admit(to("b.example")).is_err()).count();
+    assert!(waits > 90, "the whole relay goes slowly: {waits}");
+    let elsewhere = Passage { relay: "other", domain: "a.example", campaign: None };
+    assert_eq!(throttle.try_admit(elsewhere), Ok(()));
 }
