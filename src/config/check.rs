@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use icu_locale::{LanguageIdentifier, Locale, LocaleExpander, TransformResult};
 use jiff::tz::TimeZone;
 use url::Url;
 
@@ -59,6 +60,18 @@ pub fn zone(text: &str) -> Result<TimeZone, Complaint> {
             None => complaint.hint("use an IANA name such as Europe/Berlin"),
         }
     })
+}
+
+/// A language tag (BCP 47) in its usual capitals, whose language is known to the Unicode CLDR.
+pub fn language(text: &str) -> Result<String, Complaint> {
+    let complaint = |what: &str| Complaint::new(format!("'{text}' {what}")).hint("as in en, de-DE or pt-BR");
+    let locale = Locale::try_from_str(text).map_err(|_| complaint("is not a language tag"))?;
+    let mut language = LanguageIdentifier { language: locale.id.language, ..LanguageIdentifier::UNKNOWN };
+    // Whose usual script is not known is no language.
+    if LocaleExpander::new_extended().maximize(&mut language) == TransformResult::Unmodified {
+        return Err(complaint("names no language that is known"));
+    }
+    Ok(locale.id.to_string())
 }
 
 /// A duration above zero.
@@ -120,6 +133,16 @@ mod tests {
         for bad in ["", "t.example.org", "ftp://t.example.org", "https://u:p@t.example.org", "https://t.example.org/?a"]
         {
             assert!(base_url(bad).is_err(), "{bad} was taken");
+        }
+    }
+
+    #[test]
+    fn a_language_is_well_formed_and_known() {
+        for (text, read) in [("de-de", "de-DE"), ("PT-br", "pt-BR"), ("zh-hant-tw", "zh-Hant-TW"), ("gsw", "gsw")] {
+            assert_eq!(language(text), Ok(read.to_owned()));
+        }
+        for bad in ["", "d", "german", "dx-DE", "de_DE.UTF-8", "de-", "und"] {
+            assert!(language(bad).is_err(), "{bad} was taken");
         }
     }
 

@@ -70,7 +70,7 @@ fn sender(section: &Section<'_>) -> Sender {
         postal_address: section.parsed("postal_address", line),
         imprint_url: section.parsed("imprint_url", |text| check::web_url(text).map(|_| text.to_owned())),
         bounce_domain: section.parsed("bounce_domain", check::domain).unwrap_or_else(own_domain),
-        locale: section.parsed("locale", locale).unwrap_or_else(|| "en".into()),
+        locale: section.parsed("locale", check::language).unwrap_or_else(|| "en".into()),
         timezone: section
             .parsed("timezone", |text| check::zone(text).map(|_| text.to_owned()))
             .unwrap_or_else(|| "UTC".into()),
@@ -81,16 +81,6 @@ fn sender(section: &Section<'_>) -> Sender {
 
 fn line(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("this is empty") } else { Ok(text.to_owned()) }
-}
-
-/// The shape of a language tag (RFC 5646 §2.1); whether it is registered is not looked up.
-fn locale(text: &str) -> Result<String, Complaint> {
-    let mut parts = text.split('-');
-    let language =
-        parts.next().is_some_and(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
-    let rest = parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
-    let complaint = || Complaint::new(format!("'{text}' is not a language tag")).hint("as in en, de-DE or pt-BR");
-    (language && rest).then(|| text.to_owned()).ok_or_else(complaint)
 }
 
 fn topics(section: &Section<'_>) -> BTreeMap<String, String> {

@@ -11,9 +11,11 @@ use super::headers::Fixed;
 use super::helpers::{Escape, registry};
 use super::inline::{self, Styles};
 use super::links::{Links, Numbered, Rules};
+use super::locale::Formats;
 use super::mailing::{Mailing, Part};
 use super::message_helpers::OFFERS;
 use super::problem::{TemplateProblem, nearest, problem};
+use super::signatures::{is_variable_alone, signature};
 use super::tag::{Kind, Tag, closing, scan};
 use super::traced::{Place, Traced};
 use super::variables::Names;
@@ -27,6 +29,7 @@ struct Compiler<'a> {
     files: &'a BTreeMap<String, String>,
     problems: Vec<TemplateProblem>,
     names: Names,
+    formats: Formats,
     links: Links,
 }
 
@@ -39,7 +42,9 @@ pub(super) fn compile(
     let offers: Vec<Value> = (1..).zip(&campaign.offers.items).map(|(number, item)| offer(number, item)).collect();
     let offer_fields = offers.iter().filter_map(Value::as_object).flat_map(|o| o.keys().cloned()).collect();
     let names = Names { offer_fields, ..Names::default() };
-    let mut compiler = Compiler { campaign, project, files, problems: Vec::new(), names, links: Links::default() };
+    let (problems, links) = Default::default();
+    let formats = Formats::new(&project.sender.locale, &project.sender.timezone);
+    let mut compiler = Compiler { campaign, project, files, problems, names, formats, links };
     let html = compiler.html();
     let text = match &campaign.text_template {
         Some(path) => compiler.text(path),
@@ -51,6 +56,7 @@ pub(super) fn compile(
             let mut data = Map::new();
             data.insert(OFFERS.to_owned(), Value::Array(offers));
             data.insert("sender".to_owned(), sender(&project.sender));
+            let formats = Arc::new(compiler.formats);
             Ok(Mailing {
                 campaign: campaign.clone(),
                 base_url: project.base_url.trim_end_matches('/').to_owned(),
@@ -65,8 +71,8 @@ pub(super) fn compile(
                 links: compiler.links.list,
                 names: compiler.names,
                 data: Arc::new(data),
-                escaping: registry(Escape::Html),
-                plain: registry(Escape::None),
+                escaping: registry(Escape::Html, &formats),
+                plain: registry(Escape::None, &formats),
             })
         }
         _ => Err(BTreeSet::from_iter(compiler.problems).into_iter().collect()),
@@ -148,7 +154,7 @@ impl Compiler<'_> {
     /// Checks syntax and names; returns the tags.
     fn checked(&mut self, source: &Traced) -> Option<Vec<Tag>> {
         let template = self.parse(source)?;
-        self.names.collect(&template, source, &mut self.problems);
+        self.names.collect(&template, source, &mut self.formats, &mut self.problems);
         match scan(source.text()) {
             Ok(tags) => Some(tags),
             Err(at) => {
@@ -159,7 +165,7 @@ impl Compiler<'_> {
     }
 
     fn finish(&mut self, source: &Traced) -> Option<Part> {
-        let source = source.edited(&offer_blocks(source.text()));
+        let source = source.edited(&rewritten(source.text()));
         let template = self.parse(&source)?;
         Some(Part { template, source })
     }
@@ -182,10 +188,18 @@ impl Compiler<'_> {
     }
 }
 
-/// `{{#each (offers …)}}…{{/each}}` becomes `{{#__offers …}}…{{/__offers}}`.
-fn offer_blocks(source: &str) -> Vec<(Range<usize>, String)> {
+/// What Handlebars would take for something else: `{{#each (offers …)}}…{{/each}}` becomes
+/// `{{#__offers …}}…{{/__offers}}`, and `{{url}}`, a variable, `{{[url]}}`, for which no helper is asked.
+fn rewritten(source: &str) -> Vec<(Range<usize>, String)> {
     let tags = scan(source).unwrap_or_default();
     let mut edits = Vec::new();
+    for tag in tags.iter().filter(|t| t.kind == Kind::Value) {
+        let name = tag.body(source);
+        if signature(name).is_some() && is_variable_alone(name) {
+            let written = &source[tag.range.clone()];
+            edits.push((tag.range.clone(), written.replace(name, &format!("[{name}]"))));
+        }
+    }
     for (i, tag) in tags.iter().enumerate().filter(|(_, t)| t.kind == Kind::Open) {
         let call = tag.body(source).strip_prefix("each").and_then(|rest| rest.trim_start().strip_prefix('('));
         let call = call.map(str::trim_start).and_then(|rest| rest.strip_prefix("offers"));

@@ -4,48 +4,23 @@
 //! |---|---|
 //! | `default NAME FALLBACK` | the value, or the fallback when it is missing, null or empty |
 //! | `has NAME` | whether a value is there, neither null nor empty |
-//! | `upper`, `lower` | the text in capitals or small letters |
+//! | `ge`, `le` | as `gte` and `lte` |
 //! | `eq ne gt gte lt lte and or not len lookup if unless each with` | as in Handlebars |
 //!
-//! Those that know the message are in [`super::message_helpers`].
+//! Those that know the language are in [`super::local_helpers`], those that know the message in
+//! [`super::message_helpers`]; what each takes is in [`super::signatures`].
+
+use std::cmp::Ordering;
+use std::sync::Arc;
 
 use handlebars::{
-    BlockContext, BlockParamHolder, Context, Handlebars, Helper, HelperDef, HelperResult, JsonRender, Output,
-    RenderContext, RenderError, RenderErrorReason, Renderable, ScopedJson, no_escape,
+    BlockContext, BlockParamHolder, Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext,
+    RenderError, RenderErrorReason, Renderable, ScopedJson, no_escape,
 };
 use serde_json::Value;
 
-/// All names that templates may call.
-pub(super) const NAMES: [&str; 28] = [
-    "__offers",
-    "__pixel",
-    "__scope",
-    "__track",
-    "and",
-    "cluster",
-    "default",
-    "each",
-    "eq",
-    "gt",
-    "gte",
-    "has",
-    "if",
-    "interested",
-    "len",
-    "lookup",
-    "lower",
-    "lt",
-    "lte",
-    "ne",
-    "not",
-    "offers",
-    "or",
-    "raw",
-    "unless",
-    "upper",
-    "with",
-    "inline",
-];
+use super::local_helpers;
+use super::locale::Formats;
 
 /// Which escaping a part of the mail needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,8 +31,8 @@ pub(super) enum Escape {
     None,
 }
 
-/// A strict registry with the house's helpers.
-pub(super) fn registry(escape: Escape) -> Handlebars<'static> {
+/// A strict registry with the house's helpers, which write as `formats` say.
+pub(super) fn registry(escape: Escape, formats: &Arc<Formats>) -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
     if escape == Escape::None {
@@ -66,8 +41,9 @@ pub(super) fn registry(escape: Escape) -> Handlebars<'static> {
     registry.unregister_helper("log");
     registry.register_helper("default", Box::new(Default));
     registry.register_helper("has", Box::new(Has));
-    registry.register_helper("upper", Box::new(OfText(str::to_uppercase)));
-    registry.register_helper("lower", Box::new(OfText(str::to_lowercase)));
+    registry.register_helper("ge", Box::new(Compare("ge", Ordering::is_ge)));
+    registry.register_helper("le", Box::new(Compare("le", Ordering::is_le)));
+    local_helpers::register(&mut registry, formats);
     registry.register_helper("__scope", Box::new(Scope));
     registry
 }
@@ -111,9 +87,10 @@ impl HelperDef for Has {
     }
 }
 
-struct OfText(fn(&str) -> String);
+/// Compares numbers as numbers and texts as texts; nothing else is in any order.
+struct Compare(&'static str, fn(Ordering) -> bool);
 
-impl HelperDef for OfText {
+impl HelperDef for Compare {
     fn call_inner<'reg: 'rc, 'rc>(
         &self,
         h: &Helper<'rc>,
@@ -121,11 +98,17 @@ impl HelperDef for OfText {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let value = h.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("upper, lower", 0))?;
-        if value.is_value_missing() {
-            return Err(RenderError::strict_error(value.relative_path()));
-        }
-        Ok(ScopedJson::Derived(Value::String((self.0)(&value.value().render()))))
+        let value = |i| {
+            let given = h.param(i).filter(|p| !p.is_value_missing()).map(handlebars::PathAndJson::value);
+            given.ok_or(RenderErrorReason::ParamNotFoundForIndex(self.0, i))
+        };
+        let (a, b) = (value(0)?, value(1)?);
+        let number = |v: &Value| v.as_f64().or_else(|| v.as_str()?.parse().ok());
+        let order = match (a, b) {
+            (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+            _ => number(a).zip(number(b)).and_then(|(a, b)| a.partial_cmp(&b)),
+        };
+        Ok(ScopedJson::Derived(Value::Bool(order.is_some_and(self.1))))
     }
 }
 

@@ -119,10 +119,11 @@ fn part(
 fn explain(error: &handlebars::RenderError, part: &Part) -> RenderError {
     let place = part.source.place_of(error.line_no.unwrap_or(1), error.column_no.unwrap_or(1));
     let (variable, message) = match error.reason() {
-        RenderErrorReason::MissingVariable(Some(name)) => (
-            Some(name.clone()),
-            format!("'{name}' has no value here; write (default {name} \"…\") or ask with {{{{#if (has {name})}}}}"),
-        ),
+        RenderErrorReason::MissingVariable(Some(name)) => {
+            let name = name.trim_matches(['[', ']']);
+            let hint = format!("write (default {name} \"…\") or ask with {{{{#if (has {name})}}}}");
+            (Some(name.to_owned()), format!("'{name}' has no value here; {hint}"))
+        }
         RenderErrorReason::ParamNotFoundForIndex(helper, _) => {
             (None, format!("'{helper}' lacks a value here; give one with (default NAME \"…\")"))
         }

@@ -122,11 +122,49 @@ pub(super) fn fit(url: &str) -> String {
         if fits(byte) {
             out.push(char::from(byte));
         } else {
-            out.push('%');
-            out.extend([byte >> 4, byte & 15].map(|half| char::from(b"0123456789ABCDEF"[usize::from(half)])));
+            escape(byte, &mut out);
         }
     }
     out
+}
+
+/// The address with parameters behind those that it has, before its fragment. Names and values are
+/// percent-encoded (RFC 3986 §2.1).
+pub(super) fn with_parameters<'a>(url: &str, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let (mut out, fragment) = match url.find('#') {
+        Some(at) => (url[..at].to_owned(), &url[at..]),
+        None => (url.to_owned(), ""),
+    };
+    let mut first = !out.contains('?');
+    let empty = out.ends_with(['?', '&']);
+    for (i, (name, value)) in parameters.into_iter().enumerate() {
+        if first {
+            out.push('?');
+        } else if i > 0 || !empty {
+            out.push('&');
+        }
+        first = false;
+        percent(name, &mut out);
+        out.push('=');
+        percent(value, &mut out);
+    }
+    out.push_str(fragment);
+    out
+}
+
+fn percent(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            escape(byte, out);
+        }
+    }
+}
+
+fn escape(byte: u8, out: &mut String) {
+    out.push('%');
+    out.extend([byte >> 4, byte & 15].map(|half| char::from(b"0123456789ABCDEF"[usize::from(half)])));
 }
 
 #[cfg(test)]
@@ -151,6 +189,15 @@ mod tests {
         assert_eq!(fit("https://bücher.example/ü b?q=\"x|"), "https://xn--bcher-kva.example/%C3%BC%20b?q=%22x%7C");
         assert_eq!(fit("https://x.example/%C3%BC"), "https://x.example/%C3%BC");
         assert_eq!(fit("not a <url>"), "not%20a%20%3Curl%3E");
+    }
+
+    #[test]
+    fn parameters_stand_behind_those_that_are_there_and_before_the_fragment() {
+        let with = |url| with_parameters(url, [("a", "1 ü"), ("b&", "")]);
+        assert_eq!(with("https://x.example"), "https://x.example?a=1%20%C3%BC&b%26=");
+        assert_eq!(with("https://x.example/?q=1#top?"), "https://x.example/?q=1&a=1%20%C3%BC&b%26=#top?");
+        assert_eq!(with("https://x.example/?"), "https://x.example/?a=1%20%C3%BC&b%26=");
+        assert_eq!(with_parameters("https://x.example/#x", []), "https://x.example/#x");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Whole mails.
 
+mod helpers;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

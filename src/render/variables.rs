@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Path, Template};
 
-use super::helpers::NAMES;
+use super::locale::Formats;
 use super::problem::{TemplateProblem, nearest, problem};
+use super::signatures::{is_variable_alone, names, signature};
 use super::traced::{Place, Traced};
 
 /// What every template can use besides the recipient's attributes.
@@ -54,6 +55,7 @@ pub(super) struct Names {
 
 struct Walk<'a> {
     names: &'a mut Names,
+    formats: &'a mut Formats,
     source: &'a Traced,
     problems: &'a mut Vec<TemplateProblem>,
     scopes: Vec<Scope>,
@@ -62,10 +64,16 @@ struct Walk<'a> {
 }
 
 impl Names {
-    /// Goes through a template compiled from `source`.
-    pub fn collect(&mut self, template: &Template, source: &Traced, problems: &mut Vec<TemplateProblem>) {
-        let mut walk =
-            Walk { names: self, source, problems, scopes: vec![Scope::Root], locals: Vec::new(), here: (1, 1) };
+    /// Goes through a template compiled from `source`; what its helpers need is made ready in `formats`.
+    pub fn collect(
+        &mut self,
+        template: &Template,
+        source: &Traced,
+        formats: &mut Formats,
+        problems: &mut Vec<TemplateProblem>,
+    ) {
+        let (scopes, locals) = (vec![Scope::Root], Vec::new());
+        let mut walk = Walk { names: self, formats, source, problems, scopes, locals, here: (1, 1) };
         walk.template(template);
     }
 }
@@ -86,21 +94,23 @@ impl Walk<'_> {
         match &ht.name {
             Parameter::Subexpression(_) => self.parameter(&ht.name),
             name if ht.params.is_empty() && ht.hash.is_empty() => {
-                if !name.as_name().is_some_and(|n| NAMES.contains(&n)) {
+                if name.as_name().is_none_or(is_variable_alone) {
                     self.parameter(name);
                 } else if name.as_name() == Some("cluster") {
                     self.names.built_in.insert("cluster");
+                } else {
+                    self.helper(ht, false);
                 }
             }
-            name => {
-                self.helper(name);
+            _ => {
+                self.helper(ht, false);
                 self.parameters(ht);
             }
         }
     }
 
     fn block(&mut self, ht: &HelperTemplate) {
-        self.helper(&ht.name);
+        self.helper(ht, true);
         self.parameters(ht);
         let locals = self.locals.len();
         let name = ht.name.as_name().unwrap_or_default();
@@ -139,7 +149,7 @@ impl Walk<'_> {
             Parameter::Name(name) => self.path(name),
             Parameter::Subexpression(sub) => {
                 if let TemplateElement::Expression(ht) = sub.as_element() {
-                    self.helper(&ht.name);
+                    self.helper(ht, false);
                     self.parameters(ht);
                 }
             }
@@ -147,12 +157,15 @@ impl Walk<'_> {
         }
     }
 
-    fn helper(&mut self, name: &Parameter) {
-        let Some(name) = name.as_name() else { return };
-        if !NAMES.contains(&name) {
-            let hint = nearest(name, NAMES.iter().copied().filter(|n| !n.starts_with("__")))
+    fn helper(&mut self, call: &HelperTemplate, is_block: bool) {
+        let Some(name) = call.name.as_name() else { return };
+        let Some(signature) = signature(name) else {
+            let hint = nearest(name, names())
                 .map_or_else(|| format!("for a variable write {{{{#if {name}}}}}"), |n| format!("did you mean '{n}'?"));
-            self.report(format!("there is no helper '{name}'"), Some(hint));
+            return self.report(format!("there is no helper '{name}'"), Some(hint));
+        };
+        if let Err(fault) = signature.check(call, is_block, self.formats) {
+            self.report(fault.message, fault.hint);
         }
     }
 
