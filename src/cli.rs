@@ -130,7 +130,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Recipient(args) => recipient::run(args, &site(Reach::Database)?).await,
         Command::Suppress(args) => suppress::run(args, &site(Reach::Database)?).await,
         Command::Plan(args) => plan::run(args, &open()?).await,
-        Command::Preview(args) => preview::run(args, &open()?).await,
+        Command::Preview(args) => preview::run(args, site(Reach::Database)?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,
         Command::Send(args) => send::run(args, &site(Reach::Database)?).await,
         Command::Run(args) => service::run(args, site(Reach::Services)?).await,

@@ -20,6 +20,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
+pub mod watch;
 
 use std::collections::BTreeMap;
 

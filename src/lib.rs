@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 5 front | `cli` |
 //! | 4 assembly | `app`, `lifecycle`, `services`, `demo` |
-//! | 3 services | `plan`, `send`, `track`, `pages`, `people`, `score`, `console` |
+//! | 3 services | `plan`, `send`, `track`, `pages`, `people`, `score`, `console`, `preview` |
 //! | 2 adapters | `clock`, `config`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
 //!
@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod pages;
 pub mod people;
 pub mod plan;
+pub mod preview;
 pub mod relay;
 pub mod render;
 pub mod score;

@@ -34,6 +34,13 @@ impl Site {
         Ok(Self { root, machine, clock })
     }
 
+    /// Whether there is a database, or may be: a file that does not exist holds nothing.
+    #[must_use]
+    pub fn has_database(&self) -> bool {
+        let file = self.machine.database_url.strip_prefix("sqlite:");
+        file.is_none_or(|file| self.root.join(file.trim_start_matches("//")).exists())
+    }
+
     /// Opens the database and brings its schema up to date.
     ///
     /// # Errors

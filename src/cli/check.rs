@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use serde_json::{Map, Value};
 
 use crate::app::{App, Refused};
 use crate::config;
-use crate::domain::address::Address;
 use crate::domain::campaign::Campaign;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
-use crate::domain::project::{AttributeType, Project};
+use crate::preview::made_up;
 use crate::render::{Envelope, Explained, Mailing, Scratch};
 use crate::store::audience::{self, Audience};
 use crate::store::profiles;
@@ -118,8 +116,7 @@ fn lint(mailing: &Mailing, explained: &Explained, found: &mut Found) {
 
 /// Some of those whom the campaign would reach now. A database that does not exist is not made.
 async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile>> {
-    let url = &app.loaded.settings.machine.database_url;
-    if url.strip_prefix("sqlite:").is_some_and(|file| !app.root.join(file.trim_start_matches("//")).exists()) {
+    if !app.site().has_database() {
         return Ok(Vec::new());
     }
     let store = app.store().await?;
@@ -129,24 +126,4 @@ async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile
     let everybody = Audience { condition: campaign.audience.as_ref(), at, joined_by: at, scale: &scale };
     let people = audience::page(&mut session, &everybody, RecipientId(0), SAMPLES).await?;
     Ok(profiles::profiles_at(&mut session, &people, at, &scale, true).await?)
-}
-
-/// A recipient who has every attribute that the templates use.
-fn made_up(project: &Project, mailing: &Mailing) -> Profile {
-    let sample = |name: &str| match project.attributes.get(name).map(|a| a.kind).unwrap_or_default() {
-        AttributeType::Text => Value::from("Sample"),
-        AttributeType::Number => Value::from(1),
-        AttributeType::Date => Value::from("2000-02-29"),
-        AttributeType::Bool => Value::from(true),
-    };
-    let attributes: Map<_, _> = mailing.variables().iter().map(|name| (name.clone(), sample(name))).collect();
-    Profile {
-        recipient: RecipientId(0),
-        address: Address::from_normalised("sample@recipient.example".to_owned()),
-        attributes,
-        score: 0.0,
-        cluster: project.categories.keys().next().cloned(),
-        affinities: Vec::new(),
-        tracking: true,
-    }
 }
