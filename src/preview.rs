@@ -33,7 +33,7 @@ pub use workshop::throwaway_keys;
 
 /// The page itself: its own script and style, its own frame, nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                           frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                           frame-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// How long a question for changes may stay open.
 const PATIENCE: Duration = Duration::from_secs(25);

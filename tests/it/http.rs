@@ -51,6 +51,23 @@ impl Server {
     }
 }
 
+/// Asks for an `http://ADDRESS/…`; headers given here come in place of the usual ones.
+pub async fn get_from(url: &str, headers: &[(&str, &str)]) -> Reply {
+    let (address, path) = url.strip_prefix("http://").unwrap().split_at(url[7..].find('/').unwrap());
+    let mut head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
+    if headers.iter().all(|(name, _)| *name != "Host") {
+        head.push_str(&format!("Host: {address}\r\n"));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    Reply::parse(&answer)
+}
+
 /// An answer; the `Date` header is left out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {

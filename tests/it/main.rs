@@ -17,6 +17,7 @@ mod peers;
 mod people;
 mod permissions;
 mod plan;
+mod preview;
 mod project;
 mod relay;
 mod reports;

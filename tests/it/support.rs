@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+pub mod browser;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use colloquy::store::{EngineKind, Store};
