@@ -26,3 +26,4 @@ pub mod segment;
 pub mod slowing;
 pub mod time;
 pub mod token;
+pub mod warm_up;

@@ -41,6 +41,7 @@ struct Inner {
     handover: Family<ByRelay, Histogram, fn() -> Histogram>,
     slowed: Family<Slowed, Gauge<f64, std::sync::atomic::AtomicU64>>,
     slow_downs: Family<Slowed, Counter>,
+    warm_ups: Family<Slowed, Gauge>,
     throttle_waits: Family<ByLimit, Counter<f64, std::sync::atomic::AtomicU64>>,
     hits: Family<ByFate, Counter>,
     verdicts: Family<ByVerdict, Counter>,
@@ -128,6 +129,7 @@ impl Metrics {
             handover: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10))),
             slowed: Family::default(),
             slow_downs: Family::default(),
+            warm_ups: Family::default(),
             throttle_waits: Family::default(),
             hits: Family::default(),
             verdicts: Family::default(),
@@ -194,6 +196,13 @@ impl Metrics {
     pub fn slowed_down(&self, relay: &str, domain: Option<&str>) {
         let domain = domain.map_or_else(String::new, |domain| self.0.domain(domain));
         self.0.slow_downs.get_or_create(&Slowed { relay: relay.to_owned(), domain }).inc();
+    }
+
+    /// So many messages may still be drawn today from what a relay, or a domain at it, is allowed while
+    /// it warms up.
+    pub fn set_warm_up_left(&self, relay: &str, domain: Option<&str>, messages: i64) {
+        let domain = domain.map_or_else(String::new, |domain| self.0.domain(domain));
+        self.0.warm_ups.get_or_create(&Slowed { relay: relay.to_owned(), domain }).set(messages);
     }
 
     /// So many hits were written to the spool, and so many were not because their recipients have
@@ -264,6 +273,7 @@ impl Inner {
         r.register_with_unit("throttle_wait", "Time waited for limits", Unit::Seconds, self.throttle_waits.clone());
         r.register("slowed_per_second", "Messages per second of what has slowed itself down", self.slowed.clone());
         r.register("slow_downs", "Times that a relay or domain slowed itself down", self.slow_downs.clone());
+        r.register("warm_up_left", "What may be drawn today while relays warm up", self.warm_ups.clone());
         r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());
         r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());
         r.register("spool_depth", "Hits waiting in the spool", self.spool_depth.clone());

@@ -14,6 +14,7 @@ mod pace;
 mod schedule;
 mod signing;
 mod slowing;
+mod warm_up;
 mod worker;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,7 +30,7 @@ pub use self::driver::Ended;
 use self::job::Job;
 pub use self::job::{RunContext, Tally};
 use self::lane::Lane;
-use self::lanes::{Lanes, Running};
+use self::lanes::{Lanes, Later, Running};
 use self::ledger::Ledger;
 use self::signing::Signing;
 use self::worker::{Shared, Worker};
@@ -39,6 +40,7 @@ use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
 use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
+use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
@@ -144,6 +146,7 @@ pub struct Sender {
     tasks: TaskTracker,
     lease: JoinHandle<()>,
     slowing: JoinHandle<()>,
+    warm_up: JoinHandle<()>,
     ledger_task: JoinHandle<()>,
     lease_stop: CancellationToken,
 }
@@ -171,6 +174,13 @@ impl Sender {
             metrics.clone(),
             lease_stop.clone(),
         ));
+        let warm_up = tokio::spawn(warm_up::keep(
+            Arc::clone(&throttle),
+            store.clone(),
+            clock.clone(),
+            metrics.clone(),
+            lease_stop.clone(),
+        ));
         let (ledger, ledger_task) = Ledger::spawn(store.clone(), node, clock.clone());
         let tasks = TaskTracker::new();
         tasks.close();
@@ -189,6 +199,7 @@ impl Sender {
             tasks,
             lease,
             slowing,
+            warm_up,
             ledger_task,
             lease_stop,
         })
@@ -208,7 +219,7 @@ impl Sender {
 
     /// Opens the lane of a relay.
     fn open_lane(&self, relay: Relay) -> Running {
-        let (lane, stop) = (Arc::new(Lane::new(relay)), self.soft.child_token());
+        let (lane, stop) = (Arc::new(Lane::new(relay, &self.throttle)), self.soft.child_token());
         let shared = Arc::new(Shared {
             ledger: self.ledger.clone(),
             throttle: Arc::clone(&self.throttle),
@@ -313,11 +324,11 @@ impl Sender {
         for job in self.lanes.renew(Vec::new(), |relay| self.open_lane(relay)) {
             self.wait_again(&job, Duration::ZERO).await;
         }
-        let Self { store, clock, node, ledger, lease, slowing, ledger_task, lease_stop, lanes, .. } = self;
+        let Self { store, clock, node, ledger, lease, slowing, warm_up, ledger_task, lease_stop, lanes, .. } = self;
         drop((ledger, lanes));
         let _ = ledger_task.await;
         lease_stop.cancel();
-        let _ = tokio::join!(lease, slowing);
+        let _ = tokio::join!(lease, slowing, warm_up);
         if let Err(error) = lease::give_up(&store, node, &clock).await {
             warn!(%error, "the lease could not be given up; other nodes will notice");
         }
@@ -336,15 +347,21 @@ impl Sender {
 
     /// Puts a message in the line of the relay that shall take it.
     async fn dispatch(&self, job: Job) {
-        if let Err((job, wait)) = self.lanes.push(job, &self.throttle) {
-            self.wait_again(&job, wait.unwrap_or(NO_RELAY)).await;
+        let Err((job, later)) = self.lanes.push(job, &self.throttle) else { return };
+        match later {
+            Later::NoRelay => self.wait_again(&job, NO_RELAY).await,
+            Later::In(pause) => self.wait_again(&job, pause).await,
+            Later::Day(begins) => self.wait_until(&job, begins).await,
         }
     }
 
     /// Gives a claim back, to be claimed again after `pause`.
     async fn wait_again(&self, job: &Job, pause: Duration) {
-        let due_at = Some(self.clock.now().plus(pause));
-        self.ledger.give_back(Return { message: job.key(), due_at, reason: None }).await;
+        self.wait_until(job, self.clock.now().plus(pause)).await;
+    }
+
+    async fn wait_until(&self, job: &Job, due_at: Micros) {
+        self.ledger.give_back(Return { message: job.key(), due_at: Some(due_at), reason: None }).await;
     }
 
     /// Releases messages of a run that the database calls ours and nobody has in hand: a commit

@@ -37,6 +37,7 @@ pub mod subscriptions;
 pub mod suppressions;
 pub mod verdicts;
 pub mod versions;
+pub mod warm_ups;
 
 pub use connection::{Row, Session};
 pub use error::{Error, Result};
@@ -94,6 +95,7 @@ pub fn statements() -> Vec<&'static str> {
         subscriptions::STATEMENTS,
         suppressions::STATEMENTS,
         versions::STATEMENTS,
+        warm_ups::STATEMENTS,
         score::FACTS_STATEMENTS,
         score::UNSCORED_STATEMENTS,
         score::SWEEP_STATEMENTS,

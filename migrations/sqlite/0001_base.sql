@@ -114,6 +114,15 @@ CREATE TABLE slowdowns (
     PRIMARY KEY (node_id, relay, domain)
 ) WITHOUT ROWID;
 
+-- What was drawn from the amounts of days on which relays warm up.
+CREATE TABLE warm_ups (
+    relay  TEXT NOT NULL,
+    domain TEXT NOT NULL,                   -- empty: the relay in all
+    day    TEXT NOT NULL,                   -- YYYY-MM-DD
+    drawn  INTEGER NOT NULL,
+    PRIMARY KEY (relay, domain, day)
+) WITHOUT ROWID;
+
 CREATE TABLE messages (
     run_id       INTEGER NOT NULL,
     recipient_id INTEGER NOT NULL,

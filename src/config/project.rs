@@ -31,7 +31,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         let base = web.required("base_url", "base_url = \"https://t.example.org\"");
         (base.and_then(|field| field.parsed(check::base_url)), machine::web(web))
     });
-    let settings = settings::read(root, web);
+    let settings = settings::read(root, web, &sender.timezone);
     let from_domain = sender.from_address.rsplit_once('@').map_or("", |(_, domain)| domain);
     if !from_domain.is_empty() {
         dkim::warn_unsigned(root, from_domain, &settings.dkim);

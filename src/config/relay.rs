@@ -1,23 +1,26 @@
 //! `[[relay]]`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check;
 use super::problem::Complaint;
 use super::reader::Section;
+use super::value::Field;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{DEFAULT_CONNECTIONS, DEFAULT_QUIET, RelayConfig, RelayUrl};
+use crate::domain::warm_up::WarmUp;
 
-pub(super) fn relays(root: &Section<'_>) -> Vec<RelayConfig> {
+/// All relays; their days begin in `zone`.
+pub(super) fn relays(root: &Section<'_>, zone: &str) -> Vec<RelayConfig> {
     let mut names = BTreeSet::new();
-    let relays: Vec<_> = root.each("relay", |section| relay(section, &mut names));
+    let relays: Vec<_> = root.each("relay", |section| relay(section, &mut names, zone));
     if relays.is_empty() && root.field("relay").is_none() {
         root.missing("relay", "[[relay]] with name = \"main\" and url = \"file:outbox\" below it");
     }
     relays.into_iter().flatten().collect()
 }
 
-fn relay(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<RelayConfig> {
+fn relay(section: &Section<'_>, names: &mut BTreeSet<String>, zone: &str) -> Option<RelayConfig> {
     let name = section.required("name", "name = \"main\"").and_then(|field| {
         let text = field.parsed(|text| check::name(text).map(|()| text))?;
         if !names.insert(text.into()) {
@@ -34,18 +37,10 @@ fn relay(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<RelayCon
     let (username, password_env) = credentials(section);
     let connections = section.field("connections").and_then(|field| field.count(1));
     let rate = section.parsed("rate", Rate::parse);
-    let mut per_domain_default = None;
-    let per_domain = section.section("per_domain", |limits| {
-        per_domain_default = limits.parsed("default", Rate::parse);
-        limits
-            .other_fields()
-            .into_iter()
-            .filter_map(|field| {
-                let domain = check::domain(field.key).map_err(|complaint| field.key_error(complaint)).ok();
-                Some((domain?, field.parsed(Rate::parse)?))
-            })
-            .collect()
-    });
+    let (per_domain_default, per_domain) = by_domain(section, "per_domain", |field| field.parsed(Rate::parse));
+    let (connections_per_domain_default, connections_per_domain) =
+        by_domain(section, "connections_per_domain", |field| field.count(1));
+    let warm_up = section.field("warm_up").and_then(|field| field.section(|section| warm_up(section, zone)));
     let quiet = section.section("slow_down", |slow_down| slow_down.parsed("quiet", check::span));
     let order = section.field("order").and_then(|field| field.count(0));
     let weight = section.field("weight").and_then(|field| field.count(1));
@@ -58,10 +53,45 @@ fn relay(section: &Section<'_>, names: &mut BTreeSet<String>) -> Option<RelayCon
         rate,
         per_domain_default,
         per_domain,
+        connections_per_domain_default,
+        connections_per_domain,
         slow_down_quiet: quiet.unwrap_or(DEFAULT_QUIET),
+        warm_up,
         order: order.unwrap_or(1),
         weight: weight.unwrap_or(1),
     })
+}
+
+/// A section with a value for each domain, and perhaps a default.
+fn by_domain<T>(
+    section: &Section<'_>,
+    key: &'static str,
+    read: impl Fn(&Field<'_>) -> Option<T>,
+) -> (Option<T>, BTreeMap<String, T>) {
+    section.section(key, |limits| {
+        let default = limits.field("default").and_then(|field| read(&field));
+        (default, named(limits.other_fields(), read))
+    })
+}
+
+/// Values under the names of domains.
+fn named<T>(fields: Vec<Field<'_>>, read: impl Fn(&Field<'_>) -> Option<T>) -> BTreeMap<String, T> {
+    let one = |field: Field<'_>| {
+        let domain = check::domain(field.key).map_err(|complaint| field.key_error(complaint)).ok();
+        Some((domain?, read(&field)?))
+    };
+    fields.into_iter().filter_map(one).collect()
+}
+
+fn warm_up(section: &Section<'_>, zone: &str) -> Option<WarmUp> {
+    let start = section.required("start", "start = 2026-12-01, the day on which the relay begins");
+    let start = start.and_then(|field| field.date());
+    let table = section.field("table").map(|field| field.counts());
+    let per_domain = section.section("per_domain", |domains| named(domains.fields(), |field| field.counts()));
+    if table.is_none() && per_domain.is_empty() {
+        section.missing("table", "table = [200, 500, 1000], the messages of the first, second and third day");
+    }
+    Some(WarmUp { start: start?, zone: zone.to_owned(), table: table.flatten().unwrap_or_default(), per_domain })
 }
 
 fn credentials(section: &Section<'_>) -> (Option<String>, Option<String>) {

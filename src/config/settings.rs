@@ -18,7 +18,7 @@ pub struct Settings {
     pub dkim: Vec<DkimConfig>,
 }
 
-/// Reads all sections of settings but `[web]`, whose keys have two owners.
-pub(super) fn read(root: &Section<'_>, web: Web) -> Settings {
-    Settings { machine: machine::read(root, root, web), relays: relay::relays(root), dkim: dkim::read(root) }
+/// Reads all sections of settings but `[web]`, whose keys have two owners. `zone` is the sender's.
+pub(super) fn read(root: &Section<'_>, web: Web, zone: &str) -> Settings {
+    Settings { machine: machine::read(root, root, web), relays: relay::relays(root, zone), dkim: dkim::read(root) }
 }

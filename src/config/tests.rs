@@ -11,6 +11,7 @@ use crate::domain::dkim::DkimConfig;
 use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{RelayUrl, Tls};
+use crate::domain::warm_up::WarmUp;
 
 mod campaigns;
 mod machines;

@@ -118,6 +118,37 @@ impl<'d> Field<'d> {
         number
     }
 
+    /// The value as a list of whole numbers from 1 up; not an empty one.
+    pub fn counts(&self) -> Option<Vec<u32>> {
+        let hint = "write a list such as [200, 500, 1000]";
+        let Some(items) = self.value.get_ref().as_array() else {
+            return self.mismatch("a list of whole numbers", hint);
+        };
+        let number = |item: &DeValue<'_>| match item {
+            DeValue::Integer(integer) => u32::from_str_radix(integer.as_str(), integer.radix()).ok(),
+            _ => None,
+        };
+        let numbers: Option<Vec<u32>> =
+            items.iter().map(|item| number(item.get_ref()).filter(|number| *number > 0)).collect();
+        let numbers = numbers.filter(|numbers| !numbers.is_empty());
+        if numbers.is_none() {
+            self.error(Complaint::new(format!("`{}` must hold whole numbers from 1 up", self.key)).hint(hint));
+        }
+        numbers
+    }
+
+    /// The value as a day, written without quotes.
+    pub fn date(&self) -> Option<jiff::civil::Date> {
+        let hint = "write it without quotes, as in 2026-12-01";
+        let DeValue::Datetime(time) = self.value.get_ref() else { return self.mismatch("a day", hint) };
+        let day = Some(time).filter(|time| time.time.is_none() && time.offset.is_none());
+        let day = day.and_then(|time| time.to_string().parse().ok());
+        if day.is_none() {
+            self.error(Complaint::new(format!("`{}` must be a day, without a time", self.key)).hint(hint));
+        }
+        day
+    }
+
     /// The value as `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
         match self.value.get_ref().as_bool() {

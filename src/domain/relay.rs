@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::rate::Rate;
+use super::warm_up::WarmUp;
 
 /// Connections to a relay where the file names none.
 pub const DEFAULT_CONNECTIONS: u16 = 10;
@@ -31,8 +32,15 @@ pub struct RelayConfig {
     pub per_domain_default: Option<Rate>,
     /// Limits by recipient domain, in lower-case A-labels.
     pub per_domain: BTreeMap<String, Rate>,
+    /// Most messages that are handed over at once to each domain that `connections_per_domain` does
+    /// not name, at least one.
+    pub connections_per_domain_default: Option<u16>,
+    /// The same by recipient domain, in lower-case A-labels.
+    pub connections_per_domain: BTreeMap<String, u16>,
     /// What has slowed itself down rises by a step each time nothing was refused for so long.
     pub slow_down_quiet: Duration,
+    /// How much may be handed over by day while the relay is new.
+    pub warm_up: Option<WarmUp>,
     /// Relays of a lower order are used first; the next order only while none of these takes mail.
     pub order: u32,
     /// Share of the mail among relays of the same order, at least one.
@@ -52,7 +60,10 @@ impl RelayConfig {
             rate: None,
             per_domain_default: None,
             per_domain: BTreeMap::new(),
+            connections_per_domain_default: None,
+            connections_per_domain: BTreeMap::new(),
             slow_down_quiet: DEFAULT_QUIET,
+            warm_up: None,
             order: 1,
             weight: 1,
         }

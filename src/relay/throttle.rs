@@ -4,26 +4,37 @@
 //! window of that length, wherever it begins, and at least 97 % of it is used while there is work.
 //!
 //! A relay, or a domain at it, that asks for that slows down by itself and recovers; see
-//! [`crate::domain::slowing`].
+//! [`crate::domain::slowing`]. Only so many messages to one domain are in hand over at once, and while a
+//! relay warms up only so many leave by day.
 
+mod budget;
 mod limiter;
+mod pass;
 mod recent;
+mod relay;
 mod slow;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::budget::ALL;
+pub use self::budget::Slice;
 use self::limiter::Limiter;
-use self::recent::Recent;
+use self::pass::Taken;
+pub use self::pass::{Freed, Hold, Pass};
+use self::relay::{RelayLimits, Taking, set};
 pub use self::slow::Change;
-use self::slow::{Slows, WHOLE};
+use self::slow::WHOLE;
 use crate::domain::rate::Rate;
-use crate::domain::relay::{DEFAULT_QUIET, RelayConfig};
+use crate::domain::relay::RelayConfig;
 use crate::domain::slowing::Scope;
+use crate::domain::time::Micros;
+use crate::domain::warm_up::{Day, WarmUp};
 
 /// Domains that have not been written to are forgotten this often.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -51,12 +62,18 @@ pub struct Waits {
 }
 
 /// All limits of a process.
+#[derive(Debug)]
 pub struct Throttle {
     limits: Mutex<Limits>,
     /// Whether anything has slowed down or a recovery is to be told.
     slow: AtomicBool,
+    /// Whether any relay warms up.
+    warms: AtomicBool,
+    /// Rings when slices of a day's amount are wanted.
+    wanting: Notify,
 }
 
+#[derive(Debug)]
 struct Limits {
     /// Every limiter counts from here.
     start: Instant,
@@ -64,29 +81,6 @@ struct Limits {
     campaigns: HashMap<String, Limiter>,
     waits: Waits,
     swept: Instant,
-}
-
-struct RelayLimits {
-    total: Option<Limiter>,
-    domain_default: Option<Rate>,
-    domain_rates: BTreeMap<String, Rate>,
-    domains: HashMap<String, Limiter>,
-    recent: Recent,
-    slows: Slows,
-    quiet: Duration,
-}
-
-impl Default for RelayLimits {
-    fn default() -> Self {
-        let (total, domain_default, domain_rates, domains, recent, slows) = Default::default();
-        Self { total, domain_default, domain_rates, domains, recent, slows, quiet: DEFAULT_QUIET }
-    }
-}
-
-impl RelayLimits {
-    fn domain_rate(&self, domain: &str) -> Option<Rate> {
-        self.domain_rates.get(domain).copied().or(self.domain_default)
-    }
 }
 
 impl Default for Throttle {
@@ -104,6 +98,8 @@ impl Throttle {
         Self {
             limits: Mutex::new(Limits { start, relays, campaigns, waits, swept: start }),
             slow: AtomicBool::new(false),
+            warms: AtomicBool::new(false),
+            wanting: Notify::new(),
         }
     }
 
@@ -111,14 +107,9 @@ impl Throttle {
     pub fn set_relay(&self, config: &RelayConfig) {
         let mut limits = self.lock();
         let start = limits.start;
-        let relay = limits.relays.entry(config.name.clone()).or_default();
-        set(&mut relay.total, config.rate, start);
-        relay.quiet = config.slow_down_quiet;
-        relay.domain_default = config.per_domain_default;
-        relay.domain_rates.clone_from(&config.per_domain);
-        let mut domains = std::mem::take(&mut relay.domains);
-        domains.retain(|domain, limiter| relay.domain_rate(domain).map(|rate| limiter.set(rate)).is_some());
-        relay.domains = domains;
+        limits.relays.entry(config.name.clone()).or_default().set(config, start);
+        let warms = limits.relays.values().any(|relay| relay.warm_up.is_some());
+        self.warms.store(warms, Ordering::Relaxed);
     }
 
     /// Sets or lifts the limit of a campaign, now or at any later time.
@@ -135,25 +126,56 @@ impl Throttle {
     /// Lets one message pass now.
     ///
     /// # Errors
-    /// When to ask again: before that it cannot pass, and then it can unless others were faster.
-    pub fn try_admit(&self, passage: Passage<'_>) -> Result<(), Instant> {
+    /// When or after what to ask again.
+    pub fn try_admit(self: &Arc<Self>, passage: Passage<'_>) -> Result<Pass, Hold> {
         let mut limits = self.lock();
         let now = Instant::now();
         limits.sweep(now);
-        limits.try_admit(passage, now, true)
+        match limits.try_admit(passage, now, true) {
+            Ok(taking) if taking == Taking::default() => Ok(Pass::default()),
+            Ok(taking) => Ok(Pass::of(Taken {
+                relay: passage.relay.to_owned(),
+                domain: passage.domain.to_owned(),
+                taking,
+                throttle: Arc::clone(self),
+            })),
+            Err(hold) => {
+                if hold == Hold::Freed {
+                    self.wanting.notify_one();
+                }
+                Err(hold)
+            }
+        }
     }
 
-    /// How long one message would have to wait now. Uses nothing.
+    /// Takes back what a message took that is no longer in hand over.
+    fn give_back(&self, taken: &Taken) {
+        if let Some(relay) = self.lock().relays.get_mut(&taken.relay) {
+            relay.give_back(&taken.domain, taken.taking);
+        }
+    }
+
+    /// What rings when something is freed at a relay.
+    #[must_use]
+    pub fn freed(&self, relay: &str) -> Arc<Freed> {
+        Arc::clone(&self.lock().relays.entry(relay.to_owned()).or_default().freed)
+    }
+
+    /// Messages per second to a domain all of whose places are taken now.
+    #[must_use]
+    pub fn full(&self, relay: &str, domain: &str) -> Option<f64> {
+        let limits = self.lock();
+        let relay = limits.relays.get(relay).filter(|relay| relay.is_full(domain))?;
+        Some(relay.recent.per_second(Some(domain), Instant::now()))
+    }
+
+    /// How long one message would have to wait for limits of a rate now. Uses nothing.
     #[must_use]
     pub fn wait(&self, passage: Passage<'_>) -> Duration {
         let now = Instant::now();
-        self.lock().try_admit(passage, now, false).map_or_else(|again| again - now, |()| Duration::ZERO)
-    }
-
-    /// Waits until one message passes. Dropping the future uses nothing.
-    pub async fn admit(&self, passage: Passage<'_>) {
-        while let Err(again) = self.try_admit(passage) {
-            tokio::time::sleep_until(again).await;
+        match self.lock().try_admit(passage, now, false) {
+            Err(Hold::Until(again)) => again - now,
+            _ => Duration::ZERO,
         }
     }
 
@@ -169,6 +191,61 @@ impl Throttle {
         let full = limit.map_or(seen, |limit| seen.min(limit.per_second()));
         of.slows.refused(key, full, of.quiet, reason, now, start);
         self.slow.store(true, Ordering::Relaxed);
+    }
+
+    /// The warm-ups of all relays that have one.
+    #[must_use]
+    pub fn warm_ups(&self) -> Vec<(String, WarmUp)> {
+        if !self.warms.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let limits = self.lock();
+        let warm = limits.relays.iter().filter_map(|(name, relay)| Some((name, relay.warm_up.as_ref()?)));
+        warm.map(|(name, budgets)| (name.clone(), budgets.config.clone())).collect()
+    }
+
+    /// Begins a day of a relay's warm-up; answers with the slices that are wanted.
+    pub fn begin_day(&self, relay: &str, day: Day) -> Vec<Slice> {
+        let mut limits = self.lock();
+        let Some(limits) = limits.relays.get_mut(relay) else { return Vec::new() };
+        let Some(budgets) = &mut limits.warm_up else { return Vec::new() };
+        if budgets.begin(day) {
+            limits.freed.note();
+        }
+        budgets.wanted(relay)
+    }
+
+    /// Takes a slice of a day's amount that was drawn; an empty one says that it is used up.
+    pub fn grant(&self, day: Day, slice: &Slice) {
+        if let Some(relay) = self.lock().relays.get_mut(&slice.relay)
+            && let Some(budgets) = &mut relay.warm_up
+        {
+            budgets.grant(day.number, slice.domain.as_deref().unwrap_or(ALL), slice.messages);
+            relay.freed.note();
+        }
+    }
+
+    /// Takes what is left of the slices, to be given back.
+    #[must_use]
+    pub fn take_unused(&self) -> Vec<(Day, Slice)> {
+        let mut limits = self.lock();
+        let warm = limits.relays.iter_mut().filter_map(|(name, relay)| Some((name, relay.warm_up.as_mut()?)));
+        warm.flat_map(|(name, budgets)| budgets.take_unused(name)).collect()
+    }
+
+    /// Until when a relay hands nothing more over, or nothing to a domain, because the day's amount
+    /// is used up.
+    #[must_use]
+    pub fn spent_until(&self, relay: &str, domain: Option<&str>) -> Option<Micros> {
+        if !self.warms.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.lock().relays.get(relay)?.warm_up.as_ref()?.spent_until(domain)
+    }
+
+    /// Waits until slices are wanted; one task waits.
+    pub async fn wanting(&self) {
+        self.wanting.notified().await;
     }
 
     /// What has slowed down or risen again since this was asked last. Somebody must ask now and then.
@@ -214,10 +291,14 @@ impl Throttle {
 
 impl Limits {
     /// Asks all limits, and `takes` from them when all let the message pass.
-    fn try_admit(&mut self, passage: Passage<'_>, now: Instant, takes: bool) -> Result<(), Instant> {
+    fn try_admit(&mut self, passage: Passage<'_>, now: Instant, takes: bool) -> Result<Taking, Hold> {
         let (mut total, mut domain, mut slow) = (None, None, [None; 2]);
         let mut relay = self.relays.get_mut(passage.relay);
         if let Some(relay) = relay.as_deref_mut() {
+            if let Err(hold) = relay.ask(passage.domain) {
+                self.waits.domain += u64::from(takes);
+                return Err(hold);
+            }
             if let Some(rate) = relay.domain_rate(passage.domain)
                 && !relay.domains.contains_key(passage.domain)
             {
@@ -242,16 +323,13 @@ impl Limits {
             latest.into_iter().filter_map(|(again, waits)| Some((again?, waits))).max_by_key(|(again, _)| *again);
         if let Some((again, waits)) = latest {
             *waits += u64::from(takes);
-            return Err(again);
+            return Err(Hold::Until(again));
         }
         if !takes {
-            return Ok(());
+            return Ok(Taking::default());
         }
         [total, domain, campaign, whole, part].into_iter().flatten().for_each(Limiter::commit);
-        if let Some(relay) = relay {
-            relay.recent.add(passage.domain, now);
-        }
-        Ok(())
+        Ok(relay.map_or_else(Taking::default, |relay| relay.take(passage.domain, now)))
     }
 
     /// Forgets domains whose limit stands as if it had never been used.
@@ -263,13 +341,6 @@ impl Limits {
         for relay in self.relays.values_mut() {
             relay.domains.retain(|_, limiter| !limiter.is_idle(now));
         }
-    }
-}
-
-fn set(limiter: &mut Option<Limiter>, rate: Option<Rate>, start: Instant) {
-    match (limiter.as_mut(), rate) {
-        (Some(limiter), Some(rate)) => limiter.set(rate),
-        (_, rate) => *limiter = rate.map(|rate| Limiter::new(rate, start)),
     }
 }
 

@@ -77,7 +77,7 @@ impl Driver<'_> {
             if let Some(ended) = self.pause_when_rejected(earlier).await? {
                 return Ok(ended);
             }
-            if !self.sender.lanes.any_up()? {
+            if !self.sender.lanes.any_up(&self.sender.throttle)? {
                 self.wait(0, LOOK).await;
                 continue;
             }

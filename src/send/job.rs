@@ -12,6 +12,7 @@ use crate::domain::message::MessageState;
 use crate::domain::profile::Profile;
 use crate::domain::rate::Rate;
 use crate::domain::time::Micros;
+use crate::relay::throttle::Pass;
 use crate::render::Mailing;
 use crate::store::marks::MessageKey;
 use crate::store::runs::Answered;
@@ -120,7 +121,10 @@ pub struct Job {
     pub attempts: i64,
     /// When the first attempt was made, if there was one.
     pub first_at: Option<Micros>,
+    /// What it took from the limits.
+    pub pass: Pass,
     claimed: Instant,
+    turned_away: bool,
 }
 
 impl Job {
@@ -128,13 +132,22 @@ impl Job {
     #[must_use]
     pub fn new(context: Arc<RunContext>, profile: Profile, attempts: i64, first_at: Option<Micros>) -> Self {
         context.hand.fetch_add(1, Ordering::AcqRel);
-        Self { context, profile, attempts, first_at, claimed: Instant::now() }
+        let (pass, turned_away) = Default::default();
+        Self { context, profile, attempts, first_at, pass, claimed: Instant::now(), turned_away }
     }
 
-    /// Whether permission was checked so long ago that it must be checked again.
+    /// Whether it must be claimed again: permission was checked too long ago, or the relay that it was
+    /// meant for takes nothing more today.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        self.claimed.elapsed() > STALE
+        self.turned_away || self.claimed.elapsed() > STALE
+    }
+
+    /// The same, which must be claimed again.
+    #[must_use]
+    pub fn turned_away(mut self) -> Self {
+        self.turned_away = true;
+        self
     }
 
     /// Which message.

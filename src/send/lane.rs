@@ -18,7 +18,7 @@ use super::job::Job;
 use crate::domain::id::RunId;
 use crate::domain::rate::Rate;
 use crate::metrics::Metrics;
-use crate::relay::throttle::{Passage, Throttle, Waits};
+use crate::relay::throttle::{Freed, Hold, Passage, Throttle, Waits};
 use crate::relay::{OpenError, Permanence, Relay};
 
 /// No message is held longer than this for a limit: what would wait longer is given back.
@@ -46,6 +46,8 @@ pub struct Lane {
     queue: Mutex<Queue>,
     /// Rings for the connection that waits for the next message.
     arrived: Notify,
+    /// Rings when something is freed that limits withheld.
+    freed: Arc<Freed>,
     /// Rings for all that are not open yet.
     wanted: Notify,
     /// Connections that are open.
@@ -64,6 +66,9 @@ struct Queue {
     ready: BTreeMap<u64, FlowId>,
     /// Flows that a limit holds up, by when they are asked again.
     held: BTreeMap<(Instant, u64), FlowId>,
+    /// Flows that wait until something is freed, and how much had been freed when that was looked at.
+    parked: Vec<(u64, FlowId)>,
+    freed: u64,
     /// When the last message of a flow comes again that was given back for a limit.
     put_off: HashMap<FlowId, Instant>,
     arrivals: u64,
@@ -82,11 +87,15 @@ struct Refusals {
 }
 
 impl Queue {
-    /// Lets flows be asked again whose time has come.
-    fn release(&mut self, now: Instant) {
+    /// Lets flows be asked again whose time has come, or for which something may have been freed.
+    fn release(&mut self, now: Instant, freed: u64) {
         while let Some(first) = self.held.first_entry().filter(|first| first.key().0 <= now) {
             let ((_, number), flow) = first.remove_entry();
             self.ready.insert(number, flow);
+        }
+        if self.freed != freed {
+            self.freed = freed;
+            self.ready.extend(self.parked.drain(..));
         }
     }
 
@@ -120,8 +129,9 @@ impl Queue {
 impl Lane {
     /// An empty lane.
     #[must_use]
-    pub fn new(relay: Relay) -> Self {
+    pub fn new(relay: Relay, throttle: &Throttle) -> Self {
         Self {
+            freed: throttle.freed(&relay.config().name),
             relay,
             queue: Mutex::default(),
             arrived: Notify::new(),
@@ -173,6 +183,7 @@ impl Lane {
         queue.down_until = Some(Instant::now() + pause);
         queue.ready.clear();
         queue.held.clear();
+        queue.parked.clear();
         queue.waiting = 0;
         queue.flows.drain().flat_map(|(_, jobs)| jobs).map(|(_, job)| job).collect()
     }
@@ -193,6 +204,7 @@ impl Lane {
         queue.flows = kept;
         queue.ready.retain(|_, (of, _)| *of != run);
         queue.held.retain(|_, (of, _)| *of != run);
+        queue.parked.retain(|(_, (of, _))| *of != run);
         let gone: HashMap<FlowId, VecDeque<(u64, Job)>> = gone;
         let gone: Vec<Job> = gone.into_values().flatten().map(|(_, job)| job).collect();
         queue.waiting -= gone.len();
@@ -207,10 +219,12 @@ impl Lane {
         let domain = job.profile.address.domain();
         let config = self.relay.config();
         let slowed = |domain| throttle.slowed_to(&config.name, domain);
+        let places = config.connections_per_domain_default.is_some() || !config.connections_per_domain.is_empty();
         let of_flow = slowest([
             config.domain_rate(domain).map(Rate::per_second),
             job.context.throttle.map(Rate::per_second),
             slowed(Some(domain)),
+            places.then(|| throttle.full(&config.name, domain)).flatten(),
         ]);
         let of_all = slowest([config.rate.map(Rate::per_second), slowed(None)]);
         // Where messages are so far apart, the next one's turn counts, too.
@@ -257,18 +271,22 @@ impl Lane {
     }
 
     /// Waits for the next message that its limits let pass. Dropping the future loses nothing.
-    pub async fn next(&self, throttle: &Throttle, metrics: &Metrics) -> Job {
+    pub async fn next(&self, throttle: &Arc<Throttle>, metrics: &Metrics) -> Job {
         let mut turn = self.turn.lock().await;
         loop {
             let arrived = self.arrived.notified();
             match self.try_next(throttle) {
                 Ok(job) => return job,
-                Err(None) => arrived.await,
+                Err(None) => tokio::select! {
+                    () = arrived => {}
+                    () = self.freed.ring() => {}
+                },
                 Err(Some(again)) => {
                     let (began, before) = (Instant::now(), std::mem::replace(&mut *turn, throttle.waits()));
                     tokio::select! {
                         () = tokio::time::sleep_until(again) => {}
                         () = arrived => {}
+                        () = self.freed.ring() => {}
                     }
                     metrics.throttle_wait(deciding(before, *turn), began.elapsed());
                 }
@@ -277,17 +295,21 @@ impl Lane {
     }
 
     /// The next message if its limits let it pass at once and no other connection waits for one.
-    pub fn at_once(&self, throttle: &Throttle) -> Option<Job> {
+    pub fn at_once(&self, throttle: &Arc<Throttle>) -> Option<Job> {
         let _turn = self.turn.try_lock().ok()?;
         self.try_next(throttle).ok()
     }
 
-    /// The next message, or when to ask again; `None` when nothing is in line.
-    fn try_next(&self, throttle: &Throttle) -> Result<Job, Option<Instant>> {
+    /// The next message, or when to ask again; `None` when nothing is in line, or nothing that may go
+    /// before something is freed.
+    fn try_next(&self, throttle: &Arc<Throttle>) -> Result<Job, Option<Instant>> {
+        // Read before anything is asked, so that what is freed meanwhile is asked for again.
+        let freed = self.freed.times();
         let mut queue = self.lock();
         let now = Instant::now();
-        queue.release(now);
-        for _ in 0..ASKED {
+        queue.release(now, freed);
+        let mut asked = 0;
+        while asked < ASKED {
             let Some((number, id)) = queue.ready.pop_first() else { break };
             let Some((_, job)) = queue.flows.get(&id).and_then(VecDeque::front) else { continue };
             // It goes back to be claimed again, and uses up nothing.
@@ -297,8 +319,18 @@ impl Lane {
             let passage =
                 Passage { relay: &self.relay.config().name, domain: &id.1, campaign: Some(&job.context.campaign) };
             match throttle.try_admit(passage) {
-                Ok(()) => return queue.take(id).ok_or(None),
-                Err(again) => drop(queue.held.insert((again, number), id)),
+                Ok(pass) => {
+                    let mut job = queue.take(id).ok_or(None)?;
+                    job.pass = pass;
+                    return Ok(job);
+                }
+                Err(Hold::Until(again)) => {
+                    asked += 1;
+                    queue.held.insert((again, number), id);
+                }
+                Err(Hold::Freed) => queue.parked.push((number, id)),
+                // It goes back, to another relay or to another day.
+                Err(Hold::Spent) => return queue.take(id).map(Job::turned_away).ok_or(None),
             }
         }
         Err(queue.held.first_key_value().map(|((again, _), _)| *again))
@@ -343,7 +375,7 @@ mod tests {
 
     fn lane() -> Arc<Lane> {
         let config = RelayConfig::new("main", RelayUrl::File("outbox".into()));
-        Arc::new(Lane::new(Relay::new(config, None, Options::new("shop.example")).unwrap()))
+        Arc::new(Lane::new(Relay::new(config, None, Options::new("shop.example")).unwrap(), &Throttle::new()))
     }
 
     fn error(permanence: Permanence) -> OpenError {

@@ -10,8 +10,19 @@ use super::lane::{Lane, slowest};
 use super::{Error, Result};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::rate::Rate;
+use crate::domain::time::Micros;
 use crate::relay::Relay;
 use crate::relay::throttle::Throttle;
+
+/// When a message may come again that no relay takes now.
+pub(super) enum Later {
+    /// When a relay answers.
+    NoRelay,
+    /// After this time, for a limit.
+    In(Duration),
+    /// When another day begins.
+    Day(Micros),
+}
 
 /// A lane whose connections end with its token.
 pub(super) struct Running {
@@ -41,25 +52,32 @@ impl Lanes {
     /// Puts a message in the line of the relay that shall take it.
     ///
     /// # Errors
-    /// The message, and how long to wait; `None` when no relay answers.
-    pub fn push(&self, job: Job, throttle: &Throttle) -> std::result::Result<(), (Box<Job>, Option<Duration>)> {
+    /// The message, and when it may come again.
+    pub fn push(&self, job: Job, throttle: &Throttle) -> std::result::Result<(), (Box<Job>, Later)> {
         // Held until the message is in line, so that no lane goes with it.
         let lanes = self.read();
-        match route(&lanes, job.profile.recipient) {
-            Some(lane) => lane.push(job, throttle).map_err(|(job, wait)| (job, Some(wait))),
-            None => Err((Box::new(job), None)),
+        let domain = job.profile.address.domain();
+        let spent = |lane: &Lane| throttle.spent_until(&lane.relay.config().name, Some(domain));
+        let up = || lanes.iter().map(|running| &*running.lane).filter(|lane| lane.is_up());
+        match route(|| up().filter(|lane| spent(lane).is_none()), job.profile.recipient) {
+            Some(lane) => lane.push(job, throttle).map_err(|(job, wait)| (job, Later::In(wait))),
+            None => {
+                let another_day = up().filter_map(spent).min();
+                Err((Box::new(job), another_day.map_or(Later::NoRelay, Later::Day)))
+            }
         }
     }
 
-    /// Whether any relay answers.
+    /// Whether any relay answers and takes something today.
     ///
     /// # Errors
     /// When none will before somebody changes its settings.
-    pub fn any_up(&self) -> Result<bool> {
+    pub fn any_up(&self, throttle: &Throttle) -> Result<bool> {
         let lanes = self.read();
         let mut refused = None;
+        let takes = |lane: &Lane| lane.is_up() && throttle.spent_until(&lane.relay.config().name, None).is_none();
         for Running { lane, .. } in lanes.iter() {
-            let Some(source) = lane.refusal() else { return Ok(lanes.iter().any(|running| running.lane.is_up())) };
+            let Some(source) = lane.refusal() else { return Ok(lanes.iter().any(|running| takes(&running.lane))) };
             refused = refused.or_else(|| Some(Error::Relay { relay: lane.relay.config().name.clone(), source }));
         }
         refused.map_or(Ok(false), Err)
@@ -85,11 +103,10 @@ impl Lanes {
     }
 }
 
-/// The relay for a recipient: among those that answer, the first by order, shared by weight.
-fn route(lanes: &[Running], recipient: RecipientId) -> Option<&Lane> {
-    let up = || lanes.iter().map(|running| &*running.lane).filter(|lane| lane.is_up());
-    let order = up().map(|lane| lane.relay.config().order).min()?;
-    let candidates = || up().filter(|lane| lane.relay.config().order == order);
+/// The relay for a recipient: among those that may take it, the first by order, shared by weight.
+fn route<'l, I: Iterator<Item = &'l Lane>>(may: impl Fn() -> I, recipient: RecipientId) -> Option<&'l Lane> {
+    let order = may().map(|lane| lane.relay.config().order).min()?;
+    let candidates = || may().filter(|lane| lane.relay.config().order == order);
     let total: u64 = candidates().map(|lane| u64::from(lane.relay.config().weight)).sum();
     let mut place = spread(recipient) % total.max(1);
     candidates().find(|lane| {

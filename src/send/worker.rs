@@ -172,7 +172,7 @@ impl Worker {
     }
 
     /// Hands a message over; answers with the one that this session takes next, if it is known.
-    async fn hand_over(&mut self, letter: Letter, session: &mut Session, scratch: &mut Scratch) -> Option<Letter> {
+    async fn hand_over(&mut self, mut letter: Letter, session: &mut Session, scratch: &mut Scratch) -> Option<Letter> {
         let job = &letter.job;
         let relay = self.lane.relay.config().name.clone();
         let began = Instant::now();
@@ -200,7 +200,12 @@ impl Worker {
             Err(outcome) => outcome,
         };
         self.shared.metrics.handover(&self.lane.relay.config().name, began.elapsed());
+        let offered = !matches!(outcome, Outcome::NotSent { .. });
         self.note(job, outcome).await;
+        // What did not get that far gives back what it took of the day's amount.
+        if offered {
+            letter.job.pass.use_up();
+        }
         next
     }
 

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module per subject.
 
+mod amounts;
 mod applied;
 mod brake;
 mod console;

@@ -9,3 +9,60 @@ fn a_relay_says_after_which_quiet_time_it_goes_faster_again() {
     assert_eq!(relay(PROJECT).slow_down_quiet, Duration::from_secs(60));
     assert_eq!(relay(&with("quiet = \"5m\"")).slow_down_quiet, Duration::from_secs(300));
 }
+
+#[test]
+fn a_relay_hands_so_many_over_at_once_to_a_domain() {
+    let with = format!("{PROJECT}[relay.connections_per_domain]\ndefault = 5\n\"Gmail.com\" = 10\n");
+    let relay = taken(&with, CAMPAIGN).settings.relays.remove(0);
+    assert_eq!(relay.connections_per_domain_default, Some(5));
+    assert_eq!(relay.connections_per_domain, BTreeMap::from([("gmail.com".into(), 10)]));
+    let none = format!("{PROJECT}[relay.connections_per_domain]\ndefault = 0\n");
+    assert_eq!(
+        complaints(&none, CAMPAIGN),
+        ["colloquy.toml:14:11 0: `default` must be a whole number from 1 up, and not so large"]
+    );
+}
+
+#[test]
+fn a_relay_warms_up_by_days_of_the_senders_zone() {
+    let project = PROJECT.replace("[web]", "timezone = \"Europe/Berlin\"\n[web]");
+    let with = |lines: &str| format!("{project}[relay.warm_up]\n{lines}\n");
+    let lines = "start = 2026-12-01\ntable = [200, 500]\n[relay.warm_up.per_domain]\n\"gmail.com\" = [50]";
+    let relay = taken(&with(lines), CAMPAIGN).settings.relays.remove(0);
+    let per_domain = BTreeMap::from([("gmail.com".into(), vec![50])]);
+    let start = jiff::civil::date(2026, 12, 1);
+    assert_eq!(relay.warm_up, Some(WarmUp { start, zone: "Europe/Berlin".into(), table: vec![200, 500], per_domain }));
+    for (lines, complaint) in [
+        (
+            "table = [1]",
+            "14:8 warm_up: `start` is missing in [relay.warm_up] (add start = 2026-12-01, the day on which the relay begins)",
+        ),
+        (
+            "start = 2026-12-01",
+            "14:8 warm_up: `table` is missing in [relay.warm_up] (add table = [200, 500, 1000], the messages of the first, second and third day)",
+        ),
+        (
+            "start = \"2026-12-01\"\ntable = [1]",
+            "15:9 \"2026-12-01\": `start` must be a day, not text (write it without quotes, as in 2026-12-01)",
+        ),
+        (
+            "start = 2026-12-01T00:00:00\ntable = [1]",
+            "15:9 2026-12-01T00:00:00: `start` must be a day, without a time (write it without quotes, as in 2026-12-01)",
+        ),
+        (
+            "start = 2026-12-01\ntable = [1, 0]",
+            "16:9 [1, 0]: `table` must hold whole numbers from 1 up (write a list such as [200, 500, 1000])",
+        ),
+        (
+            "start = 2026-12-01\ntable = []",
+            "16:9 []: `table` must hold whole numbers from 1 up (write a list such as [200, 500, 1000])",
+        ),
+        (
+            "start = 2026-12-01\ntabel = [1]",
+            "16:1 tabel: unknown key `tabel` in [relay.warm_up] (did you mean `table`?)",
+        ),
+    ] {
+        let found = complaints(&with(lines), CAMPAIGN);
+        assert!(found.contains(&format!("colloquy.toml:{complaint}")), "{lines}: {found:#?}");
+    }
+}

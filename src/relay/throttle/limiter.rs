@@ -30,6 +30,7 @@ pub(super) const SLACK: Duration = Duration::from_millis(20);
 const CELL: Duration = Duration::from_millis(1);
 
 /// A limit and what has been used of it.
+#[derive(Debug)]
 pub(super) struct Limiter {
     rate: Rate,
     start: Instant,
@@ -99,10 +100,10 @@ impl Limiter {
 
 /// The limiter's clock and GCRA's theoretical arrival times, in nanoseconds since the start. Those
 /// who use it share a lock, so the order of loads and stores does not matter.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct State(Arc<Times>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Times {
     now: AtomicU64,
     used_until: AtomicU64,

@@ -16,7 +16,7 @@ const SPAN: Duration = Duration::from_secs(60);
 const LEAST: Duration = Duration::from_secs(1);
 
 /// The last messages, by a number for their key.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Recent(VecDeque<(Instant, u64)>);
 
 impl Recent {

@@ -15,6 +15,7 @@ pub(super) const WHOLE: &str = "";
 const MOST: usize = 1_000;
 
 /// Something that has slowed down.
+#[derive(Debug)]
 pub(super) struct Slow {
     pub state: Slowing,
     pub limiter: Limiter,
@@ -42,7 +43,7 @@ pub struct Change {
 }
 
 /// All that is slow at one relay.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Slows {
     slow: BTreeMap<String, Slow>,
     /// With whether it fell.
