@@ -31,7 +31,7 @@ use lookup::Lookup;
 use page::Live;
 
 pub use report::{people_text, run_text, status_text};
-pub use speed::speed_text;
+pub use speed::{speed_text, warm_up_text};
 pub use table::{Align, Table};
 
 /// OpenMetrics 1.0.

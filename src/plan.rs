@@ -26,6 +26,7 @@ use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::render::Mailing;
 use crate::store::forecast::{self, Forecast};
+use crate::store::warm_ups::{self, Standing};
 use crate::store::{self, Store};
 use moment::Moment;
 
@@ -92,6 +93,8 @@ pub struct Plan {
     pub ends_at: Micros,
     /// The limit that decides how long it lasts.
     pub limited_by: Option<String>,
+    /// How far relays that warm up are on that day.
+    pub warm_up: Vec<Standing>,
     /// What differs from the last run.
     pub changed: Option<Changed>,
     /// Rendered messages of three people.
@@ -159,7 +162,14 @@ impl Planner<'_> {
         };
         let mut warnings: Vec<String> = moment.warning().into_iter().chain(nobody(&forecast)).collect();
         let samples = self.samples(&mut session, &moment, &mut warnings).await?;
-        let duty = Duty::of(forecast.messages, &forecast.domains, self.relays, self.campaign.throttle);
+        let begins = moment.at.max(self.now);
+        let warm_up = warm_ups::standings(&mut session, self.relays, begins).await?;
+        let duty = Duty::of(forecast.messages, &forecast.domains, self.relays, self.campaign.throttle).or_warm_up(
+            forecast.messages,
+            self.relays,
+            &warm_up,
+            begins,
+        );
         Ok(Plan {
             campaign: self.campaign.name.clone(),
             occasion: moment.occasion.clone(),
@@ -174,8 +184,9 @@ impl Planner<'_> {
             by_domain: by_domain(&forecast),
             by_relay: by_relay(forecast.messages, self.relays).into_iter().map(|(n, m)| (n, m.into())).collect(),
             eta_seconds: duty.seconds,
-            ends_at: moment.at.max(self.now).plus(Duration::from_secs(duty.seconds)),
+            ends_at: begins.plus(Duration::from_secs(duty.seconds)),
             limited_by: duty.limited_by,
+            warm_up,
             changed,
             samples,
             warnings,

@@ -11,6 +11,7 @@ mod lanes;
 mod lease;
 mod ledger;
 mod pace;
+mod prepared;
 mod schedule;
 mod signing;
 mod slowing;
@@ -32,6 +33,7 @@ pub use self::job::{RunContext, Tally};
 use self::lane::Lane;
 use self::lanes::{Lanes, Later, Running};
 use self::ledger::Ledger;
+pub use self::prepared::Prepared;
 use self::signing::Signing;
 use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
@@ -39,19 +41,18 @@ use crate::config::{self, ProjectFiles};
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
 use crate::domain::score::Scale;
-use crate::domain::segment::Condition;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
 use crate::relay::{OpenError, Relay};
 use crate::render::{Mailing, Signer};
-use crate::store::audience::{self, Audience};
+use crate::store::audience;
 use crate::store::eligibility::Permission;
 use crate::store::marks::{MessageKey, Return};
 use crate::store::nodes::Buried;
 use crate::store::runs::Run;
-use crate::store::{self, Session, Store, nodes, runs, score, versions};
+use crate::store::{self, Store, nodes, runs, versions};
 
 /// A run that waits for the database looks after this whether it is back.
 const RETRY: Duration = Duration::from_secs(1);
@@ -388,35 +389,5 @@ impl Sender {
     async fn skip(&self, run: RunId, recipient: RecipientId, reason: &str) {
         let message = MessageKey { run, recipient };
         self.ledger.give_back(Return { message, due_at: None, reason: Some(reason.to_owned()) }).await;
-    }
-}
-
-/// A run ready to be sent.
-pub struct Prepared {
-    /// What its messages share.
-    pub context: Arc<RunContext>,
-    condition: Option<Condition>,
-    /// How sums are read before anything was scored.
-    unscored: Scale,
-    /// Whether the templates ask what a recipient cares about.
-    affinities: bool,
-}
-
-impl Prepared {
-    /// Whom the run's campaign finds at the run's instant, by sums of this scale.
-    #[must_use]
-    pub fn audience<'a>(&'a self, scale: &'a Scale) -> Audience<'a> {
-        let at = self.context.at;
-        Audience { condition: self.condition.as_ref(), at, joined_by: at, scale }
-    }
-
-    /// How sums are to be read now.
-    async fn scale(&self, session: &mut Session) -> store::Result<Scale> {
-        Ok(score::scale(session).await?.unwrap_or(self.unscored))
-    }
-
-    /// Makes sure that what was read since [`Self::scale`] is of one scale.
-    async fn still(&self, session: &mut Session, scale: Scale) -> store::Result<()> {
-        if self.scale(session).await? == scale { Ok(()) } else { Err(store::Error::Rebuilding) }
     }
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::app::Site;
 use crate::console;
 use crate::store::reports::{Which, population, runs_report};
-use crate::store::{score, slowdowns};
+use crate::store::{score, slowdowns, warm_ups};
 
-/// Show open runs, the last ten runs, what has slowed down by itself, and how the recipients stand.
+/// Show open runs, the last ten runs, how fast relays go, and how the recipients stand.
 ///
 /// Opened and clicked are the shares of accepted messages that people opened and clicked.
 #[derive(Debug, clap::Args)]
@@ -27,17 +27,21 @@ pub struct Args {
 pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let store = site.store().await?;
     let warm = site.score_rules(&store).await?.0.warm;
+    let governing = site.governing(&store).await?;
+    let relays = governing.map(|governing| governing.loaded.settings.relays).unwrap_or_default();
     let mut session = store.read().await?;
     let reports = runs_report(&mut session, Which::Status).await?;
     let scale = score::scale(&mut session).await?;
     let people = population(&mut session, scale.as_ref(), warm, site.clock.now()).await?;
     let slow = slowdowns::all(&mut session).await?;
+    let warm = warm_ups::standings(&mut session, &relays, site.clock.now()).await?;
     let text = if args.json {
-        let all = json!({"runs": reports, "slowed_down": slow, "people": people});
+        let all = json!({"runs": reports, "slowed_down": slow, "warm_up": warm, "people": people});
         format!("{}\n", serde_json::to_string_pretty(&all)?)
     } else {
         let runs = if reports.is_empty() { "no run yet\n".to_owned() } else { console::status_text(&reports) };
-        format!("{runs}{}\n{}", console::speed_text(&slow), console::people_text(&people))
+        let speed = console::speed_text(&slow) + &console::warm_up_text(&warm);
+        format!("{runs}{speed}\n{}", console::people_text(&people))
     };
     stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

@@ -83,11 +83,15 @@ fn named<T>(fields: Vec<Field<'_>>, read: impl Fn(&Field<'_>) -> Option<T>) -> B
     fields.into_iter().filter_map(one).collect()
 }
 
+fn days(field: &Field<'_>) -> Option<Vec<u32>> {
+    field.counts()
+}
+
 fn warm_up(section: &Section<'_>, zone: &str) -> Option<WarmUp> {
     let start = section.required("start", "start = 2026-12-01, the day on which the relay begins");
     let start = start.and_then(|field| field.date());
-    let table = section.field("table").map(|field| field.counts());
-    let per_domain = section.section("per_domain", |domains| named(domains.fields(), |field| field.counts()));
+    let table = section.field("table").map(|field| days(&field));
+    let per_domain = section.section("per_domain", |domains| named(domains.fields(), days));
     if table.is_none() && per_domain.is_empty() {
         section.missing("table", "table = [200, 500, 1000], the messages of the first, second and third day");
     }

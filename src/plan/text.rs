@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use serde_json::{Map, Value};
 
 use super::{Changed, Plan};
+use crate::store::warm_ups::Standing;
 
 /// Lines of one breakdown that are shown.
 const SHOWN: usize = 10;
@@ -27,6 +28,7 @@ impl Display for Plan {
             }
             None => writeln!(f, "\nno rate limits it")?,
         }
+        self.warm_up.iter().try_for_each(|standing| warm_up(f, standing))?;
         if let Some(changed) = &self.changed {
             changed.fmt(f)?;
         }
@@ -55,6 +57,15 @@ impl Display for Changed {
         }
         writeln!(f, "  {} new, {} gone", self.new, self.gone)
     }
+}
+
+fn warm_up(f: &mut Formatter<'_>, standing: &Standing) -> fmt::Result {
+    let Standing { relay, domain, number, allowed, drawn, days_left, .. } = standing;
+    let to = domain.as_deref().map(|domain| format!(" to {domain}")).unwrap_or_default();
+    if *number < 1 {
+        return writeln!(f, "relay {relay} hands nothing over{to} yet: its warm-up begins in {} days", 1 - number);
+    }
+    writeln!(f, "warm-up of relay {relay} allows {allowed}{to} today, {drawn} are used; ends in {days_left} days")
 }
 
 fn breakdown(f: &mut Formatter<'_>, title: &str, numbers: &Map<String, Value>) -> fmt::Result {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::domain::rate::Rate;
 use crate::domain::relay::RelayConfig;
+use crate::domain::time::Micros;
+use crate::store::warm_ups::Standing;
 
 /// How long a run lasts at best.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +38,28 @@ impl Duty {
         // Conversion saturates.
         Self { seconds: slowest.0.ceil() as u64, limited_by: slowest.1 }
     }
+
+    /// The same, or longer where relays warm up: as long as no relay of another order takes over, a
+    /// relay's share waits for the days of its table.
+    #[must_use]
+    pub fn or_warm_up(mut self, messages: i64, relays: &[RelayConfig], today: &[Standing], begins: Micros) -> Self {
+        if relays.iter().any(|relay| relay.order != relays[0].order) {
+            return self;
+        }
+        for (relay, share) in shares(relays) {
+            let Some(warm_up) = &relay.warm_up else { continue };
+            let day = warm_up.day(begins);
+            let used = today.iter().find(|of| of.relay == relay.name && of.domain.is_none()).map_or(0, |of| of.drawn);
+            // Conversion saturates.
+            let last = warm_up.last_day((messages as f64 * share).ceil() as u64, day.number, used.unsigned_abs());
+            let Ok(days) = u64::try_from(last - day.number - 1) else { continue };
+            let seconds = day.ends.since(begins).as_secs() + days * 86_400;
+            if seconds > self.seconds {
+                self = Self { seconds, limited_by: Some(format!("the warm-up of relay {}", relay.name)) };
+            }
+        }
+        self
+    }
 }
 
 /// The relays that are used while all answer, those of the lowest order, and their share.
@@ -64,6 +88,7 @@ pub fn by_relay(messages: i64, relays: &[RelayConfig]) -> Vec<(String, i64)> {
 mod tests {
     use super::*;
     use crate::domain::relay::RelayUrl;
+    use crate::domain::warm_up::WarmUp;
 
     fn relay(name: &str, order: u32, weight: u32, rate: Option<&str>, gmail: Option<&str>) -> RelayConfig {
         let parse = |text: &str| Rate::parse(text).unwrap();
@@ -107,5 +132,27 @@ mod tests {
     #[test]
     fn without_limits_nothing_can_be_said() {
         assert_eq!(Duty::of(1_000, &gmail(5), &[relay("a", 1, 1, None, None)], None), Duty::default());
+    }
+
+    #[test]
+    fn a_warm_up_makes_it_last_until_the_day_that_takes_the_rest() {
+        let mut warming = relay("a", 1, 1, Some("10/s"), None);
+        warming.warm_up = Some(WarmUp {
+            start: jiff::civil::date(2026, 12, 1),
+            zone: "UTC".into(),
+            table: vec![200, 500],
+            per_domain: BTreeMap::new(),
+        });
+        let begins = Micros::parse_rfc3339("2026-12-01T18:00:00Z").unwrap();
+        let lasts = |messages, relays: &[RelayConfig]| {
+            let duty = Duty::of(messages, &BTreeMap::new(), relays, None).or_warm_up(messages, relays, &[], begins);
+            (duty.seconds, duty.limited_by.unwrap())
+        };
+        let alone = [warming.clone()];
+        assert_eq!(lasts(200, &alone), (20, "the rate of relay a".into()));
+        assert_eq!(lasts(201, &alone), (6 * 3_600, "the warm-up of relay a".into()));
+        assert_eq!(lasts(5_000, &alone), (30 * 3_600, "the warm-up of relay a".into()));
+        let spare = [warming, relay("b", 2, 1, None, None)];
+        assert_eq!(lasts(5_000, &spare).0, 500, "the spare relay takes what is too much");
     }
 }
