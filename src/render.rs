@@ -8,6 +8,7 @@
 mod body;
 mod compile;
 mod dkim;
+mod edition;
 mod flatten;
 mod headers;
 mod helpers;
@@ -23,6 +24,7 @@ mod message;
 mod message_helpers;
 mod mjml;
 mod offers;
+mod opening;
 mod problem;
 mod signatures;
 mod sink;
@@ -35,6 +37,7 @@ mod tests;
 mod text;
 mod traced;
 mod variables;
+mod written;
 
 pub use dkim::{Signer, SigningError};
 pub use lint::Lint;

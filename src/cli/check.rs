@@ -95,13 +95,25 @@ async fn check_campaign(app: &App, campaign: &Campaign) -> Result<Found> {
     let real = sample_recipients(app, campaign).await?;
     let samples = if real.is_empty() { vec![made_up(&app.loaded.project, &mailing)] } else { real };
     let mut failed = 0;
+    let mut languages = BTreeSet::new();
     for profile in &samples {
         match mailing.render_explained(profile, &envelope, &keyring, &mut scratch) {
-            Ok(explained) => lint(&mailing, &explained, &mut found),
+            Ok(explained) => {
+                lint(&mailing, &explained, &mut found);
+                languages.insert(explained.language);
+            }
             Err(error) => {
                 failed += 1;
                 found.errors.insert(error.to_string());
             }
+        }
+    }
+    for language in mailing.languages().filter(|language| !languages.contains(*language)) {
+        let mut profile = samples[0].clone();
+        profile.attributes.insert("language".to_owned(), language.into());
+        match mailing.render_explained(&profile, &envelope, &keyring, &mut scratch) {
+            Ok(explained) => lint(&mailing, &explained, &mut found),
+            Err(error) => drop(found.errors.insert(error.to_string())),
         }
     }
     if failed > 0 {

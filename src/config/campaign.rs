@@ -1,12 +1,14 @@
 //! One file under `config/campaigns/`.
 
+use std::collections::BTreeMap;
+
 use super::files::{ProjectFiles, TEMPLATES, stays_inside};
 use super::problem::{Complaint, name_hint};
 use super::reader::Section;
 use super::segments::Names;
 use super::value::Field;
 use super::{check, schedule};
-use crate::domain::campaign::{Campaign, LinkRule, OfferItem, Offers};
+use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers};
 use crate::domain::project::Project;
 use crate::domain::rate::Rate;
 
@@ -20,12 +22,8 @@ pub(super) struct Surroundings<'a> {
 pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) -> Option<Campaign> {
     let project = around.project;
     let topic = root.required("topic", "topic = \"news\"").and_then(|field| topic(&field, project));
-    let subject = root.required("subject", "subject = \"Hello {{default first_name \\\"you\\\"}}\"");
-    let subject = subject.and_then(|field| field.parsed(subject_line));
-    let html = root
-        .required("template", "template = \"news.hbs\"")
-        .and_then(|field| template(&field, &["hbs", "mjml"], around.files));
-    let text_template = root.field("text_template").map(|field| template(&field, &["hbs"], around.files));
+    let content = content(root, around.files);
+    let languages = root.section("language", |section| languages(section, around));
     let schedule = schedule::read(root, &project.sender.timezone);
     let audience =
         root.section("audience", |audience| audience.field("where").and_then(|field| around.names.condition(&field)));
@@ -35,9 +33,8 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     Some(Campaign {
         name: name.to_owned(),
         topic: topic?,
-        subject: subject?,
-        template: html?,
-        text_template: text_template.flatten(),
+        content: content?,
+        languages,
         schedule,
         audience,
         throttle,
@@ -69,14 +66,47 @@ fn category(field: &Field<'_>, project: &Project) -> String {
     field.parsed(known).unwrap_or_default()
 }
 
-fn subject_line(text: &str) -> Result<String, Complaint> {
+/// What is said to the readers of one language.
+fn content(section: &Section<'_>, files: &ProjectFiles) -> Option<Content> {
+    let subject = section.required("subject", "subject = \"Hello {{default first_name \\\"you\\\"}}\"");
+    let subject = subject.and_then(|field| field.parsed(|text| one_line(text, "subject")));
+    let preheader = section.parsed("preheader", |text| one_line(text, "preheader"));
+    let html = section.required("template", "template = \"news.hbs\"");
+    let html = html.and_then(|field| template(&field, &["hbs", "mjml"], files));
+    let text_template = section.field("text_template").map(|field| template(&field, &["hbs"], files));
+    Some(Content { subject: subject?, preheader, template: html?, text_template: text_template.flatten() })
+}
+
+fn languages(section: &Section<'_>, around: &Surroundings<'_>) -> BTreeMap<String, Content> {
+    let mut languages = BTreeMap::new();
+    for field in section.fields() {
+        let content = field.section(|section| content(section, around.files));
+        let tag = match check::language(field.key) {
+            Ok(tag) => tag,
+            Err(complaint) => {
+                field.key_error(complaint);
+                continue;
+            }
+        };
+        if tag == around.project.sender.locale {
+            let complaint = Complaint::new(format!("`{tag}` is the language of [sender] locale"));
+            field.key_error(complaint.hint("its subject and template stand at the top of this file"));
+        } else if let Some(content) = content
+            && languages.insert(tag.clone(), content).is_some()
+        {
+            field.key_error(format!("`{tag}` is there twice"));
+        }
+    }
+    languages
+}
+
+fn one_line(text: &str, what: &str) -> Result<String, Complaint> {
     if text.trim().is_empty() {
-        return Err("the subject is empty".into());
+        return Err(format!("the {what} is empty").into());
     }
     if text.contains(char::is_control) {
-        return Err(
-            Complaint::new("the subject has more than one line").hint("write it on one line, in one pair of quotes")
-        );
+        let complaint = Complaint::new(format!("the {what} has more than one line"));
+        return Err(complaint.hint("write it on one line, in one pair of quotes"));
     }
     Ok(text.to_owned())
 }

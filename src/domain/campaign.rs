@@ -1,5 +1,6 @@
 //! A campaign as checked: one file under `config/campaigns/`, its name is the file's stem.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::rate::Rate;
@@ -13,12 +14,10 @@ pub struct Campaign {
     pub name: String,
     /// The topic whose subscribers may get it.
     pub topic: String,
-    /// The subject, a Handlebars template.
-    pub subject: String,
-    /// The HTML template's path under `templates/`.
-    pub template: String,
-    /// The text template's path under `templates/`; derived from the HTML when absent.
-    pub text_template: Option<String>,
+    /// What readers get whose language has no content of its own.
+    pub content: Content,
+    /// What the readers of other languages get, by language tag (BCP 47).
+    pub languages: BTreeMap<String, Content>,
     /// When it is sent by the service; none: by hand only.
     pub schedule: Option<Schedule>,
     /// Whom the rule finds; none: everyone.
@@ -29,6 +28,19 @@ pub struct Campaign {
     pub links: Vec<LinkRule>,
     /// What `offers` picks from.
     pub offers: Offers,
+}
+
+/// What the readers of one language get.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// The subject, a Handlebars template.
+    pub subject: String,
+    /// What mailboxes show behind the subject, a Handlebars template of plain text.
+    pub preheader: Option<String>,
+    /// The HTML template's path under `templates/`.
+    pub template: String,
+    /// The text template's path under `templates/`; derived from the HTML when absent.
+    pub text_template: Option<String>,
 }
 
 /// A URL pattern and the category of links that match it.

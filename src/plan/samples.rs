@@ -18,6 +18,8 @@ const SAMPLES: u32 = 3;
 pub struct Sample {
     /// To whom.
     pub address: String,
+    /// In which language (BCP 47).
+    pub language: String,
     /// The subject.
     pub subject: String,
     /// The HTML part.
@@ -54,6 +56,7 @@ impl Planner<'_> {
                         links: links(&message, true),
                         offers: offers(&message),
                         size: message.message.bytes.len(),
+                        language: message.language,
                         subject: message.subject,
                         html: message.html,
                         text: message.text,

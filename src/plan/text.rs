@@ -33,7 +33,7 @@ impl Display for Plan {
             changed.fmt(f)?;
         }
         for sample in &self.samples {
-            writeln!(f, "\nsample for {} ({} octets)", sample.address, sample.size)?;
+            writeln!(f, "\nsample for {} in {} ({} octets)", sample.address, sample.language, sample.size)?;
             writeln!(f, "  subject: {}", sample.subject)?;
             let opening = sample.text.lines().filter(|line| !line.trim().is_empty()).take(4);
             opening.into_iter().try_for_each(|line| writeln!(f, "  | {line}"))?;

@@ -57,7 +57,7 @@ impl People<'_> {
 #[must_use]
 pub fn made_up(project: &Project, mailing: &Mailing) -> Profile {
     let sample = |name: &str| match project.attributes.get(name).map(|a| a.kind).unwrap_or_default() {
-        AttributeType::Text => Value::from("Sample"),
+        AttributeType::Text => Value::from(mailing.stand_in(name)),
         AttributeType::Number => Value::from(1),
         AttributeType::Date => Value::from("2000-02-29"),
         AttributeType::Bool => Value::from(true),

@@ -7,20 +7,22 @@ use std::sync::Arc;
 use handlebars::Template;
 use serde_json::{Map, Value};
 
+use super::edition::{Edition, Part};
 use super::headers::Fixed;
 use super::helpers::{Escape, registry};
+use super::html::Event;
 use super::inline::{self, Styles};
 use super::links::{Links, Numbered, Rules};
 use super::locale::Formats;
-use super::mailing::{Mailing, Part};
+use super::mailing::Mailing;
 use super::message_helpers::OFFERS;
 use super::problem::{TemplateProblem, nearest, problem};
 use super::signatures::{is_variable_alone, signature};
 use super::tag::{Kind, Tag, closing, scan};
 use super::traced::{Place, Traced};
 use super::variables::Names;
-use super::{flatten, html, mjml, text};
-use crate::domain::campaign::{Campaign, OfferItem};
+use super::{flatten, html, mjml, opening, text, written};
+use crate::domain::campaign::{Campaign, Content, OfferItem};
 use crate::domain::project::{Project, Sender};
 
 struct Compiler<'a> {
@@ -29,8 +31,14 @@ struct Compiler<'a> {
     files: &'a BTreeMap<String, String>,
     problems: Vec<TemplateProblem>,
     names: Names,
-    formats: Formats,
     links: Links,
+    /// Whose parts are being compiled.
+    content: &'a Content,
+    /// Whether it is the campaign's own, not that of a `[language.…]`.
+    is_own: bool,
+    /// Their language.
+    tag: &'a str,
+    formats: Formats,
 }
 
 /// Compiles all parts; what is wrong with any of them is the error.
@@ -43,20 +51,22 @@ pub(super) fn compile(
     let offer_fields = offers.iter().filter_map(Value::as_object).flat_map(|o| o.keys().cloned()).collect();
     let names = Names { offer_fields, ..Names::default() };
     let (problems, links) = Default::default();
-    let formats = Formats::new(&project.sender.locale, &project.sender.timezone);
-    let mut compiler = Compiler { campaign, project, files, problems, names, formats, links };
-    let html = compiler.html();
-    let text = match &campaign.text_template {
-        Some(path) => compiler.text(path),
-        None => html.as_ref().and_then(|(_, derived)| compiler.finish(derived)),
-    };
-    let subject = compiler.subject();
-    match (html, text, subject) {
-        (Some((html, _)), Some(text), Some(subject)) if compiler.problems.is_empty() => {
+    let (content, is_own, tag) = (&campaign.content, true, project.sender.locale.as_str());
+    let formats = Formats::new(tag, &project.sender.timezone);
+    let mut compiler = Compiler { campaign, project, files, problems, names, links, content, is_own, tag, formats };
+    let mut editions = vec![compiler.edition()];
+    for (tag, content) in &campaign.languages {
+        let formats = Formats::new(tag, &project.sender.timezone);
+        compiler.links.next_edition();
+        compiler = Compiler { content, is_own: false, tag, formats, ..compiler };
+        editions.push(compiler.edition());
+    }
+    let editions: Option<Vec<_>> = editions.into_iter().collect();
+    match editions.filter(|_| compiler.problems.is_empty()) {
+        Some(editions) => {
             let mut data = Map::new();
             data.insert(OFFERS.to_owned(), Value::Array(offers));
             data.insert("sender".to_owned(), sender(&project.sender));
-            let formats = Arc::new(compiler.formats);
             Ok(Mailing {
                 campaign: campaign.clone(),
                 base_url: project.base_url.trim_end_matches('/').to_owned(),
@@ -64,48 +74,75 @@ pub(super) fn compile(
                 postal_address: project.sender.postal_address.clone(),
                 return_path: format!("bounces@{}", project.sender.bounce_domain),
                 fixed: Fixed::new(campaign, &project.sender),
-                squeezes: campaign.text_template.is_none(),
-                html,
-                text,
-                subject,
+                editions,
                 links: compiler.links.list,
                 names: compiler.names,
                 data: Arc::new(data),
-                escaping: registry(Escape::Html, &formats),
-                plain: registry(Escape::None, &formats),
             })
         }
-        _ => Err(BTreeSet::from_iter(compiler.problems).into_iter().collect()),
+        None => Err(BTreeSet::from_iter(compiler.problems).into_iter().collect()),
     }
 }
 
 impl Compiler<'_> {
+    /// All parts in one language.
+    fn edition(&mut self) -> Option<Edition> {
+        let content = self.content;
+        let html = self.html();
+        let text = match &content.text_template {
+            Some(path) => self.text(path),
+            None => html.as_ref().and_then(|(_, derived)| self.finish(derived)),
+        };
+        let subject = self.line("subject", &content.subject).and_then(|(source, _)| self.finish(&source));
+        let formats = Arc::new(std::mem::replace(&mut self.formats, Formats::new("und", "UTC")));
+        Some(Edition {
+            tag: self.tag.to_owned(),
+            squeezes: content.text_template.is_none(),
+            html: html?.0,
+            text: text?,
+            subject: subject?,
+            escaping: registry(Escape::Html, &formats),
+            plain: registry(Escape::None, &formats),
+        })
+    }
+
     /// The HTML part and, from it, the text part's template.
     fn html(&mut self) -> Option<(Part, Traced)> {
-        let source = self.flat(&self.campaign.template.clone())?;
+        let content = self.content;
+        let source = self.flat("template", &content.template)?;
         let tags = self.checked(&source)?;
-        let source = self.styled(&source, &tags)?;
-        let tags = scan(source.text()).unwrap_or_default();
-        let events = match html::read(source.text(), &tags) {
-            Ok(events) => events,
-            Err(message) => {
-                self.problems.push(problem(&source.place(0), format!("this is not readable as HTML: {message}"), None));
-                return None;
-            }
-        };
+        let mut source = self.styled(&source, &tags)?;
+        if let Some(line) = &content.preheader {
+            let (line, tags) = self.line("preheader", line)?;
+            source = opening::preheader(&source, &self.events(&source)?.1, &line, &tags);
+        }
+        let (tags, events) = self.events(&source)?;
         let rules = Rules { categories: &self.project.categories, patterns: &self.campaign.links };
         let Numbered { mut edits, targets } = self.links.number_html(&source, &events, &rules, &mut self.problems);
+        let right_to_left = self.formats.is_right_to_left();
+        edits.extend(opening::language(source.text(), &events, self.tag, right_to_left, self.is_own));
         let body_end = source.text().to_ascii_lowercase().rfind("</body").unwrap_or(source.text().len());
-        let at = edits.partition_point(|(range, _)| range.start < body_end);
-        edits.insert(at, (body_end..body_end, "{{__pixel}}".to_owned()));
+        edits.push((body_end..body_end, "{{__pixel}}".to_owned()));
+        edits.sort_by_key(|(range, _)| range.start);
         let derived = text::derive(&source, &tags, &events, &targets);
         let part = self.finish(&source.edited(&edits))?;
         Some((part, derived))
     }
 
+    fn events(&mut self, source: &Traced) -> Option<(Vec<Tag>, Vec<Event>)> {
+        let tags = scan(source.text()).unwrap_or_default();
+        match html::read(source.text(), &tags) {
+            Ok(events) => Some((tags, events)),
+            Err(message) => {
+                self.problems.push(problem(&source.place(0), format!("this is not readable as HTML: {message}"), None));
+                None
+            }
+        }
+    }
+
     /// HTML with its styles in its elements, from MJML or as it is.
     fn styled(&mut self, source: &Traced, tags: &[Tag]) -> Option<Traced> {
-        let inlined = if self.campaign.template.ends_with(flatten::MJML) {
+        let inlined = if self.content.template.ends_with(flatten::MJML) {
             let html = mjml::to_html(source, tags, &mut self.problems)?;
             let tags = scan(html.text()).unwrap_or_default();
             inline::inline(&html, &tags, Styles::Marked)
@@ -124,23 +161,25 @@ impl Compiler<'_> {
 
     /// A text part written by hand.
     fn text(&mut self, path: &str) -> Option<Part> {
-        let source = self.flat(path)?;
+        let source = self.flat("text_template", path)?;
         let tags = self.checked(&source)?;
         let rules = Rules { categories: &self.project.categories, patterns: &self.campaign.links };
         let edits = self.links.number_text(source.text(), &tags, &rules);
         self.finish(&source.edited(&edits))
     }
 
-    fn subject(&mut self) -> Option<Part> {
+    /// A template of one line that stands in the campaign's file.
+    fn line(&mut self, key: &str, text: &str) -> Option<(Traced, Vec<Tag>)> {
         let mut source = Traced::default();
-        source.push(&self.campaign.subject, self.in_campaign());
-        self.checked(&source)?;
-        self.finish(&source)
+        source.push(text, self.in_campaign(key));
+        let tags = self.checked(&source)?;
+        Some((source, tags))
     }
 
-    fn flat(&mut self, path: &str) -> Option<Traced> {
+    /// The file that the campaign names under `key`, with all that it includes.
+    fn flat(&mut self, key: &str, path: &str) -> Option<Traced> {
         let before = self.problems.len();
-        let place = self.in_campaign();
+        let place = self.in_campaign(key);
         let flat = flatten::flatten(&format!("templates/{path}"), self.files, &mut self.problems);
         if flat.is_none() {
             let known = self.files.keys().filter_map(|p| p.strip_prefix("templates/"));
@@ -183,8 +222,12 @@ impl Compiler<'_> {
         None
     }
 
-    fn in_campaign(&self) -> Place {
-        Place::start(&format!("config/campaigns/{}.toml", self.campaign.name))
+    /// Where the campaign's file says something about the language at hand.
+    fn in_campaign(&self, key: &str) -> Place {
+        let path = format!("config/campaigns/{}.toml", self.campaign.name);
+        let text = self.files.get(&path).map(String::as_str);
+        let keys = ["language", self.tag, key];
+        written::place(&path, text, if self.is_own { &keys[2..] } else { &keys })
     }
 }
 

@@ -50,6 +50,11 @@ pub(super) struct Rules<'a> {
 }
 
 impl Links {
+    /// Goes on with the numbers in the parts of another language.
+    pub fn next_edition(&mut self) {
+        self.by_target.clear();
+    }
+
     /// Numbers the links of an HTML text.
     pub fn number_html(
         &mut self,

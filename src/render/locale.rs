@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use icu_decimal::DecimalFormatter;
 use icu_list::ListFormatter;
-use icu_locale::{LanguageIdentifier, Locale};
+use icu_locale::{LanguageIdentifier, Locale, LocaleDirectionality};
 use icu_plurals::{PluralCategory, PluralRules};
 use jiff::tz::TimeZone;
 
@@ -75,6 +75,11 @@ impl Formats {
         &self.locale.id
     }
 
+    /// Whether its script runs from right to left.
+    pub fn is_right_to_left(&self) -> bool {
+        LocaleDirectionality::new_common().is_right_to_left(&self.locale.id)
+    }
+
     /// Which of `zero one two few many other` a number takes.
     pub fn plural(&self, number: &icu_decimal::input::Decimal) -> &'static str {
         match self.plurals.category_for(number) {
@@ -112,6 +117,7 @@ mod tests {
             let formats = Formats::new(tag, "UTC");
             assert_eq!((formats.list(&items, false).as_str(), formats.list(&items, true).as_str()), (and, or), "{tag}");
             assert_eq!(formats.plural(&"5".parse().unwrap()), five, "{tag}");
+            assert_eq!(formats.is_right_to_left(), tag == "ar");
         }
     }
 }

@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use handlebars::{Handlebars, Template};
 use serde_json::{Map, Value};
 
 use super::compile::compile;
+use super::edition::{Edition, choose};
 use super::headers::Fixed;
 use super::links::Link;
 use super::lint::{Lint, lint};
 use super::message;
 use super::problem::{RenderError, TemplateProblem};
-use super::traced::Traced;
 use super::variables::Names;
 use crate::domain::campaign::{Campaign, OfferItem};
 use crate::domain::id::RunId;
@@ -33,27 +32,13 @@ pub struct Mailing {
     pub(super) postal_address: Option<String>,
     pub(super) return_path: String,
     pub(super) fixed: Fixed,
-    /// Whether blank lines are squeezed in the text part, since it is derived.
-    pub(super) squeezes: bool,
-    pub(super) html: Part,
-    pub(super) text: Part,
-    pub(super) subject: Part,
-    /// By number, from 1.
+    /// By language; the campaign's own comes first.
+    pub(super) editions: Vec<Edition>,
+    /// Of all editions, by number, from 1: a number means one link of one edition.
     pub(super) links: Vec<Link>,
     pub(super) names: Names,
     /// What all recipients' templates see: offers and sender.
     pub(super) data: Arc<Map<String, Value>>,
-    /// Helpers for the HTML part.
-    pub(super) escaping: Handlebars<'static>,
-    /// Helpers for the text part and the subject.
-    pub(super) plain: Handlebars<'static>,
-}
-
-/// A part of the mail.
-pub(super) struct Part {
-    pub template: Template,
-    /// What the template was compiled from.
-    pub source: Traced,
 }
 
 /// What a message is besides its recipient.
@@ -84,6 +69,8 @@ pub struct Rendered {
 pub struct Explained {
     /// The message.
     pub message: Rendered,
+    /// Its language (BCP 47).
+    pub language: String,
     /// The subject, decoded.
     pub subject: String,
     /// The HTML part, decoded.
@@ -152,6 +139,7 @@ impl Mailing {
         let (subject, html, text) = scratch.parts();
         Ok(Explained {
             message,
+            language: choose(&self.editions, profile).tag.clone(),
             subject: subject.to_owned(),
             html: html.to_owned(),
             text: text.to_owned(),
@@ -166,11 +154,26 @@ impl Mailing {
         &self.fixed.domain
     }
 
+    /// The languages that it is written in (BCP 47), the campaign's own first.
+    pub fn languages(&self) -> impl Iterator<Item = &str> {
+        self.editions.iter().map(|edition| edition.tag.as_str())
+    }
+
     /// The recipients' attributes that the templates use, for comparing with samples. Those that are
     /// used only where they are given (`default`, `has`, `if`) are among them.
     #[must_use]
     pub fn variables(&self) -> &BTreeSet<String> {
         &self.names.attributes
+    }
+
+    /// A text that an attribute could hold as far as the helpers know that are called with it.
+    #[must_use]
+    pub fn stand_in(&self, attribute: &str) -> &'static str {
+        match attribute {
+            name if self.names.dates.contains(name) => "2000-02-29",
+            name if self.names.numbers.contains(name) => "1",
+            _ => "Sample",
+        }
     }
 
     /// What a mailing should not go out with, judged by a rendered sample.

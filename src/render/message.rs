@@ -6,9 +6,10 @@ use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderab
 use serde_json::{Map, Value};
 
 use super::body;
+use super::edition::{Part, choose};
 use super::headers::{date, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
-use super::mailing::{Envelope, Mailing, Part, Rendered};
+use super::mailing::{Envelope, Mailing, Rendered};
 use super::message_helpers::{OFFERS, register};
 use super::problem::RenderError;
 use super::sink::Sink;
@@ -82,17 +83,18 @@ pub(super) fn render(
     let Scratch { data: Some(context), html, text, subject, spare, .. } = &mut *scratch else {
         unreachable!("fill has set the data")
     };
-    part(&mailing.html, &mailing.escaping, &job, context, html)?;
-    part(&mailing.text, &mailing.plain, &job, context, text)?;
-    if mailing.squeezes {
+    let edition = choose(&mailing.editions, profile);
+    part(&edition.html, &edition.escaping, &job, context, html)?;
+    part(&edition.text, &edition.plain, &job, context, text)?;
+    if edition.squeezes {
         squeeze(text, spare);
         std::mem::swap(text, spare);
     }
-    part(&mailing.subject, &mailing.plain, &job, context, subject)?;
+    part(&edition.subject, &edition.plain, &job, context, subject)?;
     *subject = one_line(subject);
     let id = message_key(&job);
     let message_id = format!("<{id}@{}>", mailing.fixed.domain);
-    let bytes = assemble(&job, &unsubscribe, &id, &message_id, (subject, html, text));
+    let bytes = assemble(&job, &edition.tag, &unsubscribe, &id, &message_id, (subject, html, text));
     let rendered = Rendered { bytes, return_path: return_path(mailing), message_id };
     Ok((rendered, job.into_taken()))
 }
@@ -148,6 +150,7 @@ fn message_key(job: &Job<'_>) -> String {
 
 fn assemble(
     job: &Job<'_>,
+    language: &str,
     unsubscribe: &str,
     id: &str,
     message_id: &str,
@@ -164,7 +167,9 @@ fn assemble(
     }
     // "=_" stands in no quoted-printable text, and the digest in no other.
     let boundary = ["=_", &id[..24]].concat();
-    for part in ["Content-Type: multipart/alternative; boundary=\"", &boundary, "\"\r\n"] {
+    for part in
+        ["Content-Language: ", language, "\r\nContent-Type: multipart/alternative; boundary=\"", &boundary, "\"\r\n"]
+    {
         header.push_str(part);
     }
     let mut bytes = header.into_bytes();

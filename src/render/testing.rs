@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Envelope, Explained, Mailing, RenderError, Scratch, TemplateProblem};
 use crate::domain::address::Address;
-use crate::domain::campaign::{Campaign, LinkRule, OfferItem, Offers};
+use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::project::{Project, Sender};
@@ -27,9 +27,8 @@ pub(super) fn campaign() -> Campaign {
     Campaign {
         name: "spring-running".into(),
         topic: "offers".into(),
-        subject: "{{first_name}}, new for your next run".into(),
-        template: "spring.hbs".into(),
-        text_template: None,
+        content: content("{{first_name}}, new for your next run", "spring"),
+        languages: BTreeMap::new(),
         schedule: None,
         audience: None,
         throttle: None,
@@ -96,6 +95,11 @@ pub(super) fn keyring() -> Keyring {
 /// Template sources by name under `templates/`, without `.hbs`.
 pub(super) fn files(files: &[(&str, &str)]) -> BTreeMap<String, String> {
     files.iter().map(|(path, text)| (format!("templates/{path}.hbs"), (*text).to_owned())).collect()
+}
+
+/// What the readers of a language get.
+pub(super) fn content(subject: &str, template: &str) -> Content {
+    Content { subject: subject.into(), template: format!("{template}.hbs"), ..Content::default() }
 }
 
 /// Compiles the campaign with `html` as its template.

@@ -1,6 +1,7 @@
 //! Whole mails.
 
 mod helpers;
+mod languages;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -176,7 +177,7 @@ fn problems_are_all_reported_with_place_and_hint() {
 #[test]
 fn a_template_that_is_not_there_is_named() {
     let mut campaign = campaign();
-    campaign.template = "sprng.hbs".into();
+    campaign.content.template = "sprng.hbs".into();
     let problems = Mailing::compile(&campaign, &project(), &files(&[("spring", "")])).err().unwrap();
     assert_eq!(
         problems[0].to_string(),
@@ -187,7 +188,7 @@ fn a_template_that_is_not_there_is_named() {
 #[test]
 fn a_text_part_by_hand_shares_numbers_with_the_html() {
     let mut campaign = campaign();
-    campaign.text_template = Some("spring.txt.hbs".into());
+    campaign.content.text_template = Some("spring.txt.hbs".into());
     let text = "See https://shop.example.org/all.\n{{#each (offers limit=1)}}\n{{title}}: {{url}}\n{{/each}}\nhttps://other.example/{{first_name}}/x (https://plain.example.org/)\n{{unsubscribe_url}}\n";
     let files = files(&[("spring", PAGE), ("layouts/base", LAYOUT), ("spring.txt", text)]);
     let mailing = Mailing::compile(&campaign, &project(), &files).unwrap();
@@ -278,7 +279,8 @@ proptest! {
             prop_assert!(line.bytes().all(|b| (32..127).contains(&b) || b == b'\t'), "{line:?}");
         }
         let fields: Vec<_> = text.split("\r\n\r\n").next().unwrap().split("\r\n").filter(|l| !l.starts_with(' ')).map(|l| l.split(':').next().unwrap()).collect();
-        prop_assert_eq!(fields, ["From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe", "Reply-To", "List-Id", "List-Unsubscribe-Post", "Feedback-ID", "MIME-Version", "Content-Type"]);
+        prop_assert_eq!(fields, ["From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe", "Reply-To", "List-Id", "List-Unsubscribe-Post", "Feedback-ID", "MIME-Version",
+                "Content-Language", "Content-Type"]);
         let tags = explained.html.matches('<').count();
         prop_assert_eq!(tags, if tracking { 5 } else { 4 }, "{}", explained.html);
         let normal = |t: &str| t.replace("\r\n", "\n").replace('\r', "\n").trim_end_matches('\n').to_owned();

@@ -47,6 +47,10 @@ enum Scope {
 pub(super) struct Names {
     /// Attributes of recipients.
     pub attributes: BTreeSet<String>,
+    /// Of these, what is written as a date.
+    pub dates: BTreeSet<String>,
+    /// Of these, what is written as a number.
+    pub numbers: BTreeSet<String>,
     /// Of [`BUILT_IN`], what is used.
     pub built_in: BTreeSet<&'static str>,
     /// Fields that offers have.
@@ -167,6 +171,11 @@ impl Walk<'_> {
         if let Err(fault) = signature.check(call, is_block, self.formats) {
             self.report(fault.message, fault.hint);
         }
+        match name {
+            "date" => self.names.dates.extend(variable(call)),
+            "money" | "number" | "plural" => self.names.numbers.extend(variable(call)),
+            _ => {}
+        }
     }
 
     fn path(&mut self, raw: &str) {
@@ -219,6 +228,18 @@ impl Walk<'_> {
         let place: Place = self.source.place_of(self.here.0, self.here.1);
         self.problems.push(problem(&place, message, hint));
     }
+}
+
+/// The variable that a call writes, with a default or without.
+fn variable(call: &HelperTemplate) -> Option<String> {
+    let name = match call.params.first()? {
+        Parameter::Subexpression(sub) if sub.name() == "default" => match sub.as_element() {
+            TemplateElement::Expression(default) => return variable(default),
+            _ => None,
+        },
+        parameter => parameter.as_name(),
+    };
+    name.map(|name| name.trim_start_matches("../").to_owned())
 }
 
 fn is_offers(parameter: Option<&Parameter>) -> bool {

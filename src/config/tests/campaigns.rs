@@ -13,8 +13,11 @@ fn the_complete_example_is_read_as_it_is_written() {
     );
     let campaign = &loaded.campaigns["spring"];
     assert_eq!((campaign.name.as_str(), campaign.topic.as_str()), ("spring", "offers"));
-    assert_eq!(campaign.subject, "{{first_name}}, new for your next run");
-    assert_eq!((campaign.template.as_str(), campaign.text_template.as_deref()), ("spring.hbs", Some("spring.txt.hbs")));
+    assert_eq!(campaign.content.subject, "{{first_name}}, new for your next run");
+    assert_eq!(
+        (campaign.content.template.as_str(), campaign.content.text_template.as_deref()),
+        ("spring.hbs", Some("spring.txt.hbs"))
+    );
     let schedule = campaign.schedule.as_ref().unwrap();
     assert_eq!(schedule.when, When::AtLocal(datetime(2026, 12, 1, 9, 0, 0, 0)));
     assert_eq!(schedule.zone, "recipient");
@@ -168,4 +171,25 @@ fn an_audience_that_uses_a_refused_segment_brings_no_second_complaint() {
     let project = format!("{PROJECT}[segments]\nbad = 'score >'\n");
     let found = complaints(&project, &format!("{CAMPAIGN}[audience]\nwhere = 'segment(\"bad\")'\n"));
     assert!(found.len() == 1 && found[0].starts_with("colloquy.toml:14:"), "{found:?}");
+}
+
+#[test]
+fn each_language_has_content_of_its_own() {
+    let english = "[language.en-gb]\nsubject = \"Hi\"\npreheader = \"New\"\ntemplate = \"spring.hbs\"\n";
+    let project = PROJECT.replace("[sender]\n", "[sender]\nlocale = \"de-DE\"\n");
+    let loaded = taken(&project, &format!("{CAMPAIGN}{english}"));
+    let content = &loaded.campaigns["spring"].languages["en-GB"];
+    assert_eq!((content.subject.as_str(), content.preheader.as_deref()), ("Hi", Some("New")));
+    assert_eq!(loaded.campaigns["spring"].content.preheader, None);
+    for (lines, complaint) in [
+        ("[language.de-DE]\nsubject = \"x\"\ntemplate = \"spring.hbs\"\n", "is the language of [sender] locale"),
+        ("[language.dx-DE]\nsubject = \"x\"\ntemplate = \"spring.hbs\"\n", "'dx-DE' names no language"),
+        ("[language.fr]\nsubject = \"x\"\n", "`template` is missing"),
+        ("[language.fr]\nsubject = \"x\"\ntemplate = \"spring.hbs\"\ntopic = \"x\"\n", "unknown key `topic`"),
+        ("[language.EN-GB]\nsubject = \"x\"\ntemplate = \"spring.hbs\"\n", "`en-GB` is there twice"),
+    ] {
+        let found = complaints(&project, &format!("{CAMPAIGN}{english}{lines}"));
+        assert!(found.len() == 1 && found[0].contains(complaint), "{complaint}: {found:?}");
+        assert!(found[0].starts_with("spring.toml:8:") || found[0].starts_with("spring.toml:11:"), "{found:?}");
+    }
 }

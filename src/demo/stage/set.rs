@@ -117,7 +117,7 @@ async fn admit(app: &App, store: &Store, crowd: &Crowd, say: &mut impl FnMut(&st
 fn vocabulary(app: &App) -> Result<(Vocabulary, Vocabulary)> {
     let (mut words, mut offers) = (Vocabulary::default(), Vocabulary::default());
     for campaign in app.loaded.campaigns.values() {
-        let path = format!("{TEMPLATES}/{}", campaign.template);
+        let path = format!("{TEMPLATES}/{}", campaign.content.template);
         let template = app.files.read(&path)?.with_context(|| path.clone())?;
         let by_rule = |href: &str| campaign.links.iter().find(|rule| rule.matches(href)).map(|r| r.category.clone());
         words.learn_template(&template, by_rule)?;

@@ -11,7 +11,7 @@ use crate::render::{Explained, Mailing, TemplateProblem};
 fn compile(files: &[(&str, &str)]) -> Result<Mailing, Vec<TemplateProblem>> {
     let files: BTreeMap<_, _> = files.iter().map(|(p, t)| (format!("templates/{p}"), (*t).to_owned())).collect();
     let mut campaign = campaign();
-    campaign.template = "spring.mjml".into();
+    campaign.content.template = "spring.mjml".into();
     Mailing::compile(&campaign, &project(), &files)
 }
 
