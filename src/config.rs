@@ -19,6 +19,7 @@ mod segments;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod utm;
 mod value;
 pub mod watch;
 
@@ -72,8 +73,8 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
     for source in &sources {
         let doc = Doc::new(&source.path, &source.text);
         let campaign = match &base {
-            Some(Base { project, names, .. }) => {
-                let around = campaign::Surroundings { project, files, names };
+            Some(Base { project, names, utm, .. }) => {
+                let around = campaign::Surroundings { project, files, names, utm: utm.as_ref() };
                 doc.read(|root| campaign::read(root, &source.name, &around)).flatten()
             }
             // Without a project there is nothing to check against but the syntax.

@@ -36,6 +36,7 @@ mod testing;
 mod tests;
 mod text;
 mod traced;
+mod utm;
 mod variables;
 mod written;
 

@@ -6,6 +6,7 @@ use super::files::{ProjectFiles, TEMPLATES, stays_inside};
 use super::problem::{Complaint, name_hint};
 use super::reader::Section;
 use super::segments::Names;
+use super::utm::{self, Parameters};
 use super::value::Field;
 use super::{check, schedule};
 use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers};
@@ -17,6 +18,7 @@ pub(super) struct Surroundings<'a> {
     pub project: &'a Project,
     pub files: &'a ProjectFiles,
     pub names: &'a Names,
+    pub utm: Option<&'a Parameters>,
 }
 
 pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) -> Option<Campaign> {
@@ -29,6 +31,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
         root.section("audience", |audience| audience.field("where").and_then(|field| around.names.condition(&field)));
     let throttle = root.section("throttle", |throttle| throttle.parsed("rate", Rate::parse));
     let links = root.section("links", |links| links.fields().iter().map(|field| link(field, project)).collect());
+    let utm = utm::merged(around.utm, utm::read(root), name);
     let offers = root.section("offers", |section| offers(section, project));
     Some(Campaign {
         name: name.to_owned(),
@@ -39,6 +42,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
         audience,
         throttle,
         links,
+        utm,
         offers,
     })
 }

@@ -10,6 +10,7 @@ use super::problem::{Complaint, name_hint, nearest};
 use super::reader::Section;
 use super::segments::Names;
 use super::settings::{self, Settings};
+use super::utm::{self, Parameters};
 use super::value::Field;
 use crate::domain::action::kind;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
@@ -22,6 +23,8 @@ pub(super) struct Base {
     pub settings: Settings,
     /// What conditions of campaigns may speak of.
     pub names: Names,
+    /// What campaigns append to their links.
+    pub utm: Option<Parameters>,
 }
 
 /// Reads the whole file; `campaigns` are the names that conditions may speak of.
@@ -58,7 +61,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     };
     let names = root.section("segments", |section| Names::resolve(&section.fields(), &project, campaigns));
     project.segments = names.segments();
-    Base { project, settings, names }
+    Base { project, settings, names, utm: utm::read(root) }
 }
 
 fn sender(section: &Section<'_>) -> Sender {

@@ -26,8 +26,19 @@ pub struct Campaign {
     pub throttle: Option<Rate>,
     /// Categories by URL pattern, first match wins; `*` matches any run of characters.
     pub links: Vec<LinkRule>,
+    /// What is appended to links; none: nothing.
+    pub utm: Option<Utm>,
     /// What `offers` picks from.
     pub offers: Offers,
+}
+
+/// Parameters that tell a web site where a visit comes from. They are the same for everybody.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Utm {
+    /// Names and values, as in `utm_source` and `newsletter`.
+    pub parameters: Vec<(String, String)>,
+    /// The hosts whose links get them, `*.` in front for all below one; none: all.
+    pub only: Option<Vec<String>>,
 }
 
 /// What the readers of one language get.

@@ -20,6 +20,7 @@ use super::problem::{TemplateProblem, nearest, problem};
 use super::signatures::{is_variable_alone, signature};
 use super::tag::{Kind, Tag, closing, scan};
 use super::traced::{Place, Traced};
+use super::utm::Tagger;
 use super::variables::Names;
 use super::{flatten, html, mjml, opening, text, written};
 use crate::domain::campaign::{Campaign, Content, OfferItem};
@@ -32,6 +33,7 @@ struct Compiler<'a> {
     problems: Vec<TemplateProblem>,
     names: Names,
     links: Links,
+    utm: Option<Tagger>,
     /// Whose parts are being compiled.
     content: &'a Content,
     /// Whether it is the campaign's own, not that of a `[language.…]`.
@@ -53,7 +55,9 @@ pub(super) fn compile(
     let (problems, links) = Default::default();
     let (content, is_own, tag) = (&campaign.content, true, project.sender.locale.as_str());
     let formats = Formats::new(tag, &project.sender.timezone);
-    let mut compiler = Compiler { campaign, project, files, problems, names, links, content, is_own, tag, formats };
+    let utm = campaign.utm.as_ref().map(|utm| Tagger::new(utm, &project.base_url));
+    let mut compiler =
+        Compiler { utm, campaign, project, files, problems, names, links, content, is_own, tag, formats };
     let mut editions = vec![compiler.edition()];
     for (tag, content) in &campaign.languages {
         let formats = Formats::new(tag, &project.sender.timezone);
@@ -76,6 +80,7 @@ pub(super) fn compile(
                 fixed: Fixed::new(campaign, &project.sender),
                 editions,
                 links: compiler.links.list,
+                utm: compiler.utm,
                 names: compiler.names,
                 data: Arc::new(data),
             })
@@ -101,8 +106,8 @@ impl Compiler<'_> {
             html: html?.0,
             text: text?,
             subject: subject?,
-            escaping: registry(Escape::Html, &formats),
-            plain: registry(Escape::None, &formats),
+            escaping: registry(Escape::Html, &formats, self.utm.as_ref()),
+            plain: registry(Escape::None, &formats, self.utm.as_ref()),
         })
     }
 
@@ -117,7 +122,8 @@ impl Compiler<'_> {
             source = opening::preheader(&source, &self.events(&source)?.1, &line, &tags);
         }
         let (tags, events) = self.events(&source)?;
-        let rules = Rules { categories: &self.project.categories, patterns: &self.campaign.links };
+        let rules =
+            Rules { categories: &self.project.categories, patterns: &self.campaign.links, utm: self.utm.as_ref() };
         let Numbered { mut edits, targets } = self.links.number_html(&source, &events, &rules, &mut self.problems);
         let right_to_left = self.formats.is_right_to_left();
         edits.extend(opening::language(source.text(), &events, self.tag, right_to_left, self.is_own));
@@ -163,7 +169,8 @@ impl Compiler<'_> {
     fn text(&mut self, path: &str) -> Option<Part> {
         let source = self.flat("text_template", path)?;
         let tags = self.checked(&source)?;
-        let rules = Rules { categories: &self.project.categories, patterns: &self.campaign.links };
+        let rules =
+            Rules { categories: &self.project.categories, patterns: &self.campaign.links, utm: self.utm.as_ref() };
         let edits = self.links.number_text(source.text(), &tags, &rules);
         self.finish(&source.edited(&edits))
     }

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use super::local_helpers;
 use super::locale::Formats;
+use super::utm::Tagger;
 
 /// Which escaping a part of the mail needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,9 @@ pub(super) enum Escape {
     None,
 }
 
-/// A strict registry with the house's helpers, which write as `formats` say.
-pub(super) fn registry(escape: Escape, formats: &Arc<Formats>) -> Handlebars<'static> {
+/// A strict registry with the house's helpers, which write as `formats` say; links that are not counted get
+/// their parameters from `utm`.
+pub(super) fn registry(escape: Escape, formats: &Arc<Formats>, utm: Option<&Tagger>) -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
     if escape == Escape::None {
@@ -44,6 +46,9 @@ pub(super) fn registry(escape: Escape, formats: &Arc<Formats>) -> Handlebars<'st
     registry.register_helper("ge", Box::new(Compare("ge", Ordering::is_ge)));
     registry.register_helper("le", Box::new(Compare("le", Ordering::is_le)));
     local_helpers::register(&mut registry, formats);
+    if let Some(tagger) = utm {
+        registry.register_helper("__utm", Box::new(tagger.clone()));
+    }
     registry.register_helper("__scope", Box::new(Scope));
     registry
 }

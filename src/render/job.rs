@@ -1,5 +1,6 @@
 //! What helpers need to know of the message that is being rendered, and the signing of its links.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -75,12 +76,13 @@ impl<'a> Job<'a> {
     /// Writes what a link's target becomes: signed with consent to tracking, else as it is.
     pub fn link(&self, number: u16, url: &str, escape: &dyn Fn(&str) -> String, write: &mut dyn FnMut(&str)) {
         let item = self.offer.load(Ordering::Relaxed);
+        let (matched, url) = (url, &*self.tagged(number, url));
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let known = taken.links.iter().find(|(l, _)| l.number == number && l.item == item && l.url == url);
         if let Some((_, target)) = known {
             return if target.is_empty() { write(&escape(url)) } else { write(target) };
         }
-        let link = RenderedLink { number, item, url: url.to_owned(), category: self.category(number, item, url) };
+        let link = RenderedLink { number, item, url: url.to_owned(), category: self.category(number, item, matched) };
         let target = if self.profile.tracking { self.sign(&link) } else { String::new() };
         if target.is_empty() {
             write(&escape(url));
@@ -93,6 +95,13 @@ impl<'a> Job<'a> {
     /// What was used.
     pub fn into_taken(self) -> Taken {
         self.taken.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A target that only the message knows, with the campaign's parameters.
+    fn tagged<'u>(&self, number: u16, url: &'u str) -> Cow<'u, str> {
+        let link = usize::from(number).checked_sub(1).and_then(|i| self.mailing.links.get(i));
+        let tagger = self.mailing.utm.as_ref().filter(|_| link.is_some_and(|link| link.utm && link.url.is_none()));
+        tagger.map_or(Cow::Borrowed(url), |tagger| tagger.tagged(url))
     }
 
     fn category(&self, number: u16, item: u16, url: &str) -> Option<String> {

@@ -1,7 +1,8 @@
 //! Finds and numbers the links of a mail.
 //!
 //! Counted are `<a href>` and `<area href>` that lead to http(s) or to what a variable holds, in the
-//! order of the document. `data-track="off"` keeps a link as it is, `data-category` names its category.
+//! order of the document. `data-track="off"` keeps a link from being counted, `data-utm="off"` from getting
+//! the campaign's parameters, `data-category` names its category.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -11,6 +12,7 @@ use super::problem::{TemplateProblem, nearest, problem};
 use super::tag::Tag;
 use super::target::{Target, end_of_url};
 use super::traced::{Place, Traced};
+use super::utm::Tagger;
 use crate::domain::campaign::LinkRule;
 
 /// A link of the template.
@@ -22,6 +24,8 @@ pub(super) struct Link {
     pub category: Option<String>,
     /// For a fixed URL: what the campaign's rules say.
     pub by_rule: Option<String>,
+    /// Whether the campaign's parameters are appended. A fixed URL has them already.
+    pub utm: bool,
 }
 
 /// The links of a mail, shared by its parts.
@@ -47,6 +51,8 @@ pub(super) struct Rules<'a> {
     pub categories: &'a BTreeMap<String, String>,
     /// The campaign's categories by URL.
     pub patterns: &'a [LinkRule],
+    /// What appends the campaign's parameters.
+    pub utm: Option<&'a Tagger>,
 }
 
 impl Links {
@@ -70,8 +76,9 @@ impl Links {
                 continue;
             }
             let category = category(source, start, rules, problems);
-            let untracked = start.attribute("data-track").is_some_and(|a| &source.text()[a.value.clone()] == "off");
-            let mut edits: Vec<(Range<usize>, String)> = ["data-category", "data-track"]
+            let off = |name| start.attribute(name).is_some_and(|a| &source.text()[a.value.clone()] == "off");
+            let (untracked, utm) = (off("data-track"), !off("data-utm"));
+            let mut edits: Vec<(Range<usize>, String)> = ["data-category", "data-track", "data-utm"]
                 .iter()
                 .filter_map(|name| start.attribute(name))
                 .map(|a| (a.whole.clone(), String::new()))
@@ -85,8 +92,8 @@ impl Links {
                     problems.push(problem(&source.place(href.value.start), message, Some(hint)));
                 }
                 let written = match untracked {
-                    true => Some(target.to_owned()),
-                    false => self.add(&read, category.clone(), rules.patterns),
+                    true => Some(uncounted(&read, target, utm && rules.utm.is_some())),
+                    false => self.add(&read, category.clone(), utm, rules),
                 };
                 if let Some(written) = &written {
                     self.by_target.entry(target.trim().to_owned()).or_insert_with(|| written.clone());
@@ -119,7 +126,7 @@ impl Links {
             let range = start..end_of_url(source, tags, start);
             let target = &source[range.clone()];
             let known = self.by_target.get(target).cloned();
-            let written = known.or_else(|| self.add(&Target::read_text(target), None, rules.patterns));
+            let written = known.or_else(|| self.add(&Target::read_text(target), None, true, rules));
             if let Some(written) = written {
                 self.by_target.insert(target.to_owned(), written.clone());
                 edits.push((range, written));
@@ -130,16 +137,28 @@ impl Links {
 
     /// Numbers a target; returns what stands for it in the output, nothing for one that is not
     /// counted.
-    fn add(&mut self, target: &Target, category: Option<String>, patterns: &[LinkRule]) -> Option<String> {
+    fn add(&mut self, target: &Target, category: Option<String>, utm: bool, rules: &Rules<'_>) -> Option<String> {
         let number = self.list.len() + 1;
         let (url, written) = match target {
             Target::Plain | Target::Relative => return None,
             Target::Fixed(url) => (Some(url.clone()), format!("{{{{__track {number}}}}}")),
             Target::Dynamic(inner) => (None, format!("{{{{#__track {number}}}}}{inner}{{{{/__track}}}}")),
         };
-        let by_rule = url.as_deref().and_then(|url| rule_for(patterns, url)).map(str::to_owned);
-        self.list.push(Link { url, category, by_rule });
+        let by_rule = url.as_deref().and_then(|url| rule_for(rules.patterns, url)).map(str::to_owned);
+        let url = match rules.utm.filter(|_| utm) {
+            Some(tagger) => url.map(|url| tagger.tagged(&url).into_owned()),
+            None => url,
+        };
+        self.list.push(Link { url, category, by_rule, utm });
         Some(written)
+    }
+}
+
+/// What stands for a target that is not counted.
+fn uncounted(target: &Target, written: &str, utm: bool) -> String {
+    match target {
+        Target::Fixed(inner) | Target::Dynamic(inner) if utm => format!("{{{{#__utm}}}}{inner}{{{{/__utm}}}}"),
+        _ => written.to_owned(),
     }
 }
 

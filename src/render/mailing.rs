@@ -12,6 +12,7 @@ use super::links::Link;
 use super::lint::{Lint, lint};
 use super::message;
 use super::problem::{RenderError, TemplateProblem};
+use super::utm::Tagger;
 use super::variables::Names;
 use crate::domain::campaign::{Campaign, OfferItem};
 use crate::domain::id::RunId;
@@ -36,6 +37,8 @@ pub struct Mailing {
     pub(super) editions: Vec<Edition>,
     /// Of all editions, by number, from 1: a number means one link of one edition.
     pub(super) links: Vec<Link>,
+    /// What appends the campaign's parameters to links.
+    pub(super) utm: Option<Tagger>,
     pub(super) names: Names,
     /// What all recipients' templates see: offers and sender.
     pub(super) data: Arc<Map<String, Value>>,

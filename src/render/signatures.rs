@@ -31,11 +31,12 @@ const ANY: usize = usize::MAX;
 const PLURALS: &[&str] = &["few", "many", "one", "other", "two", "zero"];
 
 /// All names that templates may call.
-const SIGNATURES: [Signature; 38] = [
+const SIGNATURES: [Signature; 39] = [
     own("__offers"),
     own("__pixel"),
     own("__scope"),
     own("__track"),
+    own("__utm"),
     any("and", 2, ANY, &[], "(and a b)"),
     value("capitalize", 1, &[], "{{capitalize city}}"),
     any("cluster", 0, ANY, &[], "{{#cluster \"running\"}}"),

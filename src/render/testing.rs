@@ -33,6 +33,7 @@ pub(super) fn campaign() -> Campaign {
         audience: None,
         throttle: None,
         links: vec![LinkRule { pattern: "https://shop.example.org/running/*".into(), category: "running".into() }],
+        utm: None,
         offers: Offers {
             explore: 0.0,
             items: vec![

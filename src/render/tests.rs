@@ -2,6 +2,7 @@
 
 mod helpers;
 mod languages;
+mod utm;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

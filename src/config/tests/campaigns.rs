@@ -193,3 +193,32 @@ fn each_language_has_content_of_its_own() {
         assert!(found[0].starts_with("spring.toml:8:") || found[0].starts_with("spring.toml:11:"), "{found:?}");
     }
 }
+
+#[test]
+fn utm_parameters_of_a_campaign_go_before_those_of_the_project() {
+    let utm = |project: &str, campaign: &str| {
+        let loaded = taken(&format!("{PROJECT}{project}"), &format!("{CAMPAIGN}{campaign}"));
+        loaded.campaigns["spring"].utm.clone()
+    };
+    let named = |utm: Option<crate::domain::campaign::Utm>| {
+        let parameters = utm.unwrap().parameters.into_iter();
+        parameters.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(utm("", ""), None);
+    assert_eq!(named(utm("[utm]\n", "")), ["utm_source=newsletter", "utm_medium=email", "utm_campaign=spring"]);
+    let general = "[utm]\nsource = \"a\"\nmedium = \"m\"\nonly = [\"Shop.Example\"]\n";
+    let both = utm(general, "[utm]\nsource = \"b\"\nterm = \"t\"\n");
+    assert_eq!(both.as_ref().unwrap().only, Some(vec!["shop.example".to_owned()]));
+    assert_eq!(named(both), ["utm_source=b", "utm_medium=m", "utm_campaign=spring", "utm_term=t"]);
+    assert_eq!(utm("[utm]\n", "[utm]\nonly = []\n").unwrap().only, Some(Vec::new()));
+    for (lines, complaint) in [
+        ("source = \"{{first_name}}\"", "the same for everybody"),
+        ("source = \" \"", "one line with something on it"),
+        ("sorce = \"x\"", "unknown key `sorce` in [utm] (did you mean `source`?)"),
+        ("only = [\"https://shop.example\"]", "is not a domain"),
+    ] {
+        let found = complaints(PROJECT, &format!("{CAMPAIGN}[utm]\n{lines}\n"));
+        assert!(found.len() == 1 && found[0].contains(complaint), "{complaint}: {found:?}");
+        assert!(found[0].starts_with("spring.toml:5:"), "{found:?}");
+    }
+}
