@@ -1,6 +1,8 @@
 //! From files to checked values. Every complaint names file, line and column, shows the text, and proposes what was
 //! probably meant; all complaints about all files are collected before any is reported.
 
+mod attachment;
+mod binary;
 mod campaign;
 mod check;
 pub mod dkim;

@@ -12,6 +12,7 @@ pub mod hit;
 pub mod id;
 pub mod judge;
 pub mod ledger;
+pub mod media;
 pub mod message;
 pub mod network;
 pub mod outcome;

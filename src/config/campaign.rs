@@ -8,7 +8,7 @@ use super::reader::Section;
 use super::segments::Names;
 use super::utm::{self, Parameters};
 use super::value::Field;
-use super::{check, schedule};
+use super::{attachment, check, schedule};
 use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers};
 use crate::domain::project::Project;
 use crate::domain::rate::Rate;
@@ -78,7 +78,9 @@ fn content(section: &Section<'_>, files: &ProjectFiles) -> Option<Content> {
     let html = section.required("template", "template = \"news.hbs\"");
     let html = html.and_then(|field| template(&field, &["hbs", "mjml"], files));
     let text_template = section.field("text_template").map(|field| template(&field, &["hbs"], files));
-    Some(Content { subject: subject?, preheader, template: html?, text_template: text_template.flatten() })
+    let attachments = attachment::read(section, files);
+    let text_template = text_template.flatten();
+    Some(Content { subject: subject?, preheader, template: html?, text_template, attachments })
 }
 
 fn languages(section: &Section<'_>, around: &Surroundings<'_>) -> BTreeMap<String, Content> {

@@ -21,7 +21,7 @@ const TEMPLATE_ENDINGS: [&str; 2] = ["hbs", "mjml"];
 pub enum ProjectFiles {
     /// Under this directory, as they are at the moment of reading.
     Disk(PathBuf),
-    /// An applied version: texts by path.
+    /// An applied version: texts by path; pictures and attachments in base64.
     Frozen(BTreeMap<String, String>),
 }
 
@@ -76,7 +76,8 @@ impl ProjectFiles {
         Ok(paths)
     }
 
-    /// Exactly the files that a version needs: the project's file, campaigns, templates. A password in the database's
+    /// Exactly the files that a version needs: the project's file, campaigns, templates, and the
+    /// pictures and attachments that these name, in base64. A password in the database's
     /// URL is taken out, as secrets never enter a version. What is applied should be loaded from the frozen files, so
     /// that it is what was checked.
     ///
@@ -91,6 +92,11 @@ impl ProjectFiles {
         for path in paths {
             if let Some(text) = self.read(&path)? {
                 files.insert(path, text);
+            }
+        }
+        for path in self.named(&files.values().map(String::as_str))? {
+            if let Some(encoded) = self.read_encoded(&path)? {
+                files.insert(path, encoded);
             }
         }
         if let Some(text) = self.read(PROJECT_FILE)? {
@@ -117,7 +123,7 @@ pub fn stays_inside(path: &str) -> bool {
     !path.contains(['\\', '\0']) && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-fn walk(root: &Path, directory: &str, paths: &mut Vec<String>) -> Result<(), FileError> {
+pub(super) fn walk(root: &Path, directory: &str, paths: &mut Vec<String>) -> Result<(), FileError> {
     let fail = |source| FileError { path: directory.into(), source };
     let entries = match std::fs::read_dir(root.join(directory)) {
         Ok(entries) => entries,

@@ -52,6 +52,19 @@ pub struct Content {
     pub template: String,
     /// The text template's path under `templates/`; derived from the HTML when absent.
     pub text_template: Option<String>,
+    /// Files that the mail carries, in the file's order.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file that a mail carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attachment {
+    /// Its path under the project's root.
+    pub file: String,
+    /// The name that it has for the reader.
+    pub name: String,
+    /// Its media type, as in `application/pdf`.
+    pub media: String,
 }
 
 /// A URL pattern and the category of links that match it.

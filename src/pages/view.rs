@@ -41,7 +41,7 @@ impl Inner {
         profile.tracking = false;
         let envelope = Envelope { run: run.id, occasion: &run.occasion, at: run.at };
         let shown = mailing.render_explained(&profile, &envelope, &self.keys, &mut Scratch::default());
-        Ok(shown.map_or_else(|_| not_found(), |shown| page(shown.html)))
+        Ok(shown.map_or_else(|_| not_found(), |shown| page(viewed.mailing.in_browser(&shown.html))))
     }
 
     async fn viewed(&self, run: RunId) -> Result<Option<Arc<Viewed>>> {

@@ -16,15 +16,27 @@ use super::links::{Links, Numbered, Rules};
 use super::locale::Formats;
 use super::mailing::Mailing;
 use super::message_helpers::OFFERS;
+use super::mime::Enclosure;
 use super::problem::{TemplateProblem, nearest, problem};
 use super::signatures::{is_variable_alone, signature};
 use super::tag::{Kind, Tag, closing, scan};
 use super::traced::{Place, Traced};
 use super::utm::Tagger;
 use super::variables::Names;
-use super::{flatten, html, mjml, opening, text, written};
+use super::{flatten, html, images, mjml, opening, text, written};
 use crate::domain::campaign::{Campaign, Content, OfferItem};
 use crate::domain::project::{Project, Sender};
+
+/// Octets of a mail's pictures and attachments, encoded.
+const MAX_SIZE: usize = 15 * 1_024 * 1_024;
+
+/// An HTML part with what was found in it.
+struct Html {
+    part: Part,
+    /// The template of the text part.
+    derived: Traced,
+    images: Vec<Enclosure>,
+}
 
 struct Compiler<'a> {
     campaign: &'a Campaign,
@@ -94,25 +106,30 @@ impl Compiler<'_> {
     fn edition(&mut self) -> Option<Edition> {
         let content = self.content;
         let html = self.html();
+        let attachments = self.attachments();
         let text = match &content.text_template {
             Some(path) => self.text(path),
-            None => html.as_ref().and_then(|(_, derived)| self.finish(derived)),
+            None => html.as_ref().and_then(|html| self.finish(&html.derived)),
         };
         let subject = self.line("subject", &content.subject).and_then(|(source, _)| self.finish(&source));
         let formats = Arc::new(std::mem::replace(&mut self.formats, Formats::new("und", "UTC")));
+        let Html { part: html, images, .. } = html?;
+        self.weighed(&images, &attachments);
         Some(Edition {
             tag: self.tag.to_owned(),
             squeezes: content.text_template.is_none(),
-            html: html?.0,
+            html,
             text: text?,
             subject: subject?,
+            images,
+            attachments,
             escaping: registry(Escape::Html, &formats, self.utm.as_ref()),
             plain: registry(Escape::None, &formats, self.utm.as_ref()),
         })
     }
 
-    /// The HTML part and, from it, the text part's template.
-    fn html(&mut self) -> Option<(Part, Traced)> {
+    /// The HTML part, its pictures and, from it, the text part's template.
+    fn html(&mut self) -> Option<Html> {
         let content = self.content;
         let source = self.flat("template", &content.template)?;
         let tags = self.checked(&source)?;
@@ -125,6 +142,9 @@ impl Compiler<'_> {
         let rules =
             Rules { categories: &self.project.categories, patterns: &self.campaign.links, utm: self.utm.as_ref() };
         let Numbered { mut edits, targets } = self.links.number_html(&source, &events, &rules, &mut self.problems);
+        let domain = self.project.sender.from_address.rsplit('@').next().unwrap_or_default();
+        let images = images::embed(&source, &events, self.files, domain, &mut self.problems);
+        edits.extend(images.edits);
         let right_to_left = self.formats.is_right_to_left();
         edits.extend(opening::language(source.text(), &events, self.tag, right_to_left, self.is_own));
         let body_end = source.text().to_ascii_lowercase().rfind("</body").unwrap_or(source.text().len());
@@ -132,7 +152,33 @@ impl Compiler<'_> {
         edits.sort_by_key(|(range, _)| range.start);
         let derived = text::derive(&source, &tags, &events, &targets);
         let part = self.finish(&source.edited(&edits))?;
-        Some((part, derived))
+        Some(Html { part, derived, images: images.list })
+    }
+
+    fn attachments(&mut self) -> Vec<Enclosure> {
+        let mut attachments = Vec::new();
+        for attachment in &self.content.attachments {
+            match self.files.get(&attachment.file) {
+                Some(encoded) => {
+                    attachments.push(Enclosure::attachment(&attachment.media, &attachment.name, encoded));
+                }
+                None => {
+                    let message = format!("there is no file '{}'", attachment.file);
+                    self.problems.push(problem(&self.in_campaign("attachment"), message, None));
+                }
+            }
+        }
+        attachments
+    }
+
+    /// Refuses what most servers would not take.
+    fn weighed(&mut self, images: &[Enclosure], attachments: &[Enclosure]) {
+        let size: usize = images.iter().chain(attachments).map(|enclosure| enclosure.part.len()).sum();
+        if size > MAX_SIZE {
+            let message = format!("pictures and attachments make {} MB of each mail", size / 1_024 / 1_024);
+            let hint = "servers refuse large mails; link to the files, or make the pictures smaller".to_owned();
+            self.problems.push(problem(&self.in_campaign("template"), message, Some(hint)));
+        }
     }
 
     fn events(&mut self, source: &Traced) -> Option<(Vec<Tag>, Vec<Event>)> {

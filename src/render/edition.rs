@@ -2,6 +2,7 @@
 
 use handlebars::{Handlebars, Template};
 
+use super::mime::Enclosure;
 use super::traced::Traced;
 use crate::domain::profile::Profile;
 
@@ -17,6 +18,9 @@ pub(super) struct Edition {
     pub html: Part,
     pub text: Part,
     pub subject: Part,
+    /// What the HTML part shows.
+    pub images: Vec<Enclosure>,
+    pub attachments: Vec<Enclosure>,
     /// Helpers for the HTML part.
     pub escaping: Handlebars<'static>,
     /// Helpers for the text part and the subject.

@@ -157,6 +157,16 @@ impl Mailing {
         &self.fixed.domain
     }
 
+    /// The HTML part of a rendered message with its pictures in it, as a browser shows it (RFC 2397).
+    #[must_use]
+    pub fn in_browser(&self, html: &str) -> String {
+        let images = self.editions.iter().flat_map(|edition| &edition.images);
+        images.fold(html.to_owned(), |html, image| {
+            let shown = format!("cid:{}", image.id);
+            if html.contains(&shown) { html.replace(&shown, &image.data_url()) } else { html }
+        })
+    }
+
     /// The languages that it is written in (BCP 47), the campaign's own first.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         self.editions.iter().map(|edition| edition.tag.as_str())

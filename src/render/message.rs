@@ -6,7 +6,7 @@ use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderab
 use serde_json::{Map, Value};
 
 use super::body;
-use super::edition::{Part, choose};
+use super::edition::{Edition, Part, choose};
 use super::headers::{date, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
 use super::mailing::{Envelope, Mailing, Rendered};
@@ -94,7 +94,7 @@ pub(super) fn render(
     *subject = one_line(subject);
     let id = message_key(&job);
     let message_id = format!("<{id}@{}>", mailing.fixed.domain);
-    let bytes = assemble(&job, &edition.tag, &unsubscribe, &id, &message_id, (subject, html, text));
+    let bytes = assemble(&job, edition, &unsubscribe, &id, &message_id, (subject, html, text));
     let rendered = Rendered { bytes, return_path: return_path(mailing), message_id };
     Ok((rendered, job.into_taken()))
 }
@@ -150,7 +150,7 @@ fn message_key(job: &Job<'_>) -> String {
 
 fn assemble(
     job: &Job<'_>,
-    language: &str,
+    edition: &Edition,
     unsubscribe: &str,
     id: &str,
     message_id: &str,
@@ -165,23 +165,55 @@ fn assemble(
     for part in ["Message-ID: ", message_id, "\r\nList-Unsubscribe: <", unsubscribe, ">\r\n", &fixed.rest] {
         header.push_str(part);
     }
-    // "=_" stands in no quoted-printable text, and the digest in no other.
-    let boundary = ["=_", &id[..24]].concat();
-    for part in
-        ["Content-Language: ", language, "\r\nContent-Type: multipart/alternative; boundary=\"", &boundary, "\"\r\n"]
-    {
-        header.push_str(part);
-    }
+    header.push_str("Content-Language: ");
+    header.push_str(&edition.tag);
+    header.push_str("\r\n");
+    let Edition { images, attachments, .. } = edition;
+    let enclosed: usize = images.iter().chain(attachments).map(|enclosure| enclosure.part.len() + 64).sum();
     let mut bytes = header.into_bytes();
-    bytes.reserve(html.len() + text.len() + (html.len() + text.len()) / 16 + 512);
+    bytes.reserve(html.len() + text.len() + (html.len() + text.len()) / 16 + 512 + enclosed);
+    // Outermost first; what has nothing to hold is left out.
+    let levels =
+        [("mixed", 'm', attachments.as_slice()), ("related; type=\"multipart/alternative\"", 'r', images.as_slice())];
+    let levels = levels.iter().filter(|(_, _, enclosures)| !enclosures.is_empty());
+    for (kind, letter, _) in levels.clone() {
+        let boundary = boundary(id, Some(*letter));
+        open(kind, &boundary, &mut bytes);
+        write(&["\r\n--", &boundary, "\r\n"], &mut bytes);
+    }
+    let inner = boundary(id, None);
+    open("alternative", &inner, &mut bytes);
     for (kind, content) in [("plain", text), ("html", html)] {
-        for part in ["\r\n--", &boundary, "\r\nContent-Type: text/", kind, "; charset=utf-8\r\n"] {
-            bytes.extend_from_slice(part.as_bytes());
-        }
+        write(&["\r\n--", &inner, "\r\nContent-Type: text/", kind, "; charset=utf-8\r\n"], &mut bytes);
         body::part(content, &mut bytes);
     }
-    for part in ["\r\n--", &boundary, "--\r\n"] {
-        bytes.extend_from_slice(part.as_bytes());
+    write(&["\r\n--", &inner, "--\r\n"], &mut bytes);
+    for (_, letter, enclosures) in levels.rev() {
+        let boundary = boundary(id, Some(*letter));
+        for enclosure in *enclosures {
+            write(&["\r\n--", &boundary, "\r\n"], &mut bytes);
+            bytes.extend_from_slice(&enclosure.part);
+        }
+        write(&["\r\n--", &boundary, "--\r\n"], &mut bytes);
     }
     bytes
+}
+
+/// "=_" stands in no quoted-printable text and no base64, and the digest in no other text. Behind it a letter
+/// that is no hexadecimal digit tells levels apart.
+fn boundary(id: &str, level: Option<char>) -> String {
+    let mut boundary = String::from("=_");
+    boundary.extend(level);
+    boundary.push_str(&id[..24]);
+    boundary
+}
+
+fn open(kind: &str, boundary: &str, out: &mut Vec<u8>) {
+    write(&["Content-Type: multipart/", kind, "; boundary=\"", boundary, "\"\r\n"], out);
+}
+
+fn write(parts: &[&str], out: &mut Vec<u8>) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
 }

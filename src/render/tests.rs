@@ -1,5 +1,6 @@
 //! Whole mails.
 
+mod enclosures;
 mod helpers;
 mod languages;
 mod utm;

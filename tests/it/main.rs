@@ -12,6 +12,7 @@ mod http;
 mod idle;
 mod kill;
 mod mailing;
+mod mime;
 mod nodes;
 mod pages;
 mod peers;

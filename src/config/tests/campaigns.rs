@@ -222,3 +222,35 @@ fn utm_parameters_of_a_campaign_go_before_those_of_the_project() {
         assert!(found[0].starts_with("spring.toml:5:"), "{found:?}");
     }
 }
+
+#[test]
+fn an_attachment_is_a_file_of_the_project() {
+    let with = |lines: &str| {
+        let mut files = files(PROJECT, &format!("{CAMPAIGN}[[attachment]]\n{lines}\n"));
+        if let ProjectFiles::Frozen(files) = &mut files {
+            files.insert("files/a.pdf".into(), "cGRm\r\n".into());
+            files.insert("files/big.zip".into(), "cGRm".repeat(600_000));
+        }
+        load(&files)
+    };
+    let attached = |lines| with(lines).unwrap().campaigns["spring"].content.attachments[0].clone();
+    let plain = attached("file = \"files/a.pdf\"");
+    assert_eq!((plain.name.as_str(), plain.media.as_str()), ("a.pdf", "application/pdf"));
+    let named = attached("file = \"files/a.pdf\"\nname = \"Für dich.txt\"\ntype = \"text/plain\"");
+    assert_eq!((named.name.as_str(), named.media.as_str()), ("Für dich.txt", "text/plain"));
+    let warnings = with("file = \"files/big.zip\"").unwrap().warnings;
+    assert!(warnings[0].message.contains("everybody gets these 1.7 MB"), "{warnings:?}");
+    for (lines, complaint) in [
+        ("file = \"files/b.pdf\"", "there is no file files/b.pdf"),
+        ("file = \"config/secrets.toml\"", "an attachment is a file under files/"),
+        ("file = \"files/../config/secrets.toml\"", "an attachment is a file under files/"),
+        ("file = \"files/a.pdf\"\nname = \"a/b\"", "a file's name is one line"),
+        ("file = \"files/a.pdf\"\ntype = \"message/rfc822\"", "is not the type of a file"),
+        ("file = \"files/a.pdf\"\nnam = \"x\"", "unknown key `nam`"),
+        ("name = \"x\"", "`file` is missing"),
+    ] {
+        let found: Vec<_> = with(lines).unwrap_err().0.iter().map(shown).collect();
+        assert!(found.len() == 1 && found[0].contains(complaint), "{complaint}: {found:?}");
+        assert!(found[0].starts_with("spring.toml:"), "{found:?}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Pictures and attachments that cannot be sent.
+
+use std::collections::BTreeMap;
+
+use crate::domain::campaign::Attachment;
+use crate::render::testing::{campaign, files, project};
+use crate::render::{Mailing, TemplateProblem};
+
+fn problems(page: &str, more: &[(&str, &str)]) -> Vec<TemplateProblem> {
+    let mut files: BTreeMap<_, _> = files(&[("spring", page)]);
+    files.extend(more.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
+    let mut campaign = campaign();
+    if files.contains_key("files/large.zip") {
+        let (file, name, media) = ("files/large.zip".into(), "large.zip".into(), "application/zip".into());
+        campaign.content.attachments.push(Attachment { file, name, media });
+    }
+    Mailing::compile(&campaign, &project(), &files).err().unwrap_or_default()
+}
+
+#[test]
+fn a_picture_that_is_not_there_is_named_with_its_place() {
+    let found = problems("<p>\n<img alt=\"\" src=\"images/lgo.png\">", &[("templates/images/logo.png", "eA==\r\n")]);
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        ["templates/spring.hbs:2:18: there is no picture 'templates/images/lgo.png' (did you mean 'images/logo.png'?)"]
+    );
+    assert!(problems("<img src=\"notes.txt\">", &[("templates/notes.txt", "eA==\r\n")]).len() == 1);
+}
+
+#[test]
+fn a_picture_elsewhere_stays_where_it_is() {
+    for src in
+        ["https://x.example/a.png", "//x.example/a.png", "{{image}}", "data:image/png;base64,eA==", "cid:a@b", ""]
+    {
+        assert_eq!(problems(&format!("<img src=\"{src}\">"), &[]), [], "{src}");
+    }
+}
+
+#[test]
+fn what_servers_would_not_take_is_refused() {
+    let found = problems("x", &[("files/large.zip", &"x".repeat(16 * 1_024 * 1_024))]);
+    assert!(found[0].message.contains("16 MB of each mail"), "{found:?}");
+}
