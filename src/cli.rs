@@ -13,11 +13,13 @@ mod preview;
 mod recipient;
 mod report;
 mod runs;
+mod schema;
 mod score;
 mod send;
 mod service;
 mod status;
 mod suppress;
+mod test;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -61,6 +63,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a refused file.";
 enum Command {
     Init(init::Args),
     Check(check::Args),
+    Schema(schema::Args),
     Import(import::Args),
     Export(export::Args),
     Actions(actions::Args),
@@ -68,6 +71,7 @@ enum Command {
     Suppress(suppress::Args),
     Plan(plan::Args),
     Preview(preview::Args),
+    Test(test::Args),
     Apply(apply::Args),
     Send(send::Args),
     Run(service::Args),
@@ -124,6 +128,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Init(args) => init::run(&args, &cli.directory),
         Command::Check(args) => check::run(args, &open()?).await,
+        Command::Schema(args) => schema::run(&args),
         Command::Import(args) => import::run(args, &open()?).await,
         Command::Export(args) => export::run(args, &open()?).await,
         Command::Actions(args) => actions::run(args, &open()?).await,
@@ -131,6 +136,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Suppress(args) => suppress::run(args, &site(Reach::Database)?).await,
         Command::Plan(args) => plan::run(args, &open()?).await,
         Command::Preview(args) => preview::run(args, site(Reach::Database)?).await,
+        Command::Test(args) => test::run(args, &open()?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,
         Command::Send(args) => send::run(args, &site(Reach::Database)?).await,
         Command::Run(args) => service::run(args, site(Reach::Services)?).await,

@@ -8,6 +8,7 @@ mod check;
 pub mod dkim;
 pub mod files;
 pub mod init;
+mod keys;
 pub mod machine;
 mod private;
 pub mod problem;
@@ -16,6 +17,7 @@ mod reader;
 mod recurrence;
 mod relay;
 mod schedule;
+pub mod schema;
 pub mod secrets;
 mod segments;
 mod settings;
@@ -67,20 +69,20 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
     let sources = campaign_files(files, &mut problems);
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
 
-    let doc = Doc::new(PROJECT_FILE, text.as_deref().unwrap_or_default());
+    let doc = Doc::new(PROJECT_FILE, text.as_deref().unwrap_or_default(), keys::PROJECT);
     let base = text.as_deref().and_then(|_| doc.read(|root| project::read(root, &names)));
     problems.extend(doc.into_problems());
 
     let mut campaigns = BTreeMap::new();
     for source in &sources {
-        let doc = Doc::new(&source.path, &source.text);
+        let doc = Doc::new(&source.path, &source.text, keys::CAMPAIGN);
         let campaign = match &base {
             Some(Base { project, names, utm, .. }) => {
                 let around = campaign::Surroundings { project, files, names, utm: utm.as_ref() };
                 doc.read(|root| campaign::read(root, &source.name, &around)).flatten()
             }
             // Without a project there is nothing to check against but the syntax.
-            None => doc.read(|root| drop(root.fields())).and(None),
+            None => doc.check_syntax(),
         };
         problems.extend(doc.into_problems());
         campaigns.extend(campaign.map(|campaign| (source.name.clone(), campaign)));

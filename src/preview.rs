@@ -5,6 +5,7 @@ mod body;
 mod fault;
 mod people;
 mod shown;
+mod trial;
 mod workshop;
 
 use std::net::IpAddr;
@@ -28,7 +29,8 @@ use crate::domain::time::Micros;
 use crate::store::Store;
 use crate::web::{Answer, Handler, Limits, method_not_allowed, not_found, text};
 
-pub use people::made_up;
+pub use people::{People, made_up};
+pub use trial::{Trial, Verdict};
 pub use workshop::throwaway_keys;
 
 /// The page itself: its own script and style, its own frame, nothing from elsewhere.

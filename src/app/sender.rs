@@ -66,11 +66,19 @@ impl Site {
 
     fn rules(&self, loaded: &Loaded) -> Result<Rules> {
         let project = &loaded.project;
-        let from = &project.sender.from_address;
-        let hello = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
-        let relays = loaded.settings.relays.iter().map(|config| self.relay(config, hello)).collect::<Result<_>>()?;
+        let relays = self.relays(loaded)?;
         let (frequency_cap, pause_at_rejections) = (project.frequency_cap, project.pause_at_rejections);
         Ok(Rules { frequency_cap, pause_at_rejections, relays, signer: self.signer(loaded)? })
+    }
+
+    /// The relays that `loaded` names, in the order of the file.
+    ///
+    /// # Errors
+    /// When the settings of one do not work, or its password is not there.
+    pub fn relays(&self, loaded: &Loaded) -> Result<Vec<Relay>> {
+        let from = &loaded.project.sender.from_address;
+        let hello = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
+        loaded.settings.relays.iter().map(|config| self.relay(config, hello)).collect()
     }
 
     /// Reads the keys that sign mail by what `loaded` says. Mail from domains without one is not signed.

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::files::{PROJECT_FILE, ProjectFiles, stays_inside};
 use super::problem::{Complaint, Problem, Problems};
 use super::reader::{Doc, Section};
-use super::{check, private};
+use super::{check, keys as described, private};
 use crate::domain::dkim::{Algorithm, DkimConfig, KeyFault, SigningKey, aligns};
 
 pub(super) fn read(root: &Section<'_>) -> Vec<DkimConfig> {
@@ -38,7 +38,7 @@ pub(super) fn warn_unsigned(root: &Section<'_>, from_domain: &str, keys: &[DkimC
     let Some(first) = keys.first().filter(|_| keys.iter().all(|key| !aligns(from_domain, &key.domain))) else { return };
     root.section("sender", |sender| {
         // They were read before.
-        drop(sender.fields());
+        sender.pass_over_others();
         if let Some(from) = sender.field("from") {
             let complaint = Complaint::new(format!("no key of [[dkim]] signs mail from {from_domain}"));
             let hint = format!(
@@ -91,7 +91,7 @@ pub fn keys(root: &Path, configs: &[DkimConfig]) -> Result<Vec<(DkimConfig, Sign
 pub fn problems(files: &ProjectFiles) -> Vec<Problem> {
     let ProjectFiles::Disk(directory) = files else { return Vec::new() };
     let Ok(Some(text)) = files.read(PROJECT_FILE) else { return Vec::new() };
-    let doc = Doc::new(PROJECT_FILE, &text);
+    let doc = Doc::new(PROJECT_FILE, &text, described::PROJECT);
     doc.read_recovered(|root| {
         root.each("dkim", |section| {
             let config = entry(section);

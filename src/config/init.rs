@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::SecureRandom;
 
+use super::schema::Schema;
 use super::secrets::Secrets;
 
 /// Path in the project and text.
@@ -47,7 +48,7 @@ pub enum InitError {
 /// # Errors
 /// When a file exists already or cannot be written; then nothing is left behind.
 pub fn init(directory: &Path, random: &dyn SecureRandom) -> Result<Vec<PathBuf>, InitError> {
-    let paths = || FILES.iter().map(|(path, _)| *path).chain([SECRETS]);
+    let paths = || FILES.iter().map(|(path, _)| *path).chain(Schema::ALL.map(Schema::path)).chain([SECRETS]);
     let existing: Vec<_> =
         paths().filter(|path| directory.join(path).symlink_metadata().is_ok()).map(str::to_owned).collect();
     if !existing.is_empty() {
@@ -66,7 +67,13 @@ pub fn init(directory: &Path, random: &dyn SecureRandom) -> Result<Vec<PathBuf>,
 
 fn write_all(directory: &Path, random: &dyn SecureRandom, written: &mut Written) -> Result<(), InitError> {
     for (path, text) in FILES {
+        let text = format!("{}{text}", Schema::of_file(path).map_or("", Schema::directive));
         written.file(&directory.join(path), |path| std::fs::File::create_new(path)?.write_all(text.as_bytes()))?;
+    }
+    for schema in Schema::ALL {
+        let text = schema.text();
+        written
+            .file(&directory.join(schema.path()), |path| std::fs::File::create_new(path)?.write_all(text.as_bytes()))?;
     }
     written.file(&directory.join(SECRETS), |path| Secrets::generate(random)?.write_new(path))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::check;
 use super::files::{PROJECT_FILE, ProjectFiles, stays_inside};
+use super::keys;
 use super::problem::{Complaint, Problems, nearest};
 use super::reader::{Doc, Section};
 use crate::domain::network::Block;
@@ -73,15 +74,15 @@ pub fn machine(files: &ProjectFiles, reach: Reach) -> Result<Machine, Problems> 
         problems.extend(problems.is_empty().then(super::no_project));
         return Err(Problems(problems));
     };
-    let doc = Doc::new(PROJECT_FILE, &text);
+    let doc = Doc::new(PROJECT_FILE, &text, keys::PROJECT);
     let (machine, named) = doc.read_recovered(|root| {
-        let nothing = Section::absent(&doc);
+        let nothing = Section::absent(&doc, "");
         let web = match reach {
             Reach::Services => root.section("web", |section| {
                 section.field("base_url");
                 web(section)
             }),
-            Reach::Database => web(&nothing),
+            Reach::Database => web(&Section::absent(&doc, "web")),
         };
         let machine = read(root, if reach == Reach::Services { root } else { &nothing }, web);
         let named = root.field("database").is_some();
@@ -94,7 +95,7 @@ pub fn machine(files: &ProjectFiles, reach: Reach) -> Result<Machine, Problems> 
     });
     if !named {
         // Whether the default database is meant cannot be told from a file that is read in part.
-        doc.read(|root| drop(root.fields()));
+        let _: Option<()> = doc.check_syntax();
     }
     problems.extend(doc.into_problems());
     if problems.is_empty() { Ok(machine) } else { Err(Problems(problems)) }

@@ -17,6 +17,7 @@ mod campaigns;
 mod machines;
 mod projects;
 mod relays;
+mod schema;
 
 const PROJECT: &str = r#"[sender]
 from = "Alpenlauf <news@alpenlauf.example>"

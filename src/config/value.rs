@@ -6,13 +6,13 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::problem::Complaint;
-use super::reader::{Doc, Section, type_name};
+use super::reader::{Doc, Name, Section, type_name};
 
 /// A key and its value.
 #[derive(Clone)]
 pub struct Field<'d> {
     doc: &'d Doc<'d>,
-    section: String,
+    name: Name,
     /// The key.
     pub key: &'d str,
     key_span: Range<usize>,
@@ -22,11 +22,11 @@ pub struct Field<'d> {
 impl<'d> Field<'d> {
     pub(super) fn new(
         doc: &'d Doc<'d>,
-        section: &str,
+        name: Name,
         key: &'d Spanned<DeString<'d>>,
         value: &'d Spanned<DeValue<'d>>,
     ) -> Self {
-        Self { doc, section: section.into(), key: key.get_ref(), key_span: key.span(), value }
+        Self { doc, name, key: key.get_ref(), key_span: key.span(), value }
     }
 
     /// Complains about the value.
@@ -170,19 +170,18 @@ impl<'d> Field<'d> {
 
     /// Reads the value as a table; an empty one where it is something else.
     pub fn section<R>(&self, read: impl FnOnce(&Section<'d>) -> R) -> R {
-        let name = self.path();
         let table = self.value.get_ref().as_table();
         if table.is_none() {
             let found = type_name(self.value.get_ref());
             let complaint = Complaint::new(format!("`{}` must be a section, not {found}", self.key));
-            self.error(complaint.hint(format!("write [{name}] on a line of its own, and its keys below")));
+            self.error(complaint.hint(format!("write [{}] on a line of its own, and its keys below", self.name.shown)));
         }
-        Section::read(self.doc, name, table, Some(self.key_span.clone()), read)
+        Section::read(self.doc, self.name.clone(), table, Some(self.key_span.clone()), read)
     }
 
     /// The value as a list of tables, each with the range that stands for it.
     pub(super) fn tables(&self) -> Option<Vec<(&'d DeTable<'d>, Range<usize>)>> {
-        let hint = format!("write [[{}]] on a line of its own, and its keys below", self.path());
+        let hint = format!("write [[{}]] on a line of its own, and its keys below", self.name.shown);
         let Some(items) = self.value.get_ref().as_array() else { return self.mismatch("a list of sections", &hint) };
         let tables: Option<_> = items.iter().map(|item| Some((item.get_ref().as_table()?, item.span()))).collect();
         if tables.is_none() {
@@ -191,17 +190,14 @@ impl<'d> Field<'d> {
         tables
     }
 
-    fn path(&self) -> String {
-        if self.section.is_empty() { self.key.into() } else { format!("{}.{}", self.section, self.key) }
-    }
-
     /// The value as JSON; dates and times become text.
     pub fn json(&self) -> serde_json::Value {
         json(self.value.get_ref())
     }
 }
 
-fn json(value: &DeValue<'_>) -> serde_json::Value {
+/// A value as JSON; dates and times become text.
+pub(super) fn json(value: &DeValue<'_>) -> serde_json::Value {
     match value {
         DeValue::String(text) => text.as_ref().into(),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())

@@ -32,6 +32,15 @@ pub struct Campaign {
     pub offers: Offers,
 }
 
+impl Campaign {
+    /// Puts a mark before the subject of each language.
+    pub fn mark_subject(&mut self, mark: &str) {
+        for content in self.languages.values_mut().chain([&mut self.content]) {
+            content.subject.insert_str(0, mark);
+        }
+    }
+}
+
 /// Parameters that tell a web site where a visit comes from. They are the same for everybody.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Utm {

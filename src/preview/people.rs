@@ -20,15 +20,22 @@ pub const MADE_UP: &str = "sample@recipient.example";
 const SAMPLES: u32 = 12;
 
 /// The people of a campaign at an instant.
-pub(super) struct People<'a> {
+pub struct People<'a> {
+    /// Where they are.
     pub store: &'a Store,
+    /// Whose rules they are scored by.
     pub project: &'a Project,
+    /// Whose audience it is.
     pub campaign: &'a Campaign,
+    /// The instant.
     pub at: Micros,
 }
 
 impl People<'_> {
     /// The first of the audience.
+    ///
+    /// # Errors
+    /// When the database refuses.
     pub async fn samples(&self) -> Result<Vec<Profile>> {
         let mut session = self.store.read().await?;
         let scale = self.scale(score::scale(&mut session).await?);
@@ -39,6 +46,9 @@ impl People<'_> {
     }
 
     /// The recipient with this address, in the audience or not.
+    ///
+    /// # Errors
+    /// When the database refuses.
     pub async fn find(&self, address: &Address) -> Result<Option<Profile>> {
         let mut session = self.store.read().await?;
         let Some(recipient) = recipients::find(&mut session, address).await? else { return Ok(None) };

@@ -33,6 +33,7 @@ mod service;
 mod slowing;
 mod states;
 mod support;
+mod test_mails;
 mod tour;
 mod tracking;
 mod trouble;

@@ -40,6 +40,21 @@ fn a_first_campaign_goes_from_an_empty_directory_to_a_report() {
 }
 
 #[test]
+fn editors_find_the_schema_of_each_file_that_init_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "init");
+    for (file, kind) in [("colloquy.toml", "project"), ("campaigns/welcome.toml", "campaign")] {
+        let path = dir.path().join("config").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let schema = text.lines().next().unwrap().strip_prefix("#:schema ").unwrap();
+        let schema = fs::read_to_string(path.parent().unwrap().join(schema)).unwrap();
+        assert_eq!(schema, done(dir.path(), &format!("schema {kind}")));
+        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+        assert!(schema["properties"]["topic"].is_object() == (kind == "campaign"));
+    }
+}
+
+#[test]
 fn a_mistake_in_a_file_is_shown_with_its_place_and_ends_with_2() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), "init");

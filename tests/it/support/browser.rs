@@ -1,6 +1,6 @@
 //! A real Chromium, driven by `WebDriver` (W3C) through chromedriver.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -119,9 +119,12 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Its end ends Chromium, too.
-        let id = self.driver.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        // The end of its session ends Chromium; the driver's does not.
+        if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.port)) {
+            let request = format!("DELETE {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", self.session, self.port);
+            let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read(&mut [0; 256]));
+        }
+        let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
