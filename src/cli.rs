@@ -5,6 +5,7 @@ mod apply;
 mod check;
 mod demo;
 mod dkim;
+mod doctor;
 mod export;
 mod import;
 mod init;
@@ -82,6 +83,7 @@ enum Command {
     Cancel(runs::Cancel),
     Score(score::Args),
     Dkim(dkim::Args),
+    Doctor(doctor::Args),
     Demo(demo::Args),
 }
 
@@ -127,7 +129,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let site = |reach| Site::open(&cli.directory, Clock::system(), reach);
     match cli.command {
         Command::Init(args) => init::run(&args, &cli.directory),
-        Command::Check(args) => check::run(args, &open()?).await,
+        Command::Check(args) => check::run(args, &cli.directory).await,
         Command::Schema(args) => schema::run(&args),
         Command::Import(args) => import::run(args, &open()?).await,
         Command::Export(args) => export::run(args, &open()?).await,
@@ -148,6 +150,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Score(args) => score::run(args, &site(Reach::Database)?).await,
         Command::Dkim(dkim::Args { command: dkim::Command::New(args) }) => dkim::new(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::Show(_) }) => dkim::show(&open()?),
+        Command::Doctor(args) => doctor::run(args, &open()?).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }
 }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 5 front | `cli` |
 //! | 4 assembly | `app`, `lifecycle`, `services`, `demo` |
-//! | 3 services | `plan`, `send`, `track`, `pages`, `people`, `score`, `console`, `preview` |
+//! | 3 services | `plan`, `send`, `track`, `pages`, `people`, `score`, `console`, `preview`, `doctor` |
 //! | 2 adapters | `clock`, `config`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
 //!
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod demo;
+pub mod doctor;
 pub mod domain;
 pub mod lifecycle;
 pub mod metrics;

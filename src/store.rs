@@ -18,6 +18,7 @@ pub mod actions;
 pub mod audience;
 pub mod claims;
 pub mod consents;
+pub mod durability;
 pub mod eligibility;
 pub mod erasure;
 pub mod forecast;
@@ -128,9 +129,17 @@ impl Store {
     /// When the address is not understood, the database cannot be reached, or its schema is newer
     /// than this program.
     pub async fn open(url: &str, root: &Path) -> Result<Self> {
-        let store = Self { engine: connect(url, root).await? };
+        let store = Self::connect(url, root).await?;
         schema::migrate(&store.engine).await?;
         Ok(store)
+    }
+
+    /// Opens the same, and leaves the schema as it is: for who only looks.
+    ///
+    /// # Errors
+    /// When the address is not understood, or the database cannot be reached.
+    pub async fn connect(url: &str, root: &Path) -> Result<Self> {
+        Ok(Self { engine: connect(url, root).await? })
     }
 
     /// Which engine answers.

@@ -76,9 +76,7 @@ impl Site {
     /// # Errors
     /// When the settings of one do not work, or its password is not there.
     pub fn relays(&self, loaded: &Loaded) -> Result<Vec<Relay>> {
-        let from = &loaded.project.sender.from_address;
-        let hello = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
-        loaded.settings.relays.iter().map(|config| self.relay(config, hello)).collect()
+        loaded.settings.relays.iter().map(|config| self.relay(loaded, config)).collect()
     }
 
     /// Reads the keys that sign mail by what `loaded` says. Mail from domains without one is not signed.
@@ -90,7 +88,13 @@ impl Site {
         Ok(Signer::new(keys.map_err(|problems| Refused(problems.to_string()))?))
     }
 
-    fn relay(&self, config: &RelayConfig, hello: &str) -> Result<Relay> {
+    /// One of the relays that `loaded` names.
+    ///
+    /// # Errors
+    /// When its settings do not work, or its password is not there.
+    pub fn relay(&self, loaded: &Loaded, config: &RelayConfig) -> Result<Relay> {
+        let from = &loaded.project.sender.from_address;
+        let hello = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
         let mut config = config.clone();
         if let RelayUrl::File(directory) = &mut config.url {
             *directory = self.root.join(&*directory);

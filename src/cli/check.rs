@@ -1,15 +1,20 @@
 //! `colloquy check`.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::app::{App, Refused};
+use crate::clock::Clock;
 use crate::config;
+use crate::config::watch::Watch;
 use crate::domain::campaign::Campaign;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
+use crate::lifecycle::Stop;
 use crate::preview::made_up;
 use crate::render::{Envelope, Explained, Mailing, Scratch};
 use crate::store::audience::{self, Audience};
@@ -20,17 +25,51 @@ use crate::store::profiles;
 /// Samples are recipients of the campaign's topic; without any, made-up ones that have every
 /// attribute. Nothing is written.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  colloquy check\n  colloquy -C shop check && colloquy -C shop apply")]
+#[command(after_help = "Examples:\n  colloquy check\n  colloquy -C shop check && colloquy -C shop apply\n  \
+    colloquy check --watch     beside the editor")]
 pub struct Args {
     /// Treat warnings as errors.
     #[arg(long)]
     strict: bool,
+    /// Check again at every change of the files, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
 }
+
+/// Empties a terminal and what it has scrolled out of sight.
+const CLEAR: &str = "\x1b[2J\x1b[3J\x1b[H";
 
 /// Recipients that each campaign is rendered for.
 const SAMPLES: u32 = 20;
 
-pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
+pub async fn run(args: Args, directory: &Path) -> Result<ExitCode> {
+    let open = || App::open(directory, Clock::system());
+    if !args.watch {
+        return once(&args, &open()?).await;
+    }
+    // Watched before the first look, so that no change falls between.
+    let mut watch = Watch::start(&std::path::absolute(directory)?).context("the files cannot be watched")?;
+    let stop = Stop::on_signals()?;
+    loop {
+        if std::io::stdout().is_terminal() {
+            print!("{CLEAR}");
+        }
+        let checked = match open() {
+            Ok(app) => once(&args, &app).await,
+            Err(refusal) => Err(refusal),
+        };
+        let code = checked.unwrap_or_else(|error| {
+            println!("{error:#}");
+            ExitCode::from(2)
+        });
+        println!("\nwatching the files; Ctrl-C ends it");
+        if stop.soft.run_until_cancelled(watch.changed()).await.is_none() {
+            return Ok(code);
+        }
+    }
+}
+
+async fn once(args: &Args, app: &App) -> Result<ExitCode> {
     let mut warnings = 0;
     for warning in &app.loaded.warnings {
         println!("{warning}");

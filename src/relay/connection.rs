@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub(super) smtp: AsyncSmtpConnection,
     pub(super) features: Features,
     pub(super) meter: Meter,
+    /// Whether nobody between can read along.
+    pub(super) encrypted: bool,
     pub(super) timeouts: Timeouts,
     /// Whether another message can be offered.
     pub(super) usable: bool,
@@ -80,7 +82,7 @@ impl Connection {
             Err(_) => Err(lost(Stage::Ehlo, answer::too_late(timeouts.command))),
         }?;
         let features = Features::parse(lines.message().skip(1));
-        Ok(Self { smtp, features, meter, timeouts, usable: true, announced: false })
+        Ok(Self { smtp, features, meter, encrypted, timeouts, usable: true, announced: false })
     }
 
     /// Says goodbye. Nothing depends on the answer.

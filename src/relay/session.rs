@@ -28,6 +28,15 @@ impl Session {
         }
     }
 
+    /// Whether nobody between can read along.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        match &self.0 {
+            Kind::Smtp(connection) => connection.encrypted,
+            Kind::File(_) => true,
+        }
+    }
+
     /// Whether another message can be offered. If not, open another session.
     #[must_use]
     pub fn is_usable(&self) -> bool {

@@ -5,7 +5,7 @@ mod opening;
 mod outbox;
 mod outcomes;
 mod parameters;
-mod tls;
+pub mod tls;
 
 use colloquy::demo::catcher::{Act, Catcher, Caught, Step};
 use colloquy::domain::address::Address;

@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 pub mod browser;
+pub mod dns;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

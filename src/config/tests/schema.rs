@@ -82,8 +82,9 @@ fn what_is_described_as_required_is_missed_and_the_rest_may_be_left_out() {
     let optional = |key: &Key| !key.required;
     let (project, campaign) = (complete(PROJECT_KEYS).remove(0), complete(CAMPAIGN_KEYS).remove(0));
     let (least_project, least_campaign) = (document(PROJECT_KEYS, optional), document(CAMPAIGN_KEYS, optional));
-    let found = errors(&least_project, &campaign.replace("\"news\"", "\"no\""));
-    assert!(found.iter().all(|error| error.contains("there is no")), "{found:?}");
+    // The campaign misses its topic and categories then.
+    let found = errors(&least_project, &campaign);
+    assert!(found.iter().all(|error| error.starts_with("spring.toml:")), "{found:?}");
     assert_eq!(errors(&project, &least_campaign), [""; 0]);
     for (keys, is_project) in [(PROJECT_KEYS, true), (CAMPAIGN_KEYS, false)] {
         for required in keys.iter().filter(|key| key.required && !matches!(key.kind, Kind::Section | Kind::Sections)) {

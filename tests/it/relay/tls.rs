@@ -14,7 +14,8 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use super::*;
 
-fn acceptor() -> TlsAcceptor {
+/// With the certificate of `localhost`.
+pub fn acceptor() -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("../tls/server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tls/server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))

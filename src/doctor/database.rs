@@ -1,0 +1,62 @@
+//! Whether the database answers, fits this program, and keeps what it says it has kept.
+
+use super::{Finding, Patient};
+use crate::store::durability::{Durability, durability, now};
+use crate::store::{EngineKind, Store};
+
+/// Clocks further apart than this make schedules and limits wrong.
+const APART: f64 = 2.0;
+
+pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
+    let url = &patient.loaded.settings.machine.database_url;
+    let absent = |file: &str| !patient.root.join(file.trim_start_matches("//")).exists();
+    if url.strip_prefix("sqlite:").is_some_and(absent) {
+        return vec![Finding::warn("database", "there is none yet", "`colloquy import` makes it")];
+    }
+    let store = match Store::connect(url, &patient.root).await {
+        Ok(store) => store,
+        Err(error) => {
+            let mend = "look at [database] url, PGPASSWORD, and whether the server runs";
+            return vec![Finding::fail("database", error.to_string(), mend)];
+        }
+    };
+    let findings = asked(patient, &store).await;
+    store.close().await;
+    findings.unwrap_or_else(|error| vec![Finding::fail("database", error.to_string(), "look at the server's log")])
+}
+
+async fn asked(patient: &Patient<'_>, store: &Store) -> crate::store::Result<Vec<Finding>> {
+    let mut findings = vec![match store.is_current().await {
+        Ok(true) => Finding::ok("database", "answers, and its schema is this program's"),
+        _ => Finding::fail(
+            "database",
+            "its schema is not this program's",
+            "an older one is brought up to date by any command; a newer one needs the newer program",
+        ),
+    }];
+    let mut session = store.read().await?;
+    findings.push(match durability(&mut session).await? {
+        Durability::Kept(words) => Finding::ok("durability", words),
+        Durability::Risky { found, mend } => Finding::fail("durability", found, mend),
+        Durability::Alone(words) => Finding::warn(
+            "durability",
+            words,
+            "without a synchronous standby a failover may forget what was sent, and send it again",
+        ),
+    });
+    if store.kind() == EngineKind::Postgres {
+        let asked = patient.clock.now();
+        let theirs = now(&mut session).await?;
+        let ours = patient.clock.now();
+        let apart = theirs.seconds_since(asked).min(0.0) + theirs.seconds_since(ours).max(0.0);
+        findings.push(match apart.abs() <= APART {
+            true => Finding::ok("clock of the database", "agrees with this machine's"),
+            false => Finding::fail(
+                "clock of the database",
+                format!("{apart:+.1} s against this machine's"),
+                "let both machines follow NTP",
+            ),
+        });
+    }
+    Ok(findings)
+}
