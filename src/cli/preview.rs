@@ -153,7 +153,11 @@ async fn print(args: &Args, app: &App) -> Result<ExitCode> {
         .render_explained(&profile, &envelope, &throwaway_keys(), &mut Scratch::default())
         .with_context(|| format!("{} would get no message", profile.address))?;
     match args.part.unwrap_or(Part::Source) {
-        Part::Source => print!("{}", String::from_utf8_lossy(&shown.message.bytes)),
+        Part::Source => {
+            let signer = app.site().signer(&app.loaded)?;
+            let signed = signer.sign(shown.message.bytes, mailing.from_domain(), at)?;
+            print!("{}", String::from_utf8_lossy(&signed));
+        }
         Part::Html => println!("{}", shown.html),
         Part::Text => println!("{}", shown.text),
         Part::Links => {

@@ -1,4 +1,4 @@
-//! Tells when a project's files have changed: its configuration and its templates, and nothing else beside them.
+//! Tells when a project's files have changed: its configuration, templates and attachments, and nothing else beside them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::binary::FILES;
 use super::files::TEMPLATES;
 
 /// Editors write a file in several steps; a change is told once all has been still for so long.
@@ -15,7 +16,7 @@ const STILL: Duration = Duration::from_millis(80);
 /// Steps of one change that are waited for; whoever writes without end is told of anyway.
 const STEPS: usize = 25;
 
-/// Watches `config/` and `templates/` of a project, whether or not they exist already.
+/// Watches `config/`, `templates/` and `files/` of a project, whether or not they exist already.
 pub struct Watch {
     watcher: RecommendedWatcher,
     root: PathBuf,
@@ -68,8 +69,8 @@ impl Watch {
     }
 }
 
-fn directories(root: &Path) -> [PathBuf; 2] {
-    [root.join("config"), root.join(TEMPLATES)]
+fn directories(root: &Path) -> [PathBuf; 3] {
+    ["config", TEMPLATES, FILES].map(|directory| root.join(directory))
 }
 
 /// Hidden files are editors' own.

@@ -17,7 +17,7 @@ use crate::domain::id::RunId;
 use crate::domain::profile::Profile;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
-use crate::render::{Envelope, Explained, Mailing, Scratch};
+use crate::render::{Envelope, Explained, Mailing, Scratch, Signer};
 
 /// Keys that nobody else has: links and pages of a mail that is only looked at lead nowhere.
 #[must_use]
@@ -115,6 +115,21 @@ impl Workshop {
         };
         look.recipient = profile.address.to_string();
         self.render(&mailing, &profile, at, &texts, look);
+        if let Some(mail) = &mut look.mail {
+            match self.signed(loaded, &mailing, at, &mail.message.bytes) {
+                Ok(signed) => mail.message.bytes = signed,
+                Err(()) => {
+                    let unsigned = config::dkim::problems(files).into_iter().map(Fault::from);
+                    look.faults.extend(unsigned.map(|fault| Fault { error: false, ..fault }));
+                }
+            }
+        }
+    }
+
+    /// The message as it leaves, where the keys can be read.
+    fn signed(&self, loaded: &Loaded, mailing: &Mailing, at: Micros, bytes: &[u8]) -> Result<Vec<u8>, ()> {
+        let keys = config::dkim::keys(&self.options.root, &loaded.settings.dkim).map_err(drop)?;
+        Signer::new(keys).sign(bytes.to_vec(), mailing.from_domain(), at).map_err(drop)
     }
 
     async fn profile(

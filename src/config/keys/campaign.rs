@@ -15,7 +15,12 @@ pub(in crate::config) const CAMPAIGN: &[Key] = &[
     .required(),
     Key::new("template", Text, "\"news.hbs\"", "The HTML template under templates/").required(),
     Key::new("text_template", Text, "\"news.txt.hbs\"", "The text template; default: made from the HTML"),
-    Key::new("preheader", Text, "\"What is new this month\"", "What mailboxes show behind the subject, one line, a Handlebars template"),
+    Key::new(
+        "preheader",
+        Text,
+        "\"What is new this month\"",
+        "What mailboxes show behind the subject, one line, a Handlebars template",
+    ),
     Key::sections("attachment", "A file that the mail carries"),
     Key::new("attachment[].file", Form("^files/"), "\"files/agenda.pdf\"", "Its path, under files/").required(),
     Key::new("attachment[].name", Text, "\"Agenda.pdf\"", "Its name for the reader; default: that of the file"),
@@ -27,9 +32,20 @@ pub(in crate::config) const CAMPAIGN: &[Key] = &[
     Key::new("language.*.text_template", Text, "\"news.txt.hbs\"", "The text template; default: made from the HTML"),
     Key::new("language.*.preheader", Text, "\"Les nouvelles du mois\"", "What mailboxes show behind the subject"),
     Key::sections("language.*.attachment", "A file that the mail carries"),
-    Key::new("language.*.attachment[].file", Form("^files/"), "\"files/agenda.pdf\"", "Its path, under files/").required(),
-    Key::new("language.*.attachment[].name", Text, "\"Ordre du jour.pdf\"", "Its name for the reader; default: that of the file"),
-    Key::new("language.*.attachment[].type", Text, "\"application/pdf\"", "Its media type; default: by the name's ending"),
+    Key::new("language.*.attachment[].file", Form("^files/"), "\"files/agenda.pdf\"", "Its path, under files/")
+        .required(),
+    Key::new(
+        "language.*.attachment[].name",
+        Text,
+        "\"Ordre du jour.pdf\"",
+        "Its name for the reader; default: that of the file",
+    ),
+    Key::new(
+        "language.*.attachment[].type",
+        Text,
+        "\"application/pdf\"",
+        "Its media type; default: by the name's ending",
+    ),
     Key::section("schedule", "When the service sends it; without it, `colloquy send NAME` does"),
     Key::new("schedule.at", Time, "2026-12-01T09:00:00", "Once, in the zone below, or with an offset"),
     Key::new(

@@ -64,6 +64,7 @@ fn errors(project: &str, campaign: &str) -> Vec<String> {
     for name in ["news.hbs", "news.txt.hbs"] {
         map.insert(format!("templates/{name}"), "Hello".to_owned());
     }
+    map.insert("files/agenda.pdf".into(), "JVBERi0=\r\n".into());
     load(&ProjectFiles::Frozen(map)).map_or_else(|Problems(found)| found.iter().map(shown).collect(), |_| vec![])
 }
 
