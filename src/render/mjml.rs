@@ -83,7 +83,8 @@ fn hide(source: &Traced, tags: &[Tag], events: &[Event], words: &mut Words) -> V
                 if start.name == "mj-style" && start.attribute("inline").is_some() {
                     edits.push((start.end..start.end, words.inlined(source.place(start.end))));
                 }
-                let carried = ["data-category", "data-track"].iter().filter_map(|name| start.attribute(name));
+                let carried =
+                    ["data-category", "data-track", "data-utm"].iter().filter_map(|name| start.attribute(name));
                 let carried =
                     carried.map(|a| (a.name.clone(), text[a.value.clone()].to_owned(), source.place(a.value.start)));
                 let mut carried = carried.filter(|_| start.name.starts_with("mj-")).collect();

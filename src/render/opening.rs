@@ -19,7 +19,7 @@ const PADS: usize = 120;
 
 /// The HTML with a preheader at the start of its body; `line` is a template of plain text.
 pub(super) fn preheader(source: &Traced, events: &[Event], line: &Traced, tags: &[Tag]) -> Traced {
-    let at = starts(events).find(|s| s.name == "body").and_then(|body| end_of(source.text(), body)).unwrap_or(0);
+    let at = starts(events).find(|s| s.name == "body").map_or(0, |body| body.end);
     let mut out = Traced::default();
     out.push_part(source, 0..at);
     out.put(OPEN, line.place(0));
@@ -77,12 +77,6 @@ fn starts(events: &[Event]) -> impl Iterator<Item = &Start> {
         Event::Start(start) => Some(start),
         _ => None,
     })
-}
-
-/// Where a start tag ends.
-fn end_of(source: &str, start: &Start) -> Option<usize> {
-    let from = start.attributes.iter().map(|a| a.whole.end).max().unwrap_or(start.at);
-    source[from..].find('>').map(|at| from + at + 1)
 }
 
 fn plain(line: &Traced, range: Range<usize>, out: &mut Traced) {

@@ -61,16 +61,16 @@ pub(super) const WITHOUT_TEXT: [&str; 15] = [
 pub(super) const ATTRIBUTES: &str = "align alt background background-color background-height background-position \
     background-position-x background-position-y background-repeat background-size background-url background-width \
     base-url border border-bottom border-color border-left border-radius border-right border-style border-top \
-    border-width cellpadding cellspacing color container-background-color css-class data-category data-track dir \
-    direction fluid-on-mobile font-family font-size font-style font-weight full-width hamburger height href \
-    ico-align ico-close ico-color ico-font-family ico-font-size ico-line-height ico-open ico-padding \
+    border-width cellpadding cellspacing color container-background-color css-class data-category data-track \
+    data-utm dir direction fluid-on-mobile font-family font-size font-style font-weight full-width hamburger height \
+    href ico-align ico-close ico-color ico-font-family ico-font-size ico-line-height ico-open ico-padding \
     ico-padding-bottom ico-padding-left ico-padding-right ico-padding-top ico-text-decoration ico-text-transform \
     icon-align icon-color icon-height icon-padding icon-position icon-size icon-unwrapped-alt icon-unwrapped-url \
     icon-width icon-wrapped-alt icon-wrapped-url id inline inner-background-color inner-border inner-border-bottom \
     inner-border-left inner-border-radius inner-border-right inner-border-top inner-padding inner-padding-bottom \
     inner-padding-left inner-padding-right inner-padding-top lang left-icon letter-spacing line-height max-width \
-    mj-class mobile-width mode name owa padding padding-bottom padding-left padding-right padding-top rel \
-    right-icon role sizes src srcset table-layout target tb-border tb-border-radius tb-hover-border-color \
+    mj-class mobile-width mode name owa padding padding-bottom padding-left padding-right padding-top rel right-icon \
+    role sizes src srcset table-layout target tb-border tb-border-radius tb-hover-border-color \
     tb-selected-border-color tb-width text-align text-decoration text-padding text-transform thumbnails \
     thumbnails-src title type usemap vertical-align width xmlns";
 

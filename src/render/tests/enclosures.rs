@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::campaign::Attachment;
-use crate::render::testing::{campaign, files, project};
+use crate::render::testing::{campaign, files, profile, project, render};
 use crate::render::{Mailing, TemplateProblem};
 
 fn problems(page: &str, more: &[(&str, &str)]) -> Vec<TemplateProblem> {
@@ -41,4 +41,18 @@ fn a_picture_elsewhere_stays_where_it_is() {
 fn what_servers_would_not_take_is_refused() {
     let found = problems("x", &[("files/large.zip", &"x".repeat(16 * 1_024 * 1_024))]);
     assert!(found[0].message.contains("16 MB of each mail"), "{found:?}");
+}
+
+#[test]
+fn mjml_shows_pictures_that_go_with_the_mail() {
+    let page = "<mjml><mj-body><mj-section><mj-column><mj-image src=\"images/a.png\" alt=\"A\" />\
+        </mj-column></mj-section></mj-body></mjml>";
+    let mut campaign = campaign();
+    campaign.content.template = "a.mjml".into();
+    let files = [("templates/a.mjml", page), ("templates/images/a.png", "eA==\r\n")];
+    let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    let mailing = Mailing::compile(&campaign, &project(), &files).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let explained = render(&mailing, &profile()).unwrap();
+    assert!(explained.html.contains("src=\"cid:"), "{}", explained.html);
+    assert!(mailing.in_browser(&explained.html).contains("src=\"data:image/png;base64,eA==\""));
 }

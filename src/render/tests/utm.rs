@@ -68,3 +68,20 @@ fn a_text_part_written_by_hand_has_them_too() {
         "{plain}"
     );
 }
+
+#[test]
+fn mjml_has_them_as_well() {
+    let mut campaign = campaign();
+    campaign.utm = Some(Utm { parameters: vec![("utm_source".into(), "news".into())], only: None });
+    campaign.content.template = "a.mjml".into();
+    let page = "<mjml><mj-body><mj-section><mj-column>\
+        <mj-button href=\"https://shop.example.org/a\">a</mj-button>\
+        <mj-button href=\"https://shop.example.org/b\" data-utm=\"off\">b</mj-button>\
+        </mj-column></mj-section></mj-body></mjml>";
+    let files = [("templates/a.mjml".to_owned(), page.to_owned())].into();
+    let mailing = Mailing::compile(&campaign, &project(), &files).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let explained = render(&mailing, &profile()).unwrap();
+    let urls: Vec<_> = explained.links.iter().map(|link| link.url.as_str()).collect();
+    assert_eq!(urls, ["https://shop.example.org/a?utm_source=news", "https://shop.example.org/b"]);
+    assert!(!explained.html.contains("data-utm"));
+}
