@@ -111,7 +111,7 @@ fn a_key_of_a_parent_domain_signs_and_one_of_another_does_not_which_check_says()
     shop.edit("config/colloquy.toml", "news@mail.alpenlauf.example>", "news@bergwelt.example>");
     let said = shop.done(&["check"]);
     assert!(said.contains("warning: no key of [[dkim]] signs mail from bergwelt.example"), "{said}");
-    assert!(said.contains("config/colloquy.toml:5:8") && said.contains("colloquy dkim new bergwelt.example"), "{said}");
+    assert!(said.contains("config/colloquy.toml:6:8") && said.contains("colloquy dkim new bergwelt.example"), "{said}");
     assert_eq!(selectors(&shop.send()[0]), [""; 0]);
     assert!(shop.done(&["dkim", "show"]).contains("does not sign mail from bergwelt.example"));
 }
