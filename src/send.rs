@@ -12,6 +12,7 @@ mod lease;
 mod ledger;
 mod pace;
 mod prepared;
+mod rejections;
 mod schedule;
 mod signing;
 mod slowing;
@@ -260,7 +261,13 @@ impl Sender {
         let context =
             RunContext::new(run.id, run.campaign.clone(), run.occasion.clone(), run.at, campaign.throttle, mailing);
         let affinities = !campaign.offers.items.is_empty() || files.values().any(|text| text.contains("interested"));
-        Ok(Prepared { context: Arc::new(context), condition: campaign.audience.clone(), unscored, affinities })
+        Ok(Prepared {
+            context: Arc::new(context),
+            condition: campaign.audience.clone(),
+            unscored,
+            affinities,
+            pause_at_rejections: campaign.pause_at_rejections,
+        })
     }
 
     /// Notes how many messages the run will have, unless that was noted before.

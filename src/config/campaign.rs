@@ -30,6 +30,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     let audience =
         root.section("audience", |audience| audience.field("where").and_then(|field| around.names.condition(&field)));
     let throttle = root.section("throttle", |throttle| throttle.parsed("rate", Rate::parse));
+    let pause_at_rejections = root.section("limits", |limits| limits.parsed("pause_at_rejections", check::percent));
     let links = root.section("links", |links| links.fields().iter().map(|field| link(field, project)).collect());
     let utm = utm::merged(around.utm, utm::read(root), name);
     let offers = root.section("offers", |section| offers(section, project));
@@ -41,6 +42,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
         schedule,
         audience,
         throttle,
+        pause_at_rejections,
         links,
         utm,
         offers,

@@ -82,6 +82,13 @@ pub fn span(text: &str) -> Result<Duration, Complaint> {
     }
 }
 
+/// A share above zero, such as `5%`.
+pub fn percent(text: &str) -> Result<f64, Complaint> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let complaint = || Complaint::new(format!("'{text}' is not a share such as 5%")).hint("above 0% and up to 100%");
+    number.filter(|number| *number > 0.0 && *number <= 100.0).map(|number| number / 100.0).ok_or_else(complaint)
+}
+
 /// An address without a display name.
 pub fn address(text: &str) -> Result<String, Complaint> {
     let hint = "write the address alone, as in service@example.org";

@@ -44,7 +44,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     let score = root.section("score", score);
     let cluster = root.section("cluster", cluster);
     let (frequency_cap, pause_at_rejections) = root.section("limits", |limits| {
-        (limits.parsed("frequency_cap", cap), limits.parsed("pause_at_rejections", percent))
+        (limits.parsed("frequency_cap", cap), limits.parsed("pause_at_rejections", check::percent))
     });
     let attributes = root.section("attributes", attributes);
     let mut project = Project {
@@ -145,12 +145,6 @@ fn cluster(section: &Section<'_>) -> ClusterRules {
 fn cap(text: &str) -> Result<Rate, Complaint> {
     Rate::parse_cap(text)
         .map_err(|fault| Complaint::new(fault).hint("at most so many mails to one person in that time"))
-}
-
-fn percent(text: &str) -> Result<f64, Complaint> {
-    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    let complaint = || Complaint::new(format!("'{text}' is not a share such as 5%")).hint("above 0% and up to 100%");
-    number.filter(|number| *number > 0.0 && *number <= 100.0).map(|number| number / 100.0).ok_or_else(complaint)
 }
 
 fn attributes(section: &Section<'_>) -> BTreeMap<String, Attribute> {

@@ -24,6 +24,8 @@ pub struct Campaign {
     pub audience: Option<Condition>,
     /// The campaign's own limit.
     pub throttle: Option<Rate>,
+    /// The share of rejections at which a run pauses itself, in place of the project's.
+    pub pause_at_rejections: Option<f64>,
     /// Categories by URL pattern, first match wins; `*` matches any run of characters.
     pub links: Vec<LinkRule>,
     /// What is appended to links; none: nothing.

@@ -32,6 +32,7 @@ pub(super) fn campaign() -> Campaign {
         schedule: None,
         audience: None,
         throttle: None,
+        pause_at_rejections: None,
         links: vec![LinkRule { pattern: "https://shop.example.org/running/*".into(), category: "running".into() }],
         utm: None,
         offers: Offers {

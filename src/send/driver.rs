@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::job::Job;
 use super::pace::Pace;
-use super::{Prepared, Sender};
+use super::{Prepared, Sender, rejections};
 use crate::domain::id::RecipientId;
 use crate::domain::run::RunState;
 use crate::store::claims::{self, Claim, Claimant, Claimed, Next, Rest};
@@ -242,13 +242,20 @@ impl Driver<'_> {
 
     /// Pauses the run when too many of its messages are rejected, by this process or `earlier`.
     async fn pause_when_rejected(&self, earlier: Answered) -> Result<Option<Ended>> {
-        let Some(limit) = self.sender.limits().pause_at_rejections else { return Ok(None) };
+        let limit = self.prepared.pause_at_rejections.or(self.sender.limits().pause_at_rejections);
+        let Some(limit) = limit else { return Ok(None) };
         let own = self.prepared.context.tally.answered();
         let (rejected, outcomes) = (earlier.rejected + own.rejected, earlier.all + own.all);
         if outcomes < ENOUGH || rejected as f64 <= limit * outcomes as f64 {
             return Ok(None);
         }
-        let reason = format!("{rejected} of {outcomes} messages were rejected, more than pause_at_rejections allows");
+        // What this process was told last may not be stored yet.
+        self.sender.ledger.flush().await;
+        let most = rejections::most_frequent(&runs::rejected(&mut self.sender.store.read().await?, self.run.id).await?);
+        let reason = format!(
+            "{rejected} of {outcomes} messages were rejected, more than the {}% of pause_at_rejections{most}",
+            limit * 100.0
+        );
         warn!(run = %self.run.id, campaign = self.run.campaign, reason, "run pauses itself");
         let mut tx = self.sender.store.write().await?;
         let now = self.sender.clock.now();

@@ -17,6 +17,8 @@ pub struct Prepared {
     pub(super) unscored: Scale,
     /// Whether the templates ask what a recipient cares about.
     pub(super) affinities: bool,
+    /// The share of rejections at which the run pauses itself, where the campaign has one of its own.
+    pub(super) pause_at_rejections: Option<f64>,
 }
 
 impl Prepared {

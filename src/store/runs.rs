@@ -102,6 +102,9 @@ const ANSWERED: &str =
     "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN m.state = 'rejected' THEN 1 ELSE 0 END), 0) AS BIGINT)
     FROM runs r JOIN messages m ON m.run_id = r.id
     WHERE r.id = $1 AND m.state IN ('accepted', 'rejected', 'unknown') AND m.at > COALESCE(r.resumed_at, 0)";
+const REJECTED: &str = "SELECT m.code, SUBSTR(m.reply, 1, 40), p.domain
+    FROM runs r JOIN messages m ON m.run_id = r.id JOIN recipients p ON p.id = m.recipient_id
+    WHERE r.id = $1 AND m.state = 'rejected' AND m.at > COALESCE(r.resumed_at, 0) LIMIT 1000";
 const EXCLUSIONS: &str = "SELECT reason, people FROM run_exclusions WHERE run_id = $1 ORDER BY reason";
 const MANUAL: &str = "SELECT COUNT(*) FROM runs WHERE campaign = $1";
 
@@ -117,6 +120,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     SKIP_OPEN,
     STATES,
     ANSWERED,
+    REJECTED,
     EXCLUSIONS,
     MANUAL,
 ];
@@ -256,6 +260,28 @@ pub struct Answered {
 pub async fn answered(session: &mut Session, run: RunId) -> Result<Answered> {
     let (all, rejected) = session.one::<(i64, i64)>(ANSWERED, args![run]).await?;
     Ok(Answered { all: all.unsigned_abs(), rejected: rejected.unsigned_abs() })
+}
+
+/// A message that was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The reply's code.
+    pub code: Option<i64>,
+    /// How its stage and words begin. They may repeat an address.
+    pub words: String,
+    /// The recipient's domain.
+    pub domain: String,
+}
+
+/// Messages of a run that were rejected since a person last let it go on, a thousand at most.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn rejected(session: &mut Session, run: RunId) -> Result<Vec<Rejected>> {
+    let rows: Vec<(Option<i64>, Option<String>, String)> = session.all(REJECTED, args![run]).await?;
+    let read =
+        |(code, words, domain): (_, Option<String>, _)| Rejected { code, words: words.unwrap_or_default(), domain };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// How many people of the audience got no message, by reason.

@@ -7,6 +7,7 @@ mod console;
 mod demo;
 mod deploy;
 mod doctor;
+mod failover;
 mod floors;
 mod hits;
 mod http;

@@ -171,6 +171,25 @@ on_both_engines! {
         assert_eq!(project.count(&run, MessageState::Rejected).await, 60);
     }
 
+    async fn a_campaign_pauses_at_a_limit_of_its_own_and_says_why(db) {
+        let script = |step, line: &str| match step {
+            Step::Rcpt if line.contains("@dead.example") => Some(Act::Say(format!("550 5.1.1 {line} is unknown"))),
+            _ => None,
+        };
+        let campaign = "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n\
+            [limits]\npause_at_rejections = \"20%\"\n";
+        let settings = Settings { limits: "pause_at_rejections = \"90%\"", campaign, ..Settings::default() };
+        let project = Project::new(db, settings, script).await;
+        let domain = |n| if n % 3 == 0 { "dead" } else { "live" };
+        project.import_addresses((1_000..1_600).map(|n| format!("a{n}@{}.example", domain(n)))).await;
+        let (run, ended) = project.send().await;
+        assert_eq!(ended, Ended::Halted(RunState::Paused));
+        let paused = runs::by_id(&mut project.db.store.read().await.unwrap(), run.id).await.unwrap().unwrap();
+        let reason = paused.reason.unwrap();
+        assert!(reason.contains("more than the 20% of pause_at_rejections: most often 550 5.1.1 at rcpt"), "{reason}");
+        assert!(reason.contains("most at dead.example") && !reason.contains('@'), "{reason}");
+    }
+
     async fn an_occasion_that_expired_does_not_count_as_sent(db) {
         let mut project = Project::new(db, Settings::default(), |_, _| None).await;
         project.import(2).await;
