@@ -2,6 +2,7 @@
 
 mod begin;
 mod governing;
+mod resend;
 mod sender;
 mod site;
 

@@ -13,6 +13,7 @@ mod plan;
 mod preview;
 mod recipient;
 mod report;
+mod resend;
 mod runs;
 mod schema;
 mod score;
@@ -75,6 +76,7 @@ enum Command {
     Test(test::Args),
     Apply(apply::Args),
     Send(send::Args),
+    Resend(resend::Args),
     Run(service::Args),
     Status(status::Args),
     Report(report::Args),
@@ -141,6 +143,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Test(args) => test::run(args, &open()?).await,
         Command::Apply(args) => apply::run(args, &open()?).await,
         Command::Send(args) => send::run(args, &site(Reach::Database)?).await,
+        Command::Resend(args) => resend::run(args, &site(Reach::Database)?).await,
         Command::Run(args) => service::run(args, site(Reach::Services)?).await,
         Command::Status(args) => status::run(args, &site(Reach::Database)?).await,
         Command::Report(args) => report::run(args, &open()?).await,

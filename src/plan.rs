@@ -22,6 +22,7 @@ use crate::domain::campaign::Campaign;
 use crate::domain::message::Exclusion;
 use crate::domain::project::Project;
 use crate::domain::relay::RelayConfig;
+use crate::domain::resend::Resend;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::render::Mailing;
@@ -50,6 +51,8 @@ pub struct Planner<'a> {
     /// The moment that was asked for. Without it: the instant of the campaign's unfinished run, or
     /// the present.
     pub at: Option<Micros>,
+    /// What would be sent again, and under which occasion.
+    pub resend: Option<(&'a Resend, &'a str)>,
 }
 
 /// Why there is no plan.
@@ -161,6 +164,8 @@ impl Planner<'_> {
             None => None,
         };
         let mut warnings: Vec<String> = moment.warning().into_iter().chain(nobody(&forecast)).collect();
+        let caution = self.resend.and_then(|(resend, _)| resend.to.caution());
+        warnings.extend(caution.filter(|_| forecast.messages > 0).map(Into::into));
         let samples = self.samples(&mut session, &moment, &mut warnings).await?;
         let begins = moment.at.max(self.now);
         let warm_up = warm_ups::standings(&mut session, self.relays, begins).await?;

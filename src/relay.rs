@@ -13,6 +13,7 @@
 
 mod answer;
 mod connection;
+mod exchange;
 mod features;
 mod handover;
 mod message;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use secrecy::SecretString;
 
+pub use self::exchange::Exchanges;
 pub use self::message::{Envelope, MalformedMessage, Message};
 pub use self::open::{OpenError, Permanence};
 pub use self::plea::plea;

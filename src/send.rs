@@ -5,6 +5,7 @@
 //! ```
 
 mod driver;
+mod exchange;
 mod job;
 mod lane;
 mod lanes;
@@ -19,6 +20,7 @@ mod slowing;
 mod warm_up;
 mod worker;
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,7 +48,7 @@ use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
-use crate::relay::{OpenError, Relay};
+use crate::relay::{Exchanges, OpenError, Relay};
 use crate::render::{Mailing, Signer};
 use crate::store::audience;
 use crate::store::eligibility::Permission;
@@ -121,6 +123,8 @@ pub struct Rules {
     pub pause_at_rejections: Option<f64>,
     /// Where the mail goes.
     pub relays: Vec<Relay>,
+    /// Who tells which host takes a domain's mail.
+    pub exchanges: Exchanges,
     /// Who signs it.
     pub signer: Signer,
 }
@@ -149,6 +153,8 @@ pub struct Sender {
     lease: JoinHandle<()>,
     slowing: JoinHandle<()>,
     warm_up: JoinHandle<()>,
+    exchange: JoinHandle<()>,
+    exchanges: exchange::Current,
     ledger_task: JoinHandle<()>,
     lease_stop: CancellationToken,
 }
@@ -183,6 +189,8 @@ impl Sender {
             metrics.clone(),
             lease_stop.clone(),
         ));
+        let exchanges = Arc::default();
+        let exchange = tokio::spawn(exchange::keep(Arc::clone(&throttle), Arc::clone(&exchanges), lease_stop.clone()));
         let (ledger, ledger_task) = Ledger::spawn(store.clone(), node, clock.clone());
         let tasks = TaskTracker::new();
         tasks.close();
@@ -202,6 +210,8 @@ impl Sender {
             lease,
             slowing,
             warm_up,
+            exchange,
+            exchanges,
             ledger_task,
             lease_stop,
         })
@@ -210,9 +220,10 @@ impl Sender {
     /// Puts all sending under these rules from now on. Relays that are no longer named, or otherwise,
     /// finish what they have on the wire; what waited for them is claimed again.
     pub async fn govern(&self, rules: Rules) {
-        let Rules { frequency_cap, pause_at_rejections, relays, signer } = rules;
+        let Rules { frequency_cap, pause_at_rejections, relays, exchanges, signer } = rules;
         self.signing.renew(Arc::new(signer));
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits { frequency_cap, pause_at_rejections };
+        *self.exchanges.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(exchanges);
         relays.iter().for_each(|relay| self.throttle.set_relay(relay.config()));
         for job in self.lanes.renew(relays, |relay| self.open_lane(relay)) {
             self.wait_again(&job, Duration::ZERO).await;
@@ -254,7 +265,11 @@ impl Sender {
             .campaigns
             .get(&run.campaign)
             .ok_or_else(|| refused(format!("there is no campaign '{}'", run.campaign)))?;
-        let mailing = Mailing::compile(campaign, &loaded.project, &files)
+        let mut campaign = Cow::Borrowed(campaign);
+        if let Some(subject) = run.resend.as_ref().and_then(|resend| resend.subject.as_ref()) {
+            campaign.to_mut().subject.clone_from(subject);
+        }
+        let mailing = Mailing::compile(&campaign, &loaded.project, &files)
             .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
         let unscored = Scale::of(&loaded.project.score, &loaded.project.cluster, run.at);
         self.throttle.set_campaign(&run.campaign, campaign.throttle);
@@ -267,6 +282,7 @@ impl Sender {
             unscored,
             affinities,
             pause_at_rejections: campaign.pause_at_rejections,
+            resend: run.resend.clone(),
         })
     }
 
@@ -332,11 +348,13 @@ impl Sender {
         for job in self.lanes.renew(Vec::new(), |relay| self.open_lane(relay)) {
             self.wait_again(&job, Duration::ZERO).await;
         }
-        let Self { store, clock, node, ledger, lease, slowing, warm_up, ledger_task, lease_stop, lanes, .. } = self;
+        let Self {
+            store, clock, node, ledger, lease, slowing, warm_up, exchange, ledger_task, lease_stop, lanes, ..
+        } = self;
         drop((ledger, lanes));
         let _ = ledger_task.await;
         lease_stop.cancel();
-        let _ = tokio::join!(lease, slowing, warm_up);
+        let _ = tokio::join!(lease, slowing, warm_up, exchange);
         if let Err(error) = lease::give_up(&store, node, &clock).await {
             warn!(%error, "the lease could not be given up; other nodes will notice");
         }

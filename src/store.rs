@@ -30,6 +30,7 @@ pub mod people;
 pub mod profiles;
 pub mod recipients;
 pub mod reports;
+pub mod resends;
 pub mod runs;
 pub mod score;
 pub mod slowdowns;
@@ -90,6 +91,7 @@ pub fn statements() -> Vec<&'static str> {
         people::STATEMENTS,
         recipients::STATEMENTS,
         reports::STATEMENTS,
+        resends::STATEMENTS,
         runs::STATEMENTS,
         schema::STATEMENTS,
         slowdowns::STATEMENTS,

@@ -84,6 +84,9 @@ CREATE TABLE runs (
     started_at BIGINT,
     resumed_at BIGINT,           -- by a person; rejections before it count no more
     ended_at   BIGINT,
+    resends    BIGINT,                     -- the run whose mail it sends again
+    resend_to  TEXT,                        -- to whom of it
+    subject    TEXT,                        -- in place of the campaign's
     UNIQUE (campaign, occasion)
 );
 CREATE INDEX runs_open ON runs (state) WHERE state IN ('scheduled', 'running', 'paused');

@@ -11,7 +11,7 @@ use super::{Governed, Refused, Site};
 use crate::config::{self, Loaded};
 use crate::domain::relay::{RelayConfig, RelayUrl};
 use crate::metrics::Metrics;
-use crate::relay::{self, Relay};
+use crate::relay::{self, Exchanges, Relay};
 use crate::render::Signer;
 use crate::send::{Options, Rules, Sender};
 use crate::store::Store;
@@ -68,7 +68,8 @@ impl Site {
         let project = &loaded.project;
         let relays = self.relays(loaded)?;
         let (frequency_cap, pause_at_rejections) = (project.frequency_cap, project.pause_at_rejections);
-        Ok(Rules { frequency_cap, pause_at_rejections, relays, signer: self.signer(loaded)? })
+        let exchanges = Exchanges::new(&loaded.settings.name_servers);
+        Ok(Rules { frequency_cap, pause_at_rejections, relays, exchanges, signer: self.signer(loaded)? })
     }
 
     /// The relays that `loaded` names, in the order of the file.

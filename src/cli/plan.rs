@@ -43,6 +43,7 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
         keyring: &app.secrets()?.keyring(),
         now: app.clock.now(),
         at: args.at,
+        resend: None,
     };
     let plan = planner.plan().await?;
     if args.json {

@@ -42,14 +42,19 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         }
         None => begin(site, &store, &args).await?,
     };
+    carry_out(site, &store, &run).await
+}
+
+/// Sends a run in the foreground until it ends or is stopped.
+pub(super) async fn carry_out(site: &Site, store: &Store, run: &Run) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
-    let (follower, mut governed) = site.follow(&store).await?;
-    let loaded = rules(site, &store, &run, &mut governed).await?;
-    let sender = site.sender(&store, Metrics::new(), stop.soft.clone(), Some(&loaded)).await?;
+    let (follower, mut governed) = site.follow(store).await?;
+    let loaded = rules(site, store, run, &mut governed).await?;
+    let sender = site.sender(store, Metrics::new(), stop.soft.clone(), Some(&loaded)).await?;
     let over = CancellationToken::new();
     let work = async {
         let sending = async {
-            let ended = send_run(&sender, &store, &run).await;
+            let ended = send_run(&sender, store, run).await;
             over.cancel();
             ended
         };
@@ -59,10 +64,10 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         ended
     };
     let Some(ended) = stop.unless_hard(work).await else {
-        return Err(anyhow!("stopped at once; `colloquy send {}` goes on where it was", args.campaign));
+        return Err(anyhow!("stopped at once; `colloquy send {}` goes on where it was", run.campaign));
     };
     let ended = ended?;
-    summary(&store, &run, ended).await?;
+    summary(store, run, ended).await?;
     Ok(if matches!(ended, Ended::Done | Ended::OnlyDeferred(_)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -6,6 +6,7 @@ use super::check;
 use super::problem::Complaint;
 use super::reader::Section;
 use super::value::Field;
+use crate::domain::group::Group;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{DEFAULT_CONNECTIONS, DEFAULT_QUIET, RelayConfig, RelayUrl};
 use crate::domain::warm_up::WarmUp;
@@ -40,6 +41,11 @@ fn relay(section: &Section<'_>, names: &mut BTreeSet<String>, zone: &str) -> Opt
     let (per_domain_default, per_domain) = by_domain(section, "per_domain", |field| field.parsed(Rate::parse));
     let (connections_per_domain_default, connections_per_domain) =
         by_domain(section, "connections_per_domain", |field| field.count(1));
+    let share_limits_by_mx = section.field("share_limits_by_mx").and_then(|field| field.boolean()).unwrap_or(false);
+    let named: BTreeSet<String> = per_domain.keys().chain(connections_per_domain.keys()).cloned().collect();
+    let groups = section.section("group", |groups| {
+        groups.fields().into_iter().map(|field| (field.key.to_owned(), group(&field, &named))).collect()
+    });
     let warm_up = section.field("warm_up").and_then(|field| field.section(|section| warm_up(section, zone)));
     let quiet = section.section("slow_down", |slow_down| slow_down.parsed("quiet", check::span));
     let order = section.field("order").and_then(|field| field.count(0));
@@ -55,6 +61,8 @@ fn relay(section: &Section<'_>, names: &mut BTreeSet<String>, zone: &str) -> Opt
         per_domain,
         connections_per_domain_default,
         connections_per_domain,
+        share_limits_by_mx,
+        groups,
         slow_down_quiet: quiet.unwrap_or(DEFAULT_QUIET),
         warm_up,
         order: order.unwrap_or(1),
@@ -81,6 +89,41 @@ fn named<T>(fields: Vec<Field<'_>>, read: impl Fn(&Field<'_>) -> Option<T>) -> B
         Some((domain?, read(&field)?))
     };
     fields.into_iter().filter_map(one).collect()
+}
+
+/// Domains that share limits; none of them may have a limit of its own in `named`.
+fn group(field: &Field<'_>, named: &BTreeSet<String>) -> Group {
+    check::name(field.key).unwrap_or_else(|complaint| field.key_error(complaint));
+    field.section(|section| {
+        let list = |key, read: &dyn Fn(&str) -> Result<String, Complaint>| {
+            let field: Option<Field<'_>> = section.field(key);
+            let one = |field: &Field<'_>, text: &str| read(text).map_err(|complaint| field.error(complaint)).ok();
+            let texts = field.as_ref().and_then(|field| Some(field.texts()?.into_iter().map(|text| one(field, text))));
+            texts.into_iter().flatten().flatten().collect::<Vec<String>>()
+        };
+        let alone = |text: &str| {
+            let domain = check::domain(text)?;
+            let complaint = || Complaint::new(format!("`{domain}` has a limit of its own at this relay"));
+            let hint = "take it out of the group, or out of per_domain and connections_per_domain";
+            if named.contains(&domain) { Err(complaint().hint(hint)) } else { Ok(domain) }
+        };
+        let (domains, hosts) = (list("domains", &alone), list("mx", &host_pattern));
+        if section.field("domains").is_none() && section.field("mx").is_none() {
+            section.missing("domains", "domains = [\"example.org\"], or mx = [\"*.example.org\"] for mail hosts");
+        }
+        let rate = section.parsed("rate", Rate::parse);
+        let connections = section.field("connections").and_then(|field| field.count(1));
+        Group { domains, hosts, rate, connections }
+    })
+}
+
+/// A mail host, or `*.` and what it ends in.
+fn host_pattern(text: &str) -> Result<String, Complaint> {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let complaint =
+        |_| Complaint::new(format!("'{text}' is not a mail host")).hint("as in mx.example.org or *.example.org");
+    let host = check::domain(host).map_err(complaint)?;
+    Ok(if text.starts_with("*.") { format!("*.{host}") } else { host })
 }
 
 fn days(field: &Field<'_>) -> Option<Vec<u32>> {

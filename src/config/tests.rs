@@ -8,6 +8,7 @@ use jiff::civil::{datetime, time};
 use super::*;
 use crate::domain::campaign::{When, Window};
 use crate::domain::dkim::DkimConfig;
+use crate::domain::group::Group;
 use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{RelayUrl, Tls};

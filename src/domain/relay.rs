@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::group::Group;
 use super::rate::Rate;
 use super::warm_up::WarmUp;
 
@@ -37,6 +38,10 @@ pub struct RelayConfig {
     pub connections_per_domain_default: Option<u16>,
     /// The same by recipient domain, in lower-case A-labels.
     pub connections_per_domain: BTreeMap<String, u16>,
+    /// Whether domains that no limit and no group names share their limits by their mail host.
+    pub share_limits_by_mx: bool,
+    /// Domains that share limits, by the group's name.
+    pub groups: BTreeMap<String, Group>,
     /// What has slowed itself down rises by a step each time nothing was refused for so long.
     pub slow_down_quiet: Duration,
     /// How much may be handed over by day while the relay is new.
@@ -62,6 +67,8 @@ impl RelayConfig {
             per_domain: BTreeMap::new(),
             connections_per_domain_default: None,
             connections_per_domain: BTreeMap::new(),
+            share_limits_by_mx: false,
+            groups: BTreeMap::new(),
             slow_down_quiet: DEFAULT_QUIET,
             warm_up: None,
             order: 1,
@@ -69,10 +76,26 @@ impl RelayConfig {
         }
     }
 
-    /// The limit for one recipient domain: its own, or the default of each.
+    /// The limit for one recipient domain: its own, that of the group that names it, or the default of
+    /// each.
     #[must_use]
     pub fn domain_rate(&self, domain: &str) -> Option<Rate> {
-        self.per_domain.get(domain).copied().or(self.per_domain_default)
+        let own = self.per_domain.get(domain).copied();
+        let grouped = || self.groups.values().find(|group| group.domains.iter().any(|of| of == domain))?.rate;
+        own.or_else(grouped).or(self.per_domain_default)
+    }
+
+    /// Whether any domain has a limit of messages at once.
+    #[must_use]
+    pub fn limits_places(&self) -> bool {
+        let of_group = || self.groups.values().any(|group| group.connections.is_some());
+        self.connections_per_domain_default.is_some() || !self.connections_per_domain.is_empty() || of_group()
+    }
+
+    /// Whether domains may share limits.
+    #[must_use]
+    pub fn shares_limits(&self) -> bool {
+        self.share_limits_by_mx || !self.groups.is_empty()
     }
 }
 

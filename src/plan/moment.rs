@@ -37,6 +37,7 @@ impl Moment {
             Some(run) => run.occasion.clone(),
             None => (runs::count(session, &campaign.name).await? + 1).to_string(),
         };
+        let occasion = planner.resend.map_or(occasion, |(_, occasion)| occasion.to_owned());
         let at = planner.at.or(run.as_ref().map(|run| run.at)).unwrap_or(now);
         let scale = score::scale(session).await?.unwrap_or_else(|| Scale::of(&project.score, &project.cluster, at));
         // Whoever asks about the past asks how today's people stood then.
@@ -50,6 +51,7 @@ impl Moment {
             at: self.at,
             joined_by: self.joined_by,
             scale: &self.scale,
+            resend: planner.resend.map(|(resend, _)| resend),
         }
     }
 

@@ -8,12 +8,15 @@
 //! relay warms up only so many leave by day.
 
 mod budget;
+mod hosts;
 mod limiter;
 mod pass;
 mod recent;
 mod relay;
+mod shared;
 mod slow;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +27,8 @@ use tokio::time::Instant;
 
 use self::budget::ALL;
 pub use self::budget::Slice;
+pub use self::hosts::Found;
+use self::hosts::Hosts;
 use self::limiter::Limiter;
 use self::pass::Taken;
 pub use self::pass::{Freed, Hold, Pass};
@@ -71,6 +76,8 @@ pub struct Throttle {
     warms: AtomicBool,
     /// Rings when slices of a day's amount are wanted.
     wanting: Notify,
+    /// Rings when mail hosts are to be looked up.
+    unresolved: Notify,
 }
 
 #[derive(Debug)]
@@ -79,6 +86,7 @@ struct Limits {
     start: Instant,
     relays: HashMap<String, RelayLimits>,
     campaigns: HashMap<String, Limiter>,
+    hosts: Hosts,
     waits: Waits,
     swept: Instant,
 }
@@ -94,12 +102,13 @@ impl Throttle {
     #[must_use]
     pub fn new() -> Self {
         let start = Instant::now();
-        let (relays, campaigns, waits) = Default::default();
+        let (relays, campaigns, hosts, waits) = Default::default();
         Self {
-            limits: Mutex::new(Limits { start, relays, campaigns, waits, swept: start }),
+            limits: Mutex::new(Limits { start, relays, campaigns, hosts, waits, swept: start }),
             slow: AtomicBool::new(false),
             warms: AtomicBool::new(false),
             wanting: Notify::new(),
+            unresolved: Notify::new(),
         }
     }
 
@@ -132,16 +141,17 @@ impl Throttle {
         let now = Instant::now();
         limits.sweep(now);
         match limits.try_admit(passage, now, true) {
-            Ok(taking) if taking == Taking::default() => Ok(Pass::default()),
-            Ok(taking) => Ok(Pass::of(Taken {
+            Ok((taking, _)) if taking == Taking::default() => Ok(Pass::default()),
+            Ok((taking, key)) => Ok(Pass::of(Taken {
                 relay: passage.relay.to_owned(),
-                domain: passage.domain.to_owned(),
+                key: key.into_owned(),
                 taking,
                 throttle: Arc::clone(self),
             })),
             Err(hold) => {
                 if hold == Hold::Freed {
                     self.wanting.notify_one();
+                    self.unresolved.notify_one();
                 }
                 Err(hold)
             }
@@ -151,7 +161,7 @@ impl Throttle {
     /// Takes back what a message took that is no longer in hand over.
     fn give_back(&self, taken: &Taken) {
         if let Some(relay) = self.lock().relays.get_mut(&taken.relay) {
-            relay.give_back(&taken.domain, taken.taking);
+            relay.give_back(&taken.key, taken.taking);
         }
     }
 
@@ -165,8 +175,35 @@ impl Throttle {
     #[must_use]
     pub fn full(&self, relay: &str, domain: &str) -> Option<f64> {
         let limits = self.lock();
-        let relay = limits.relays.get(relay).filter(|relay| relay.is_full(domain))?;
-        Some(relay.recent.per_second(Some(domain), Instant::now()))
+        let relay = limits.relays.get(relay)?;
+        let key = relay.known_key(domain, &limits.hosts);
+        relay.is_full(&key).then(|| relay.recent.per_second(Some(&key), Instant::now()))
+    }
+
+    /// The limit of a domain, or of what it shares its limits with.
+    #[must_use]
+    pub fn domain_rate(&self, relay: &str, domain: &str) -> Option<Rate> {
+        let limits = self.lock();
+        let relay = limits.relays.get(relay)?;
+        relay.domain_rate(&relay.known_key(domain, &limits.hosts))
+    }
+
+    /// Waits until mail hosts are to be looked up; one task waits.
+    pub async fn unresolved(&self) {
+        self.unresolved.notified().await;
+    }
+
+    /// The domains whose mail hosts are to be looked up now.
+    #[must_use]
+    pub fn take_unresolved(&self) -> Vec<String> {
+        self.lock().hosts.take_wanted()
+    }
+
+    /// Notes which host serves a domain, and lets its messages go on.
+    pub fn found(&self, domain: String, found: Found) {
+        let mut limits = self.lock();
+        limits.hosts.found(domain, found, Instant::now());
+        limits.relays.values().for_each(|relay| relay.freed.note());
     }
 
     /// How long one message would have to wait for limits of a rate now. Uses nothing.
@@ -183,7 +220,10 @@ impl Throttle {
     pub fn refused(&self, relay: &str, domain: &str, scope: Scope, reason: String) {
         let mut limits = self.lock();
         let (now, start) = (Instant::now(), limits.start);
-        let Some(of) = limits.relays.get_mut(relay) else { return };
+        let Limits { relays, hosts, .. } = &mut *limits;
+        let Some(of) = relays.get_mut(relay) else { return };
+        let shared = of.known_key(domain, hosts);
+        let domain: &str = &shared;
         let (key, limit, seen) = match scope {
             Scope::Relay => (WHOLE, of.total.as_ref().map(Limiter::rate), of.recent.per_second(None, now)),
             Scope::Domain => (domain, of.domain_rate(domain), of.recent.per_second(Some(domain), now)),
@@ -240,7 +280,10 @@ impl Throttle {
         if !self.warms.load(Ordering::Relaxed) {
             return None;
         }
-        self.lock().relays.get(relay)?.warm_up.as_ref()?.spent_until(domain)
+        let limits = self.lock();
+        let relay = limits.relays.get(relay)?;
+        let key = domain.map(|domain| relay.known_key(domain, &limits.hosts));
+        relay.warm_up.as_ref()?.spent_until(key.as_deref())
     }
 
     /// Waits until slices are wanted; one task waits.
@@ -273,7 +316,9 @@ impl Throttle {
             return None;
         }
         let limits = self.lock();
-        let slow = limits.relays.get(relay)?.slows.get(domain.unwrap_or(WHOLE))?;
+        let relay = limits.relays.get(relay)?;
+        let key = domain.map_or(Cow::Borrowed(WHOLE), |domain| relay.known_key(domain, &limits.hosts));
+        let slow = relay.slows.get(&key)?;
         Some(slow.state.per_second())
     }
 
@@ -291,23 +336,30 @@ impl Throttle {
 
 impl Limits {
     /// Asks all limits, and `takes` from them when all let the message pass.
-    fn try_admit(&mut self, passage: Passage<'_>, now: Instant, takes: bool) -> Result<Taking, Hold> {
+    fn try_admit<'p>(
+        &mut self,
+        passage: Passage<'p>,
+        now: Instant,
+        takes: bool,
+    ) -> Result<(Taking, Cow<'p, str>), Hold> {
+        let mut key = Cow::Borrowed(passage.domain);
         let (mut total, mut domain, mut slow) = (None, None, [None; 2]);
         let mut relay = self.relays.get_mut(passage.relay);
         if let Some(relay) = relay.as_deref_mut() {
-            if let Err(hold) = relay.ask(passage.domain) {
+            key = relay.key(passage.domain, &mut self.hosts, now).ok_or(Hold::Freed)?;
+            if let Err(hold) = relay.ask(&key) {
                 self.waits.domain += u64::from(takes);
                 return Err(hold);
             }
-            if let Some(rate) = relay.domain_rate(passage.domain)
-                && !relay.domains.contains_key(passage.domain)
+            if let Some(rate) = relay.domain_rate(&key)
+                && !relay.domains.contains_key(&*key)
             {
-                relay.domains.insert(passage.domain.to_owned(), Limiter::new(rate, self.start));
+                relay.domains.insert(key.to_string(), Limiter::new(rate, self.start));
             }
             total = relay.total.as_ref();
-            domain = relay.domains.get(passage.domain);
+            domain = relay.domains.get(&*key);
             if !relay.slows.is_empty() {
-                slow = [WHOLE, passage.domain].map(|key| relay.slows.get(key).map(|slow| &slow.limiter));
+                slow = [WHOLE, &key].map(|key| relay.slows.get(key).map(|slow| &slow.limiter));
             }
         }
         let campaign = passage.campaign.and_then(|name| self.campaigns.get(name));
@@ -326,10 +378,11 @@ impl Limits {
             return Err(Hold::Until(again));
         }
         if !takes {
-            return Ok(Taking::default());
+            return Ok((Taking::default(), key));
         }
         [total, domain, campaign, whole, part].into_iter().flatten().for_each(Limiter::commit);
-        Ok(relay.map_or_else(Taking::default, |relay| relay.take(passage.domain, now)))
+        let taking = relay.map_or_else(Taking::default, |relay| relay.take(&key, now));
+        Ok((taking, key))
     }
 
     /// Forgets domains whose limit stands as if it had never been used.

@@ -219,9 +219,11 @@ impl Lane {
         let domain = job.profile.address.domain();
         let config = self.relay.config();
         let slowed = |domain| throttle.slowed_to(&config.name, domain);
-        let places = config.connections_per_domain_default.is_some() || !config.connections_per_domain.is_empty();
+        let places = config.limits_places();
+        let shared = || throttle.domain_rate(&config.name, domain);
+        let domain_rate = if config.shares_limits() { shared() } else { config.domain_rate(domain) };
         let of_flow = slowest([
-            config.domain_rate(domain).map(Rate::per_second),
+            domain_rate.map(Rate::per_second),
             job.context.throttle.map(Rate::per_second),
             slowed(Some(domain)),
             places.then(|| throttle.full(&config.name, domain)).flatten(),

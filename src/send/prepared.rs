@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::RunContext;
+use crate::domain::resend::Resend;
 use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
 use crate::store::audience::Audience;
@@ -17,6 +18,8 @@ pub struct Prepared {
     pub(super) unscored: Scale,
     /// Whether the templates ask what a recipient cares about.
     pub(super) affinities: bool,
+    /// What the run sends again, if it does.
+    pub(super) resend: Option<Resend>,
     /// The share of rejections at which the run pauses itself, where the campaign has one of its own.
     pub(super) pause_at_rejections: Option<f64>,
 }
@@ -26,7 +29,7 @@ impl Prepared {
     #[must_use]
     pub fn audience<'a>(&'a self, scale: &'a Scale) -> Audience<'a> {
         let at = self.context.at;
-        Audience { condition: self.condition.as_ref(), at, joined_by: at, scale }
+        Audience { condition: self.condition.as_ref(), at, joined_by: at, scale, resend: self.resend.as_ref() }
     }
 
     /// How sums are to be read now.

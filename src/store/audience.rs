@@ -2,9 +2,10 @@
 
 use super::eligibility::{self, Own, Permission};
 use super::segment::Writer;
-use super::{EngineKind, Result, Session, Value};
+use super::{EngineKind, Result, Session, Value, resends};
 use crate::args;
 use crate::domain::id::RecipientId;
+use crate::domain::resend::Resend;
 use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
 use crate::domain::time::Micros;
@@ -20,6 +21,8 @@ pub struct Audience<'a> {
     pub joined_by: Micros,
     /// How the stored sums are to be read.
     pub scale: &'a Scale,
+    /// A run that sends another's mail again finds people of that one, whatever the condition says.
+    pub resend: Option<&'a Resend>,
 }
 
 /// The pieces of a statement over an audience.
@@ -37,7 +40,11 @@ impl Audience<'_> {
     pub(super) fn select(&self, kind: EngineKind, first: usize) -> Selection {
         let mut writer = Writer::new(kind, self.scale, self.at, first);
         let joined = writer.bind(self.joined_by);
-        let condition = self.condition.map_or_else(|| "TRUE".to_owned(), |c| writer.expr(&c.expr));
+        let condition = match (self.resend, self.condition) {
+            (Some(resend), _) => resends::condition(resend.to, &writer.bind(resend.run)),
+            (None, Some(condition)) => writer.expr(&condition.expr),
+            (None, None) => "TRUE".to_owned(),
+        };
         let from = if writer.uses_profiles() {
             "recipients r LEFT JOIN profiles p ON p.recipient_id = r.id"
         } else {

@@ -8,6 +8,7 @@ use super::{EngineKind, Error, Result, Session};
 use crate::args;
 use crate::domain::id::{RecipientId, RunId, VersionId};
 use crate::domain::message::MessageState;
+use crate::domain::resend::{Resend, ResendTo};
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 
@@ -40,6 +41,8 @@ pub struct Run {
     pub started_at: Option<Micros>,
     /// When it ended.
     pub ended_at: Option<Micros>,
+    /// What it sends again, if it does.
+    pub resend: Option<Resend>,
 }
 
 #[derive(FromRow)]
@@ -57,6 +60,9 @@ struct Raw {
     planned: Option<i64>,
     started_at: Option<i64>,
     ended_at: Option<i64>,
+    resends: Option<i64>,
+    resend_to: Option<String>,
+    subject: Option<String>,
 }
 
 impl TryFrom<Raw> for Run {
@@ -64,6 +70,13 @@ impl TryFrom<Raw> for Run {
 
     fn try_from(raw: Raw) -> Result<Self> {
         let state = RunState::parse(&raw.state).ok_or_else(|| Error::Corrupt(format!("run state '{}'", raw.state)))?;
+        let resend = match (raw.resends, raw.resend_to) {
+            (Some(run), Some(to)) => {
+                let to = ResendTo::parse(&to).map_err(Error::Corrupt)?;
+                Some(Resend { run: RunId(run), to, subject: raw.subject })
+            }
+            _ => None,
+        };
         Ok(Self {
             id: RunId(raw.id),
             campaign: raw.campaign,
@@ -78,6 +91,7 @@ impl TryFrom<Raw> for Run {
             planned: raw.planned,
             started_at: raw.started_at.map(Micros),
             ended_at: raw.ended_at.map(Micros),
+            resend,
         })
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::project::{Project, Settings};
 use crate::support::database;
 
-const PEOPLE: usize = 800;
+const PEOPLE: usize = 1_000;
 
 /// The first relay dies after 100 mails and lives again once the second has taken 100. It is tried
 /// again after 15 seconds, in which the campaign's own limit leaves enough for it to do.

@@ -58,6 +58,7 @@ impl Project {
             keyring: &self.keyring,
             now: Micros(NOW),
             at: at.map(Micros),
+            resend: None,
         }
     }
 

@@ -78,7 +78,8 @@ const TESTS: &[&str] = &[
 
 async fn found(session: &mut Session, condition: &Condition, at: i64) -> BTreeSet<i64> {
     let scale = score::scale(session).await.unwrap().unwrap();
-    let audience = Audience { condition: Some(condition), at: Micros(at), joined_by: Micros(at), scale: &scale };
+    let audience =
+        Audience { condition: Some(condition), at: Micros(at), joined_by: Micros(at), scale: &scale, resend: None };
     let mut people = BTreeSet::new();
     let mut after = RecipientId(0);
     loop {

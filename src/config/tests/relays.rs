@@ -66,3 +66,42 @@ fn a_relay_warms_up_by_days_of_the_senders_zone() {
         assert!(found.contains(&format!("colloquy.toml:{complaint}")), "{lines}: {found:#?}");
     }
 }
+
+#[test]
+fn domains_share_limits_in_groups_and_by_their_mail_host() {
+    let with = |lines: &str| format!("{PROJECT}{lines}\n");
+    let lines = "[relay.group.google]\nmx = [\"*.Google.com\"]\ndomains = [\"gmail.com\"]\nrate = \"50/s\"\nconnections = 4\n\
+        [dns]\nservers = [\"127.0.0.1:5353\", \"[::1]:53\"]";
+    let settings = taken(&with(lines), CAMPAIGN).settings;
+    let group = Group {
+        domains: vec!["gmail.com".into()],
+        hosts: vec!["*.google.com".into()],
+        rate: Some(Rate::parse("50/s").unwrap()),
+        connections: Some(4),
+    };
+    assert_eq!(settings.relays[0].groups, BTreeMap::from([("google".into(), group)]));
+    assert_eq!(settings.relays[0].domain_rate("gmail.com"), Some(Rate::parse("50/s").unwrap()));
+    assert_eq!(settings.name_servers, ["127.0.0.1:5353".parse().unwrap(), "[::1]:53".parse().unwrap()]);
+    assert!(!settings.relays[0].share_limits_by_mx);
+    for (lines, complaint) in [
+        (
+            "[relay.group.a]\nrate = \"1/s\"",
+            "14:14 a: `domains` is missing in [relay.group.a] (add domains = [\"example.org\"], or mx = [\"*.example.org\"] for mail hosts)",
+        ),
+        (
+            "[relay.group.a]\nmx = [\"*\"]",
+            "15:6 [\"*\"]: '*' is not a mail host (as in mx.example.org or *.example.org)",
+        ),
+        (
+            "[relay.group.a]\ndomains = [\"gmail.com\"]\n[relay.per_domain]\n\"gmail.com\" = \"1/s\"",
+            "15:11 [\"gmail.com\"]: `gmail.com` has a limit of its own at this relay (take it out of the group, or out of per_domain and connections_per_domain)",
+        ),
+        (
+            "[dns]\nservers = [\"localhost\"]",
+            "15:11 [\"localhost\"]: 'localhost' is not the address of a name server (write IP and port, as in [\"192.0.2.53:53\"])",
+        ),
+    ] {
+        let found = complaints(&with(lines), CAMPAIGN);
+        assert_eq!(found, [format!("colloquy.toml:{complaint}")], "{lines}");
+    }
+}

@@ -56,7 +56,7 @@ pub struct Pass(Option<Box<Taken>>);
 #[derive(Debug)]
 pub(super) struct Taken {
     pub relay: String,
-    pub domain: String,
+    pub key: String,
     pub taking: Taking,
     pub throttle: Arc<Throttle>,
 }

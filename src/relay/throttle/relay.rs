@@ -1,5 +1,6 @@
 //! The limits of one relay, and what has been used of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::budget::Budgets;
+use super::hosts::Hosts;
 use super::limiter::Limiter;
 use super::pass::{Freed, Hold};
 use super::recent::Recent;
+use super::shared::Shared;
 use super::slow::Slows;
+use crate::domain::group::group_key;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{DEFAULT_QUIET, RelayConfig};
 
@@ -37,6 +41,7 @@ pub(super) struct RelayLimits {
     pub slows: Slows,
     pub quiet: Duration,
     pub warm_up: Option<Budgets>,
+    shared: Shared,
     pub freed: Arc<Freed>,
 }
 
@@ -44,7 +49,7 @@ impl Default for RelayLimits {
     fn default() -> Self {
         let (total, domain_default, domain_rates, domains) = Default::default();
         let (place_default, place_counts, places) = Default::default();
-        let (recent, slows, warm_up, freed) = Default::default();
+        let (recent, slows, warm_up, shared, freed) = Default::default();
         Self {
             total,
             domain_default,
@@ -57,6 +62,7 @@ impl Default for RelayLimits {
             slows,
             quiet: DEFAULT_QUIET,
             warm_up,
+            shared,
             freed,
         }
     }
@@ -70,16 +76,37 @@ impl RelayLimits {
         self.quiet = config.slow_down_quiet;
         self.domain_default = config.per_domain_default;
         self.domain_rates.clone_from(&config.per_domain);
-        let mut domains = std::mem::take(&mut self.domains);
-        domains.retain(|domain, limiter| self.domain_rate(domain).map(|rate| limiter.set(rate)).is_some());
-        self.domains = domains;
         self.place_default = config.connections_per_domain_default;
         self.place_counts.clone_from(&config.connections_per_domain);
         if self.warm_up.as_ref().map(|budgets| &budgets.config) != config.warm_up.as_ref() {
             self.warm_up = config.warm_up.clone().map(Budgets::new);
         }
+        self.shared = Shared::new(config);
+        for (name, group) in &config.groups {
+            let key = group_key(name);
+            if let Some(rate) = group.rate {
+                self.domain_rates.insert(key.clone(), rate);
+            }
+            if let Some(most) = group.connections {
+                self.place_counts.insert(key, most);
+            }
+        }
+        let mut domains = std::mem::take(&mut self.domains);
+        domains.retain(|domain, limiter| self.domain_rate(domain).map(|rate| limiter.set(rate)).is_some());
+        self.domains = domains;
         // Whatever waits asks anew.
         self.freed.note();
+    }
+
+    /// What the limits of a domain are kept under; `None` while its mail host is being looked up.
+    pub(super) fn key<'d>(&self, domain: &'d str, hosts: &mut Hosts, now: Instant) -> Option<Cow<'d, str>> {
+        self.shared.key(domain, |domain| hosts.ask(domain, now).map(|host| host.map(Into::into)))
+    }
+
+    /// The same, for limits that were used already.
+    pub(super) fn known_key<'d>(&self, domain: &'d str, hosts: &Hosts) -> Cow<'d, str> {
+        let key = self.shared.key(domain, |domain| hosts.get(domain).map(|host| host.map(Into::into)));
+        key.unwrap_or(Cow::Borrowed(domain))
     }
 
     pub(super) fn domain_rate(&self, domain: &str) -> Option<Rate> {
