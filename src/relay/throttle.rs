@@ -15,6 +15,7 @@ mod recent;
 mod relay;
 mod shared;
 mod slow;
+mod warming;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,7 +26,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::budget::ALL;
 pub use self::budget::Slice;
 pub use self::hosts::Found;
 use self::hosts::Hosts;
@@ -38,11 +38,12 @@ use self::slow::WHOLE;
 use crate::domain::rate::Rate;
 use crate::domain::relay::RelayConfig;
 use crate::domain::slowing::Scope;
-use crate::domain::time::Micros;
-use crate::domain::warm_up::{Day, WarmUp};
 
 /// Domains that have not been written to are forgotten this often.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// A domain whose places are all taken is never reckoned to be slower than this, per second.
+const SLOWEST: f64 = 0.1;
 
 /// Whose limits a message must pass.
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +178,7 @@ impl Throttle {
         let limits = self.lock();
         let relay = limits.relays.get(relay)?;
         let key = relay.known_key(domain, &limits.hosts);
-        relay.is_full(&key).then(|| relay.recent.per_second(Some(&key), Instant::now()))
+        relay.is_full(&key).then(|| relay.recent.per_second(Some(&key), Instant::now()).max(SLOWEST))
     }
 
     /// The limit of a domain, or of what it shares its limits with.
@@ -231,64 +232,6 @@ impl Throttle {
         let full = limit.map_or(seen, |limit| seen.min(limit.per_second()));
         of.slows.refused(key, full, of.quiet, reason, now, start);
         self.slow.store(true, Ordering::Relaxed);
-    }
-
-    /// The warm-ups of all relays that have one.
-    #[must_use]
-    pub fn warm_ups(&self) -> Vec<(String, WarmUp)> {
-        if !self.warms.load(Ordering::Relaxed) {
-            return Vec::new();
-        }
-        let limits = self.lock();
-        let warm = limits.relays.iter().filter_map(|(name, relay)| Some((name, relay.warm_up.as_ref()?)));
-        warm.map(|(name, budgets)| (name.clone(), budgets.config.clone())).collect()
-    }
-
-    /// Begins a day of a relay's warm-up; answers with the slices that are wanted.
-    pub fn begin_day(&self, relay: &str, day: Day) -> Vec<Slice> {
-        let mut limits = self.lock();
-        let Some(limits) = limits.relays.get_mut(relay) else { return Vec::new() };
-        let Some(budgets) = &mut limits.warm_up else { return Vec::new() };
-        if budgets.begin(day) {
-            limits.freed.note();
-        }
-        budgets.wanted(relay)
-    }
-
-    /// Takes a slice of a day's amount that was drawn; an empty one says that it is used up.
-    pub fn grant(&self, day: Day, slice: &Slice) {
-        if let Some(relay) = self.lock().relays.get_mut(&slice.relay)
-            && let Some(budgets) = &mut relay.warm_up
-        {
-            budgets.grant(day.number, slice.domain.as_deref().unwrap_or(ALL), slice.messages);
-            relay.freed.note();
-        }
-    }
-
-    /// Takes what is left of the slices, to be given back.
-    #[must_use]
-    pub fn take_unused(&self) -> Vec<(Day, Slice)> {
-        let mut limits = self.lock();
-        let warm = limits.relays.iter_mut().filter_map(|(name, relay)| Some((name, relay.warm_up.as_mut()?)));
-        warm.flat_map(|(name, budgets)| budgets.take_unused(name)).collect()
-    }
-
-    /// Until when a relay hands nothing more over, or nothing to a domain, because the day's amount
-    /// is used up.
-    #[must_use]
-    pub fn spent_until(&self, relay: &str, domain: Option<&str>) -> Option<Micros> {
-        if !self.warms.load(Ordering::Relaxed) {
-            return None;
-        }
-        let limits = self.lock();
-        let relay = limits.relays.get(relay)?;
-        let key = domain.map(|domain| relay.known_key(domain, &limits.hosts));
-        relay.warm_up.as_ref()?.spent_until(key.as_deref())
-    }
-
-    /// Waits until slices are wanted; one task waits.
-    pub async fn wanting(&self) {
-        self.wanting.notified().await;
     }
 
     /// What has slowed down or risen again since this was asked last. Somebody must ask now and then.

@@ -24,6 +24,41 @@ pub struct Prepared {
     pub(super) pause_at_rejections: Option<f64>,
 }
 
+impl Sender {
+    /// What messages of `run` share, compiled from its frozen version.
+    ///
+    /// # Errors
+    /// When the version cannot be read or compiled.
+    pub async fn prepare(&self, run: &Run) -> Result<Prepared> {
+        let files = versions::files(&mut self.store.read().await?, run.version).await?;
+        let refused = |problems: String| Error::Version { run: run.id, problems };
+        let loaded = config::load(&ProjectFiles::Frozen(files.clone())).map_err(|p| refused(p.to_string()))?;
+        let campaign = loaded
+            .campaigns
+            .get(&run.campaign)
+            .ok_or_else(|| refused(format!("there is no campaign '{}'", run.campaign)))?;
+        let mut campaign = Cow::Borrowed(campaign);
+        if let Some(subject) = run.resend.as_ref().and_then(|resend| resend.subject.as_ref()) {
+            campaign.to_mut().subject.clone_from(subject);
+        }
+        let mailing = Mailing::compile(&campaign, &loaded.project, &files)
+            .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let unscored = Scale::of(&loaded.project.score, &loaded.project.cluster, run.at);
+        self.throttle.set_campaign(&run.campaign, campaign.throttle);
+        let context =
+            RunContext::new(run.id, run.campaign.clone(), run.occasion.clone(), run.at, campaign.throttle, mailing);
+        let affinities = !campaign.offers.items.is_empty() || files.values().any(|text| text.contains("interested"));
+        Ok(Prepared {
+            context: Arc::new(context),
+            condition: campaign.audience.clone(),
+            unscored,
+            affinities,
+            pause_at_rejections: campaign.pause_at_rejections,
+            resend: run.resend.clone(),
+        })
+    }
+}
+
 impl Prepared {
     /// Whom the run's campaign finds at the run's instant, by sums of this scale.
     #[must_use]

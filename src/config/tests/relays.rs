@@ -86,19 +86,19 @@ fn domains_share_limits_in_groups_and_by_their_mail_host() {
     for (lines, complaint) in [
         (
             "[relay.group.a]\nrate = \"1/s\"",
-            "14:14 a: `domains` is missing in [relay.group.a] (add domains = [\"example.org\"], or mx = [\"*.example.org\"] for mail hosts)",
+            "13:14 a: `domains` is missing in [relay.group.a] (add domains = [\"example.org\"], or mx = [\"*.example.org\"] for mail hosts)",
         ),
         (
             "[relay.group.a]\nmx = [\"*\"]",
-            "15:6 [\"*\"]: '*' is not a mail host (as in mx.example.org or *.example.org)",
+            "14:6 [\"*\"]: '*' is not a mail host (as in mx.example.org or *.example.org)",
         ),
         (
             "[relay.group.a]\ndomains = [\"gmail.com\"]\n[relay.per_domain]\n\"gmail.com\" = \"1/s\"",
-            "15:11 [\"gmail.com\"]: `gmail.com` has a limit of its own at this relay (take it out of the group, or out of per_domain and connections_per_domain)",
+            "14:11 [\"gmail.com\"]: `gmail.com` has a limit of its own at this relay (take it out of the group, or out of per_domain and connections_per_domain)",
         ),
         (
             "[dns]\nservers = [\"localhost\"]",
-            "15:11 [\"localhost\"]: 'localhost' is not the address of a name server (write IP and port, as in [\"192.0.2.53:53\"])",
+            "14:11 [\"localhost\"]: 'localhost' is not the address of a name server (write IP and port, as in [\"192.0.2.53:53\"])",
         ),
     ] {
         let found = complaints(&with(lines), CAMPAIGN);
