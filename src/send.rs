@@ -20,7 +20,6 @@ mod slowing;
 mod warm_up;
 mod worker;
 
-use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -40,22 +39,20 @@ pub use self::prepared::Prepared;
 use self::signing::Signing;
 use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
-use crate::config::{self, ProjectFiles};
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
-use crate::domain::score::Scale;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
 use crate::relay::{Exchanges, OpenError, Relay};
-use crate::render::{Mailing, Signer};
+use crate::render::Signer;
 use crate::store::audience;
 use crate::store::eligibility::Permission;
 use crate::store::marks::{MessageKey, Return};
 use crate::store::nodes::Buried;
 use crate::store::runs::Run;
-use crate::store::{self, Store, nodes, runs, versions};
+use crate::store::{self, Store, nodes, runs};
 
 /// A run that waits for the database looks after this whether it is back.
 const RETRY: Duration = Duration::from_secs(1);

@@ -1,13 +1,17 @@
 //! A run with what its messages share.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::RunContext;
+use super::{Error, Result, RunContext, Sender};
+use crate::config::{self, ProjectFiles};
 use crate::domain::resend::Resend;
 use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
+use crate::render::Mailing;
 use crate::store::audience::Audience;
-use crate::store::{self, Session, score};
+use crate::store::runs::Run;
+use crate::store::{self, Session, score, versions};
 
 /// A run ready to be sent.
 pub struct Prepared {
