@@ -29,7 +29,7 @@ pub struct Args {
     /// Of this run; without it the last that was sent and is no resend. `status` shows the numbers.
     #[arg(long, value_name = "NUMBER")]
     run: Option<i64>,
-    /// Another subject than the campaign's.
+    /// Another subject than the campaign's, which has but one language then.
     #[arg(long, value_name = "TEXT")]
     subject: Option<String>,
     /// Once more, although the same was resent before.
@@ -54,7 +54,12 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         if subject.trim().is_empty() || subject.contains(char::is_control) {
             return Err(anyhow!(Refused("--subject must be one line that is not empty".to_owned())));
         }
-        campaign.subject.clone_from(subject);
+        if !campaign.languages.is_empty() {
+            let hint = "hint: write the other subjects into the campaign's file, and leave --subject out";
+            let why = format!("'{}' has a subject for each language", args.campaign);
+            return Err(anyhow!(Refused(format!("{why}\n  {hint}"))));
+        }
+        campaign.content.subject.clone_from(subject);
     }
     let mailing = app.compile(&campaign)?;
     let store = app.store().await?;

@@ -43,7 +43,7 @@ impl Sender {
             .ok_or_else(|| refused(format!("there is no campaign '{}'", run.campaign)))?;
         let mut campaign = Cow::Borrowed(campaign);
         if let Some(subject) = run.resend.as_ref().and_then(|resend| resend.subject.as_ref()) {
-            campaign.to_mut().subject.clone_from(subject);
+            campaign.to_mut().content.subject.clone_from(subject);
         }
         let mailing = Mailing::compile(&campaign, &loaded.project, &files)
             .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;

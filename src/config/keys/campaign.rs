@@ -62,6 +62,13 @@ pub(in crate::config) const CAMPAIGN: &[Key] = &[
     Key::new("audience.where", Text, "'score >= 5'", "A condition in the language of segments"),
     Key::section("throttle", "The campaign's own limit"),
     Key::new("throttle.rate", RATE, "\"100/s\"", "Messages of this campaign"),
+    Key::section("limits", "Limits in place of the project's"),
+    Key::new(
+        "limits.pause_at_rejections",
+        Form("^[0-9.]+ *%$"),
+        "\"5%\"",
+        "A run pauses itself when this share of at least 200 answered messages is rejected",
+    ),
     Key::section("links", "Categories by URL, where the template has no data-category; the first that fits counts"),
     Key::new("links.*", Text, "\"https://shop.example.org/running/*\" = \"running\"", "A category of the project"),
     Key::section("utm", "Parameters of links that tell a web site where a visit comes from, before the project's"),

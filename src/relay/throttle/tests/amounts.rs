@@ -3,6 +3,8 @@
 use jiff::civil::date;
 
 use super::*;
+use crate::domain::time::Micros;
+use crate::domain::warm_up::{Day, WarmUp};
 
 fn throttle_of(change: impl Fn(&mut RelayConfig)) -> Arc<Throttle> {
     let mut config = RelayConfig::new("main", RelayUrl::File("outbox".into()));
