@@ -136,7 +136,7 @@ on_both_engines! {
             (&["resend", "helo", "--to", "failed"], "did you mean `hello`?"),
             (&["resend", "hello", "--to", "clicked"], "'clicked' is none of not-clicked, not-opened, unknown, failed"),
             (&["resend", "hello", "--to", "failed", "--subject", " "], "--subject must be one line"),
-            (&["resend", "hello", "--to", "failed", "--subject", "{{#if"], "subject"),
+            (&["resend", "hello", "--to", "failed", "--subject", "{{#if"], "invalid handlebars syntax"),
         ] {
             let (code, said) = colloquy(&project, words).await;
             assert_eq!(code, 2, "{said}");
