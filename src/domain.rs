@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod address;
+pub mod alignment;
 pub mod campaign;
 pub mod cluster;
 pub mod consent;
@@ -13,6 +14,7 @@ pub mod hit;
 pub mod id;
 pub mod judge;
 pub mod ledger;
+pub mod mail_path;
 pub mod media;
 pub mod message;
 pub mod network;

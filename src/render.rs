@@ -27,6 +27,7 @@ mod mime;
 mod mjml;
 mod offers;
 mod opening;
+mod paths;
 mod problem;
 mod signatures;
 mod sink;

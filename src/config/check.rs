@@ -103,6 +103,33 @@ pub fn domain(text: &str) -> Result<String, Complaint> {
     }
 }
 
+/// A domain for return paths, with room for their signed local parts (RFC 5321 §4.5.3.1.3).
+pub fn bounce_domain(text: &str) -> Result<String, Complaint> {
+    match domain(text)? {
+        long if long.len() > 190 => Err("this domain is too long for signed return paths".into()),
+        domain => Ok(domain),
+    }
+}
+
+/// An address without a display name that everybody can write to.
+pub fn ascii_address(text: &str) -> Result<String, Complaint> {
+    ascii(address(text)?)
+}
+
+/// As [`mailbox`], of an address that everybody can write to.
+pub fn ascii_mailbox(text: &str) -> Result<(String, String), Complaint> {
+    let (name, address) = mailbox(text)?;
+    Ok((name, ascii(address)?))
+}
+
+fn ascii(address: String) -> Result<String, Complaint> {
+    if address.is_ascii() {
+        return Ok(address);
+    }
+    Err(Complaint::new("the part before the @ has letters that not every mail server takes")
+        .hint("a-z, digits, dots and dashes reach everybody (RFC 6531); the domain may be international"))
+}
+
 /// `Name <address>` or an address alone, as (name, normalised address).
 pub fn mailbox(text: &str) -> Result<(String, String), Complaint> {
     let hint = "as in News <news@example.org>";

@@ -14,7 +14,8 @@ use super::files::{PROJECT_FILE, ProjectFiles, stays_inside};
 use super::problem::{Complaint, Problem, Problems};
 use super::reader::{Doc, Section};
 use super::{check, keys as described, private};
-use crate::domain::dkim::{Algorithm, DkimConfig, KeyFault, SigningKey, aligns};
+use crate::domain::alignment::signs_for;
+use crate::domain::dkim::{Algorithm, DkimConfig, KeyFault, SigningKey};
 
 pub(super) fn read(root: &Section<'_>) -> Vec<DkimConfig> {
     root.each("dkim", entry).into_iter().flatten().collect()
@@ -35,7 +36,9 @@ fn entry(section: &Section<'_>) -> Option<DkimConfig> {
 
 /// Warns when there are keys, and none of them signs the sender's mail.
 pub(super) fn warn_unsigned(root: &Section<'_>, from_domain: &str, keys: &[DkimConfig]) {
-    let Some(first) = keys.first().filter(|_| keys.iter().all(|key| !aligns(from_domain, &key.domain))) else { return };
+    let Some(first) = keys.first().filter(|_| keys.iter().all(|key| !signs_for(&key.domain, from_domain))) else {
+        return;
+    };
     root.section("sender", |sender| {
         // They were read before.
         sender.pass_over_others();

@@ -13,6 +13,7 @@ use super::settings::{self, Settings};
 use super::utm::{self, Parameters};
 use super::value::Field;
 use crate::domain::action::kind;
+use crate::domain::alignment::same_organisation;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
 use crate::domain::score::{ClusterRules, ScoreRules};
@@ -35,9 +36,8 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         (base.and_then(|field| field.parsed(check::base_url)), machine::web(web))
     });
     let settings = settings::read(root, web, &sender.timezone);
-    let from_domain = sender.from_address.rsplit_once('@').map_or("", |(_, domain)| domain);
-    if !from_domain.is_empty() {
-        dkim::warn_unsigned(root, from_domain, &settings.dkim);
+    if !sender.from_address.is_empty() {
+        dkim::warn_unsigned(root, sender.from_domain(), &settings.dkim);
     }
     let topics = root.section("topics", topics);
     let categories = root.section("categories", categories);
@@ -66,13 +66,23 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
 
 fn sender(section: &Section<'_>) -> Sender {
     let from = section.required("from", "from = \"News <news@example.org>\"");
-    let (from_name, from_address) = from.and_then(|field| field.parsed(check::mailbox)).unwrap_or_default();
-    let own_domain = || from_address.rsplit_once('@').map_or_else(String::new, |(_, domain)| domain.to_owned());
+    let (from_name, from_address) = from.and_then(|field| field.parsed(check::ascii_mailbox)).unwrap_or_default();
+    let bounce_domain = section.field("bounce_domain").and_then(|field| {
+        let domain = field.parsed(check::bounce_domain)?;
+        let own = from_address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        if !own.is_empty() && !same_organisation(&domain, own) {
+            let complaint = Complaint::new(format!("return paths at {domain} do not speak for mail from {own}"));
+            field.warn(complaint.hint(format!(
+                "receivers compare the two (DMARC); a domain below {own}, such as b.{own}, passes SPF for it"
+            )));
+        }
+        Some(domain)
+    });
     Sender {
-        reply_to: section.parsed("reply_to", check::address),
+        reply_to: section.parsed("reply_to", check::ascii_address),
         postal_address: section.parsed("postal_address", line),
         imprint_url: section.parsed("imprint_url", |text| check::web_url(text).map(|_| text.to_owned())),
-        bounce_domain: section.parsed("bounce_domain", check::domain).unwrap_or_else(own_domain),
+        bounce_domain,
         locale: section.parsed("locale", check::language).unwrap_or_else(|| "en".into()),
         timezone: section
             .parsed("timezone", |text| check::zone(text).map(|_| text.to_owned()))

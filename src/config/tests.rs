@@ -19,6 +19,7 @@ mod machines;
 mod projects;
 mod relays;
 mod schema;
+mod senders;
 
 const PROJECT: &str = r#"[sender]
 from = "Alpenlauf <news@alpenlauf.example>"

@@ -15,7 +15,7 @@ async fn records(dns: &Dns, name: &str, tag: &str) -> Result<Vec<String>, DnsFau
 pub(super) async fn look(patient: &Patient<'_>, dns: &Dns) -> Vec<Finding> {
     let sender = &patient.loaded.project.sender;
     let from = sender.from_address.rsplit_once('@').map_or("", |(_, domain)| domain);
-    let bounce = sender.bounce_domain.as_str();
+    let bounce = sender.bounce_domain.as_deref().unwrap_or(from);
     let (spf, (dmarc, organisation), back) = tokio::join!(spf(dns, bounce), dmarc(dns, from), way_back(dns, bounce));
     let signing: Vec<_> = patient.loaded.settings.dkim.iter().map(|key| key.domain.as_str()).collect();
     vec![spf, dmarc, back, alignment(from, bounce, &signing, organisation.as_deref())]

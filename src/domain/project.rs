@@ -19,12 +19,21 @@ pub struct Sender {
     pub postal_address: Option<String>,
     /// The imprint's page.
     pub imprint_url: Option<String>,
-    /// The domain of return paths; default the domain of `from`.
-    pub bounce_domain: String,
+    /// The domain whose addresses are ours alone, where reports and mail that unsubscribes come to.
+    /// Without it, reports come to `bounces@` the domain of `from`.
+    pub bounce_domain: Option<String>,
     /// BCP 47.
     pub locale: String,
     /// IANA name.
     pub timezone: String,
+}
+
+impl Sender {
+    /// The domain of From, in lower-case A-labels.
+    #[must_use]
+    pub fn from_domain(&self) -> &str {
+        self.from_address.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
 }
 
 /// What an attribute holds.

@@ -98,6 +98,12 @@ impl Keyring {
         postcard::from_bytes(body).ok()
     }
 
+    /// The id of the key that signs.
+    #[must_use]
+    pub fn newest_key(&self) -> u8 {
+        self.0[0].id
+    }
+
     /// The id of the key that has been there longest, for digests that must outlast a new key.
     #[must_use]
     pub fn oldest_key(&self) -> u8 {

@@ -22,7 +22,7 @@ pub(super) fn shown(mail: &Explained) -> Value {
         "to": mailbox(parsed.to()),
         "text": mail.text,
         "source": String::from_utf8_lossy(bytes),
-        "return_path": mail.message.return_path,
+        "return_path": mail.message.return_path.as_str(),
         "headers": headers(&parsed),
         "links": links.collect::<Vec<_>>(),
         "offers": mail.offers.iter().map(|offer| json!({"category": offer.category, "title": offer.title})).collect::<Vec<_>>(),

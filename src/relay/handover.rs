@@ -30,6 +30,16 @@ impl fmt::Display for TextAndCommands<'_> {
     }
 }
 
+/// Writes ASCII as `xtext` (RFC 3461 §4).
+fn xtext(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'+' | b'=' => out.push_str(if byte == b'+' { "+2B" } else { "+3D" }),
+            _ => out.push(char::from(byte)),
+        }
+    }
+}
+
 const STAGES: [Stage; 3] = [Stage::Mail, Stage::Rcpt, Stage::Data];
 
 impl Connection {
@@ -156,6 +166,11 @@ impl Connection {
         if features.dsn {
             mail.push_str(&format!(" RET=HDRS ENVID={}", envelope.safe_id()));
             rcpt.push_str(" NOTIFY=FAILURE,DELAY");
+            // An international address would need a form of its own (RFC 6533), which few take.
+            if recipient.is_ascii() {
+                rcpt.push_str(" ORCPT=rfc822;");
+                xtext(recipient, &mut rcpt);
+            }
         }
         Ok([mail + "\r\n", rcpt + "\r\n", "DATA\r\n".to_owned()])
     }

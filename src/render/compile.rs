@@ -88,7 +88,7 @@ pub(super) fn compile(
                 base_url: project.base_url.trim_end_matches('/').to_owned(),
                 min_share: project.cluster.min_share,
                 postal_address: project.sender.postal_address.clone(),
-                return_path: format!("bounces@{}", project.sender.bounce_domain),
+                bounce_domain: project.sender.bounce_domain.clone(),
                 fixed: Fixed::new(campaign, &project.sender),
                 editions,
                 links: compiler.links.list,
@@ -330,7 +330,6 @@ fn sender(sender: &Sender) -> Value {
         ("name", &sender.from_name),
         ("from_name", &sender.from_name),
         ("from_address", &sender.from_address),
-        ("bounce_domain", &sender.bounce_domain),
         ("locale", &sender.locale),
         ("timezone", &sender.timezone),
     ];
@@ -340,6 +339,8 @@ fn sender(sender: &Sender) -> Value {
         ("imprint_url", &sender.imprint_url),
     ];
     let maybe = maybe.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let bounce_domain = sender.bounce_domain.as_deref().unwrap_or(sender.from_domain());
+    fields.insert("bounce_domain".into(), bounce_domain.into());
     fields.extend(always.into_iter().chain(maybe).map(|(name, value)| (name.to_owned(), value.clone().into())));
     Value::Object(fields)
 }

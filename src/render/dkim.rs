@@ -5,7 +5,8 @@ use mail_auth::common::crypto::Algorithm as Tag;
 use mail_auth::common::headers::Writable as _;
 use mail_auth::dkim::{Canonicalization, Signature};
 
-use crate::domain::dkim::{Algorithm, DkimConfig, SigningKey, aligns};
+use crate::domain::alignment::signs_for;
+use crate::domain::dkim::{Algorithm, DkimConfig, SigningKey};
 use crate::domain::time::Micros;
 
 /// Fields that are listed once more than they are there, so that none can be added on the way
@@ -14,7 +15,7 @@ const SEALED: [&str; 8] = ["From", "To", "Subject", "Date", "Message-ID", "Reply
 
 /// Fields that are signed as they are (RFC 8058 §4 asks for the two of unsubscribing). Some relays
 /// add a `List-Unsubscribe` of their own, which is no reason for a signature to fail.
-const SIGNED: [&str; 4] = ["List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID"];
+const SIGNED: [&str; 5] = ["List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID", "Content-Language"];
 
 /// A field's name and what stands behind its colon.
 type Field<'a> = (&'a [u8], &'a [u8]);
@@ -53,7 +54,7 @@ impl Signer {
     /// which everybody verifies, before Ed25519.
     pub fn of<'a>(&'a self, from: &'a str) -> impl Iterator<Item = &'a (DkimConfig, SigningKey)> {
         let first = move |algorithm| {
-            self.0.iter().find(move |(config, key)| key.algorithm() == algorithm && aligns(from, &config.domain))
+            self.0.iter().find(move |(config, key)| key.algorithm() == algorithm && signs_for(&config.domain, from))
         };
         [Algorithm::Rsa, Algorithm::Ed25519].into_iter().filter_map(first)
     }

@@ -10,7 +10,9 @@ use crate::domain::campaign::Campaign;
 use crate::domain::project::Sender;
 use crate::domain::time::Micros;
 
-/// Octets of a line before it is folded (RFC 5322 §2.1.1 recommends 78).
+/// Octets of a line that should not be exceeded (RFC 5322 §2.1.1).
+const LINE: usize = 78;
+/// Octets of a line of words before it is folded.
 const FOLD: usize = 76;
 /// Octets of text in an encoded word: with the field's name in front its line stays within 76 (RFC
 /// 2047 §2).
@@ -30,18 +32,19 @@ pub(super) struct Fixed {
 impl Fixed {
     /// Puts them together.
     pub fn new(campaign: &Campaign, sender: &Sender) -> Self {
-        let domain = sender.from_address.rsplit('@').next().unwrap_or("").to_owned();
+        let domain = sender.from_domain().to_owned();
         let mut from = String::new();
         mailbox("From", &sender.from_name, &sender.from_address, &mut from);
         let mut rest = String::new();
         if let Some(reply_to) = &sender.reply_to {
             mailbox("Reply-To", "", reply_to, &mut rest);
         }
-        let topic = label(&campaign.topic);
-        rest.push_str(&format!("List-Id: <{topic}.{domain}>\r\n"));
-        rest.push_str("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
-        rest.push_str(&format!("Feedback-ID: {}:{topic}:m:{}\r\n", label(&campaign.name), sender_id(&domain)));
-        rest.push_str("MIME-Version: 1.0\r\n");
+        // Names of topics and campaigns are made of characters that may stand here.
+        let Campaign { name, topic, .. } = campaign;
+        field("List-Id", &format!("<{topic}.{domain}>"), &mut rest);
+        field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click", &mut rest);
+        field("Feedback-ID", &format!("{name}:{topic}:m:{}", sender_id(&domain)), &mut rest);
+        field("MIME-Version", "1.0", &mut rest);
         Self { from, rest, domain }
     }
 }
@@ -80,6 +83,27 @@ pub(super) fn one_line(text: &str) -> String {
     out
 }
 
+/// Writes a field whose value is one piece, folded before it where the line would be too long.
+pub(super) fn field(name: &str, value: &str, out: &mut String) {
+    let gap = if name.len() + 2 + value.len() > LINE { ":\r\n " } else { ": " };
+    for part in [name, gap, value, "\r\n"] {
+        out.push_str(part);
+    }
+}
+
+/// Writes the ways to unsubscribe, the one of a click first (RFC 8058 §3.1).
+pub(super) fn list_unsubscribe(https: &str, mailto: Option<&str>, out: &mut String) {
+    const NAME: &str = "List-Unsubscribe";
+    let gap = if NAME.len() + 5 + https.len() > LINE { ":\r\n <" } else { ": <" };
+    for part in [NAME, gap, https, ">"] {
+        out.push_str(part);
+    }
+    for part in mailto.map(|mailto| [",\r\n <", mailto, ">"]).into_iter().flatten() {
+        out.push_str(part);
+    }
+    out.push_str("\r\n");
+}
+
 /// Writes the `Date` field, in UTC.
 pub(super) fn date(at: Micros, out: &mut String) {
     use std::fmt::Write as _;
@@ -93,13 +117,14 @@ pub(super) fn mailbox(field: &str, name: &str, address: &str, out: &mut String) 
     let address: String =
         address.chars().filter(|c| !c.is_control() && !c.is_whitespace() && !"<>".contains(*c)).collect();
     if name.is_empty() {
-        out.push_str(&format!("{field}: {address}\r\n"));
+        self::field(field, &address, out);
     } else if !name.is_ascii() || name.len() > FOLD / 2 {
         let words: Vec<String> = encoded_words(&name).collect();
         out.push_str(&format!("{field}: {}\r\n <{address}>\r\n", words.join("\r\n ")));
     } else {
         let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
-        out.push_str(&format!("{field}: \"{quoted}\" <{address}>\r\n"));
+        let gap = if field.len() + quoted.len() + address.len() + 7 > LINE { "\r\n " } else { " " };
+        out.push_str(&format!("{field}: \"{quoted}\"{gap}<{address}>\r\n"));
     }
 }
 
@@ -117,12 +142,6 @@ fn encoded_words(text: &str) -> impl Iterator<Item = String> {
         rest = tail;
         Some(format!("=?utf-8?B?{}?=", STANDARD.encode(word)))
     })
-}
-
-/// A name as part of a domain or of a Feedback-ID.
-fn label(name: &str) -> String {
-    let label: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
-    if label.is_empty() { "list".to_owned() } else { label }
 }
 
 /// Gmail's `SenderId`: 5 to 15 characters, the same for all of a sender's mail.
@@ -171,6 +190,20 @@ mod tests {
         assert_eq!(written(""), "From: a@b.example\r\n");
         assert_eq!(written("A \"B\", C"), "From: \"A \\\"B\\\", C\" <a@b.example>\r\n");
         assert_eq!(written("Bücher"), "From: =?utf-8?B?QsO8Y2hlcg==?=\r\n <a@b.example>\r\n");
+    }
+
+    #[test]
+    fn a_line_is_longer_than_78_octets_only_where_one_piece_is() {
+        let long = format!("{}@{}.example", "a".repeat(40), "b".repeat(60));
+        let mut out = String::new();
+        mailbox("To", "", &long, &mut out);
+        mailbox("Reply-To", "Somebody with a name", &long[..60], &mut out);
+        field("List-Id", &format!("<{}>", "x".repeat(70)), &mut out);
+        list_unsubscribe(&"u".repeat(70), Some(&"m".repeat(70)), &mut out);
+        let lines: Vec<&str> = out.split("\r\n").collect();
+        assert_eq!(lines[0], "To:");
+        assert_eq!(lines.iter().filter(|line| line.len() > 78).collect::<Vec<_>>(), [&format!(" {long}")]);
+        assert!(out.contains("\r\nList-Unsubscribe:\r\n <uuu") && out.contains("uuu>,\r\n <mmm"), "{out}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::message;
 use super::problem::{RenderError, TemplateProblem};
 use super::utm::Tagger;
 use super::variables::Names;
+use crate::domain::address::Address;
 use crate::domain::campaign::{Campaign, OfferItem};
 use crate::domain::id::RunId;
 use crate::domain::profile::Profile;
@@ -31,7 +32,7 @@ pub struct Mailing {
     /// Share that makes a recipient interested.
     pub(super) min_share: f64,
     pub(super) postal_address: Option<String>,
-    pub(super) return_path: String,
+    pub(super) bounce_domain: Option<String>,
     pub(super) fixed: Fixed,
     /// By language; the campaign's own comes first.
     pub(super) editions: Vec<Edition>,
@@ -62,7 +63,7 @@ pub struct Rendered {
     /// for the local part of an internationalised address (RFC 6532).
     pub bytes: Vec<u8>,
     /// The envelope's sender (RFC 5321 MAIL FROM).
-    pub return_path: String,
+    pub return_path: Address,
     /// The Message-ID with its angle brackets, the same on every attempt.
     pub message_id: String,
 }

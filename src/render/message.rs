@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::body;
 use super::edition::{Edition, Part, choose};
-use super::headers::{date, mailbox, one_line, unstructured};
+use super::headers::{date, field, list_unsubscribe, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
 use super::mailing::{Envelope, Mailing, Rendered};
 use super::message_helpers::{OFFERS, register};
+use super::paths::{return_path, unsubscribe_by_mail};
 use super::problem::RenderError;
 use super::sink::Sink;
 use super::text::squeeze;
@@ -95,13 +96,8 @@ pub(super) fn render(
     let id = message_key(&job);
     let message_id = format!("<{id}@{}>", mailing.fixed.domain);
     let bytes = assemble(&job, edition, &unsubscribe, &id, &message_id, (subject, html, text));
-    let rendered = Rendered { bytes, return_path: return_path(mailing), message_id };
+    let rendered = Rendered { bytes, return_path: return_path(&job), message_id };
     Ok((rendered, job.into_taken()))
-}
-
-/// Where delivery reports go.
-fn return_path(mailing: &Mailing) -> String {
-    mailing.return_path.clone()
 }
 
 fn part(
@@ -162,9 +158,9 @@ fn assemble(
     mailbox("To", "", job.profile.address.as_str(), &mut header);
     unstructured("Subject", subject, &mut header);
     date(job.envelope.at, &mut header);
-    for part in ["Message-ID: ", message_id, "\r\nList-Unsubscribe: <", unsubscribe, ">\r\n", &fixed.rest] {
-        header.push_str(part);
-    }
+    field("Message-ID", message_id, &mut header);
+    list_unsubscribe(unsubscribe, unsubscribe_by_mail(job).as_deref(), &mut header);
+    header.push_str(&fixed.rest);
     header.push_str("Content-Language: ");
     header.push_str(&edition.tag);
     header.push_str("\r\n");
@@ -209,7 +205,9 @@ fn boundary(id: &str, level: Option<char>) -> String {
 }
 
 fn open(kind: &str, boundary: &str, out: &mut Vec<u8>) {
-    write(&["Content-Type: multipart/", kind, "; boundary=\"", boundary, "\"\r\n"], out);
+    // A kind with a parameter of its own makes the line too long.
+    let gap = if kind.contains(';') { "\r\n " } else { " " };
+    write(&["Content-Type: multipart/", kind, ";", gap, "boundary=\"", boundary, "\"\r\n"], out);
 }
 
 fn write(parts: &[&str], out: &mut Vec<u8>) {

@@ -55,7 +55,7 @@ pub(super) fn project() -> Project {
             reply_to: Some("service@alpenlauf.example".into()),
             postal_address: Some("Alpenlauf GmbH, Am Ring 1, 80331 München".into()),
             imprint_url: Some("https://alpenlauf.example/impressum".into()),
-            bounce_domain: "b.alpenlauf.example".into(),
+            bounce_domain: Some("b.alpenlauf.example".into()),
             locale: "de-DE".into(),
             timezone: "Europe/Berlin".into(),
         },

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::testing::{campaign, compile, files, html, keyring, profile, project, render};
 use super::{Lint, Mailing};
+use crate::domain::id::{RecipientId, RunId};
+use crate::domain::mail_path::{MailPath, MailUse};
 use crate::domain::profile::Profile;
 use crate::domain::token::Purpose;
 
@@ -105,7 +107,9 @@ fn the_parsed_mail_has_what_was_put_in() {
     assert_eq!(subject, "Anna, new for your next run");
     assert_eq!(html.replace("\r\n", "\n"), explained.html);
     assert_eq!(text.replace("\r\n", "\n"), explained.text);
-    assert_eq!(explained.message.return_path, "bounces@b.alpenlauf.example");
+    let path = explained.message.return_path;
+    let expected = MailPath { purpose: MailUse::Bounce, run: RunId(42), recipient: RecipientId(7) };
+    assert_eq!((MailPath::verify(path.local(), &keyring()), path.domain()), (Some(expected), "b.alpenlauf.example"));
 }
 
 #[test]

@@ -70,13 +70,13 @@ pub struct Worker {
 struct Letter {
     job: Job,
     message: Message,
-    return_path: Option<Address>,
+    return_path: Address,
     id: String,
 }
 
 impl Letter {
     fn envelope(&self) -> Envelope<'_> {
-        Envelope { return_path: self.return_path.as_ref(), recipient: &self.job.profile.address, id: &self.id }
+        Envelope { return_path: Some(&self.return_path), recipient: &self.job.profile.address, id: &self.id }
     }
 }
 
@@ -248,7 +248,7 @@ impl Worker {
         }
     }
 
-    async fn render(&self, job: &Job, scratch: &mut Scratch) -> Result<(Message, Option<Address>), String> {
+    async fn render(&self, job: &Job, scratch: &mut Scratch) -> Result<(Message, Address), String> {
         let context = &job.context;
         let at = self.shared.clock.now();
         let envelope = render::Envelope { run: context.run, occasion: &context.occasion, at };
@@ -257,7 +257,7 @@ impl Worker {
             .render(&job.profile, &envelope, &self.shared.keyring, scratch)
             .map_err(|error| format!("render: {error}"))?;
         let message = self.shared.signing.seal(rendered.bytes, context, at).await?;
-        Ok((message, Address::parse(&rendered.return_path).ok()))
+        Ok((message, rendered.return_path))
     }
 
     async fn give_back(&self, job: &Job) {

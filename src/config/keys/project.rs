@@ -20,7 +20,7 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "sender.bounce_domain",
         Text,
         "\"b.example.org\"",
-        "Domain of return paths; default: the domain of `from`",
+        "Domain of signed return paths; default: bounces@ the domain of `from`",
     ),
     Key::new("sender.locale", Text, "\"de-DE\"", "Language tag (BCP 47); default: en"),
     Key::new("sender.timezone", Text, "\"Europe/Berlin\"", "Default zone of schedules, an IANA name; default: UTC"),

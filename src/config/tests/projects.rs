@@ -18,7 +18,7 @@ fn the_complete_example_is_read_as_it_is_written() {
     assert_eq!(project.sender.reply_to.as_deref(), Some("service@alpenlauf.example"));
     assert_eq!(project.sender.postal_address.as_deref(), Some("Alpenlauf GmbH, Am Ring 1, 80331 München"));
     assert_eq!(project.sender.imprint_url.as_deref(), Some("https://alpenlauf.example/impressum"));
-    assert_eq!(project.sender.bounce_domain, "b.alpenlauf.example");
+    assert_eq!(project.sender.bounce_domain.as_deref(), Some("b.alpenlauf.example"));
     assert_eq!((project.sender.locale.as_str(), project.sender.timezone.as_str()), ("de-DE", "Europe/Berlin"));
     assert_eq!(project.base_url, "https://t.alpenlauf.example");
 
@@ -67,7 +67,7 @@ fn what_is_left_out_has_the_documented_defaults() {
     assert_eq!(short.settings.machine.secrets_file, complete.settings.machine.secrets_file);
     assert_eq!((short.settings.relays[0].connections, short.settings.relays[0].rate), (10, None));
     assert_eq!((short.project.sender.locale.as_str(), short.project.sender.timezone.as_str()), ("en", "UTC"));
-    assert_eq!(short.project.sender.bounce_domain, "alpenlauf.example");
+    assert_eq!(short.project.sender.bounce_domain, None);
     assert_eq!((short.project.frequency_cap, short.project.pause_at_rejections), (None, None));
 }
 

@@ -33,7 +33,7 @@ pub fn project() -> Project {
             reply_to: None,
             postal_address: None,
             imprint_url: None,
-            bounce_domain: "b.alpenlauf.example".into(),
+            bounce_domain: Some("b.alpenlauf.example".into()),
             locale: "en".into(),
             timezone: "UTC".into(),
         },

@@ -47,6 +47,12 @@ async fn what_is_offered_is_used() {
 }
 
 #[tokio::test]
+async fn reports_name_the_recipient_as_it_was_addressed() {
+    let (_, lines) = heard(&["catcher", "DSN"], "anna+x=y@example.org", TEXT).await;
+    assert_eq!(lines[1], "RCPT TO:<anna+x=y@example.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;anna+2Bx+3Dy@example.org");
+}
+
+#[tokio::test]
 async fn what_the_server_cannot_take_is_refused_without_asking_it() {
     for (extensions, recipient, text, status) in [
         (["8BITMIME", "X"], "änna@example.org", TEXT.to_owned(), "5.6.7"),
