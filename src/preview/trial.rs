@@ -67,8 +67,7 @@ impl Trial<'_> {
             Ok(made) => made,
             Err(words) => return Ok(Verdict::Failed(format!("not sent: {words}"))),
         };
-        let return_path = Address::parse(&return_path).ok();
-        let envelope = relay::Envelope { return_path: return_path.as_ref(), recipient: to, id };
+        let envelope = relay::Envelope { return_path: Some(&return_path), recipient: to, id };
         let mut failures = Vec::new();
         for relay in self.relays {
             match hand_over(relay, &envelope, &message).await {
@@ -81,7 +80,7 @@ impl Trial<'_> {
 
     /// The recipient's mail in the tester's name. Without tracking its links are plain and it has no pixel; its pages
     /// are signed by keys that nobody has, so that a tester leaves nothing in the recipient's name.
-    fn message(&self, to: &Address) -> Result<(Message, String), String> {
+    fn message(&self, to: &Address) -> Result<(Message, Address), String> {
         let profile = Profile { address: to.clone(), tracking: false, ..self.profile.clone() };
         let envelope = Envelope { run: RunId(0), occasion: "test", at: self.at };
         let rendered = self.mailing.render(&profile, &envelope, &throwaway_keys(), &mut Scratch::default());

@@ -1,6 +1,8 @@
 //! What every mail must obey, judged by programs that others wrote.
 
 mod keys;
+mod letter;
+mod matrix;
 
 use std::fs;
 use std::path::{Path, PathBuf};
