@@ -48,7 +48,8 @@ pub fn keeps_to_the_letter(mail: &str, by_mail: bool) {
     for name in ALWAYS {
         value(name);
     }
-    let known = |name: &str| ALWAYS.contains(&name) || ["DKIM-Signature", "Reply-To", "Content-Language"].contains(&name);
+    let known =
+        |name: &str| ALWAYS.contains(&name) || ["DKIM-Signature", "Reply-To", "Content-Language"].contains(&name);
     assert!(fields.iter().all(|(name, _)| known(name)), "{fields:?}");
 
     let from = value("From").rsplit_once('@').unwrap().1.trim_end_matches('>');
