@@ -9,15 +9,16 @@ use super::schema::Schema;
 use super::secrets::Secrets;
 
 /// Path in the project and text.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("config/colloquy.toml", include_str!("example/colloquy.toml")),
     ("config/campaigns/welcome.toml", include_str!("example/campaigns/welcome.toml")),
     ("config/campaigns/gear.toml", include_str!("example/campaigns/gear.toml")),
-    ("templates/layouts/base.hbs", include_str!("example/templates/layouts/base.hbs")),
+    ("config/campaigns/letter.toml", include_str!("example/campaigns/letter.toml")),
+    ("templates/layouts/base.mjml", include_str!("example/templates/layouts/base.mjml")),
     ("templates/partials/footer.hbs", include_str!("example/templates/partials/footer.hbs")),
-    ("templates/welcome.hbs", include_str!("example/templates/welcome.hbs")),
-    ("templates/welcome.txt.hbs", include_str!("example/templates/welcome.txt.hbs")),
-    ("templates/gear.hbs", include_str!("example/templates/gear.hbs")),
+    ("templates/newsletter.mjml", include_str!("example/templates/newsletter.mjml")),
+    ("templates/offers.mjml", include_str!("example/templates/offers.mjml")),
+    ("templates/letter.hbs", include_str!("example/templates/letter.hbs")),
     ("recipients.csv", include_str!("example/recipients.csv")),
     (".gitignore", include_str!("example/gitignore")),
     ("README.md", include_str!("example/README.md")),
@@ -132,7 +133,7 @@ mod tests {
         assert!(paths.iter().all(|path| project.join(path).is_file()));
         let loaded = load(&ProjectFiles::Disk(project.clone())).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(loaded.warnings, []);
-        assert_eq!(loaded.campaigns.keys().collect::<Vec<_>>(), ["gear", "welcome"]);
+        assert_eq!(loaded.campaigns.keys().collect::<Vec<_>>(), ["gear", "letter", "welcome"]);
         Secrets::load(&project.join(&loaded.settings.machine.secrets_file)).unwrap();
     }
 

@@ -62,7 +62,8 @@ pub(super) fn compile(
     files: &BTreeMap<String, String>,
 ) -> Result<Mailing, Vec<TemplateProblem>> {
     let offers: Vec<Value> = (1..).zip(&campaign.offers.items).map(|(number, item)| offer(number, item)).collect();
-    let offer_fields = offers.iter().filter_map(Value::as_object).flat_map(|o| o.keys().cloned()).collect();
+    let offer_fields = offers.iter().filter_map(Value::as_object).flat_map(|o| o.keys().cloned());
+    let offer_fields = offer_fields.chain(["image".to_owned()]).collect();
     let names = Names { offer_fields, ..Names::default() };
     let (problems, links) = Default::default();
     let (content, is_own, tag) = (&campaign.content, true, project.sender.locale.as_str());

@@ -133,8 +133,14 @@ impl Writer<'_> {
         for tag in self.tags.iter().filter(|t| range.contains(&t.range.start)) {
             self.words(at..tag.range.start);
             let text = &self.source.text()[tag.range.clone()];
-            let alone = matches!(tag.kind, Kind::Open | Kind::Close | Kind::Else) && self.gap >= Gap::Line;
-            self.write(text, tag.range.start);
+            let block = matches!(tag.kind, Kind::Open | Kind::Close | Kind::Else);
+            let alone = block && self.gap >= Gap::Line;
+            let blank_follows = self.source.text()[tag.range.end..].starts_with(char::is_whitespace);
+            if block && self.gap == Gap::Space && blank_follows {
+                self.out.push(text, self.source.place(tag.range.start));
+            } else {
+                self.write(text, tag.range.start);
+            }
             if alone {
                 self.widen(Gap::Line);
             }
@@ -223,5 +229,11 @@ mod tests {
     fn blocks_stay_around_the_rows_of_a_table() {
         let html = "<table>\n{{#each (offers)}}\n<tr><td>{{title}}</td><td>now</td></tr>\n{{/each}}\n</table>";
         assert_eq!(text_of(html), "{{#each (offers)}}\n{{title}} now\n{{/each}}\n");
+    }
+
+    #[test]
+    fn a_block_within_a_sentence_leaves_one_space() {
+        let html = "<p>Hello,\n{{#if a}}\nyou\n{{else}}\nall\n{{/if}}\nthere {{#if b}}b{{/if}}.</p>";
+        assert_eq!(text_of(html), "Hello,{{#if a}} you{{else}} all{{/if}} there {{#if b}}b{{/if}}.\n");
     }
 }

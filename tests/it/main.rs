@@ -38,6 +38,7 @@ mod slowing;
 mod states;
 mod support;
 mod test_mails;
+mod templates;
 mod tour;
 mod tracking;
 mod trouble;

@@ -32,7 +32,7 @@ impl Project {
     fn new(db: &Database, audience: &str) -> Self {
         config::init(db.dir.path(), &aws_lc_rs::rand::SystemRandom::new()).unwrap();
         let campaign = format!(
-            "topic = \"news\"\nsubject = \"Hello {{{{first_name}}}}\"\ntemplate = \"gear.hbs\"\n{audience}\n
+            "topic = \"news\"\nsubject = \"Hello {{{{first_name}}}}\"\ntemplate = \"offers.mjml\"\n{audience}\n
              [throttle]\nrate = \"2/s\"\n
              [[offers.item]]\ncategory = \"trail\"\ntitle = \"Shoes\"\nurl = \"https://shop.example/1\"\nprice = \"9 €\"\n"
         );

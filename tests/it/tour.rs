@@ -28,7 +28,7 @@ fn a_first_campaign_goes_from_an_empty_directory_to_a_report() {
     assert!(done(dir.path(), "init shop").contains("A project is in ./shop"));
     let shop = dir.path().join("shop");
 
-    assert!(done(&shop, "check").contains("2 campaigns checked: 0 errors, 0 warnings"));
+    assert!(done(&shop, "check").contains("3 campaigns checked: 0 errors, 0 warnings"));
     done(&shop, "import recipients.csv --topic news --source sample --tracking");
     assert!(done(&shop, "plan welcome").contains("messages                              6\n"));
     assert!(!shop.join("outbox").exists(), "a plan sends nothing");
