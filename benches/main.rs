@@ -6,6 +6,7 @@
 mod import;
 mod memory;
 mod redirect;
+mod render;
 mod send;
 mod support;
 
@@ -16,8 +17,13 @@ use self::support::Figure;
 /// A benchmark's name and what it measures.
 type Bench = (&'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 4] =
-    [("import", import::run), ("send", send::run), ("redirect", redirect::run), ("memory", memory::run)];
+const BENCHES: [Bench; 5] = [
+    ("import", import::run),
+    ("render", render::run),
+    ("send", send::run),
+    ("redirect", redirect::run),
+    ("memory", memory::run),
+];
 
 fn main() -> ExitCode {
     // Cargo adds options of its own harness.

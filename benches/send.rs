@@ -60,7 +60,7 @@ fn sample(path: &Path) -> usize {
 }
 
 /// Personalised HTML of 20 KB with tracked links; its text part is made from it.
-fn template() -> String {
+pub fn template() -> String {
     let mut html = String::from(
         "<!DOCTYPE html><html><head><title>News</title><style>p { font: 16px/1.5 sans-serif; color: #222 }</style>\
          </head><body><h1>Hello {{first_name}} from {{city}}</h1>\n",
