@@ -128,6 +128,7 @@ async fn check_campaign(app: &App, campaign: &Campaign) -> Result<Found> {
             return Ok(found);
         }
     };
+    found.warnings.extend(mailing.lint_template().iter().map(ToString::to_string));
     let keyring = app.secrets()?.keyring();
     let mut scratch = Scratch::default();
     let envelope = Envelope { run: RunId(0), occasion: "check", at: app.clock.now() };
@@ -162,7 +163,7 @@ async fn check_campaign(app: &App, campaign: &Campaign) -> Result<Found> {
 }
 
 fn lint(mailing: &Mailing, explained: &Explained, found: &mut Found) {
-    found.warnings.extend(mailing.lint(explained).iter().map(ToString::to_string));
+    found.warnings.extend(mailing.lint(explained).iter().map(|lint| format!("{lint} ({})", lint.hint())));
 }
 
 /// Some of those whom the campaign would reach now. A database that does not exist is not made.

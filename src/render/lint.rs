@@ -1,11 +1,26 @@
-//! What a mailing should not go out with.
+//! What a mailing should not go out with: judged by a rendered sample here, by the template below.
+
+mod color;
+mod look;
+mod template;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
+use url::{Host, Url};
+
+use super::html;
 use super::mailing::{Explained, Mailing};
+
+pub(super) use self::template::lint as lint_template;
 
 /// Gmail hides what comes after so many octets of HTML behind a link.
 const GMAIL_CLIP: usize = 102 * 1024;
+/// Letters that a mail with a picture should have, the lines at its end included.
+const LETTERS: usize = 250;
+/// Letters for each further picture.
+const LETTERS_MORE: usize = 50;
 
 /// Something in a rendered mailing that a marketer should repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +43,29 @@ pub enum Lint {
     },
     /// The sender's postal address is not configured or not in the mailing.
     NoPostalAddress,
+    /// The sender's imprint is not configured or not linked in the mailing.
+    NoImprint,
     /// Nothing stands in the subject.
     EmptySubject,
+    /// What looks like a template's tag is in the finished mail.
+    Leftover {
+        /// Subject, HTML part or text part.
+        part: &'static str,
+    },
+    /// What a variable gave as a link's target is no address.
+    BrokenLink {
+        /// The link's number.
+        number: u16,
+        /// Where it leads.
+        url: String,
+    },
+    /// Hardly anything is left where pictures are not shown, and filters take it for unwanted mail.
+    LittleText {
+        /// Pictures.
+        pictures: usize,
+        /// Letters and digits that are seen.
+        letters: usize,
+    },
 }
 
 impl Lint {
@@ -44,6 +80,10 @@ impl Lint {
             Self::NoUnsubscribeInText => "add {{unsubscribe_url}}",
             Self::HtmlClipped { .. } => "shorten the mail, or move styles and repeated markup into fewer rules",
             Self::NoPostalAddress => "set [sender] postal_address and write {{sender.postal_address}}",
+            Self::NoImprint => "set [sender] imprint_url and write <a href=\"{{sender.imprint_url}}\">…</a>",
+            Self::Leftover { .. } => "write the tag without a backslash, or the value without braces",
+            Self::BrokenLink { .. } => "a link's target begins with https://, http://, mailto: or tel:",
+            Self::LittleText { .. } => "say it in text, too",
             Self::EmptySubject => "write a subject, and defaults for the variables in it",
         }
     }
@@ -59,7 +99,13 @@ impl fmt::Display for Lint {
                 write!(f, "the HTML has {} KB; Gmail shows {} KB and hides the rest", size / 1024, GMAIL_CLIP / 1024)
             }
             Self::NoPostalAddress => f.write_str("the sender's postal address is missing"),
+            Self::NoImprint => f.write_str("the sender's imprint is missing"),
             Self::EmptySubject => f.write_str("the subject is empty"),
+            Self::Leftover { part } => write!(f, "braces of a tag are left in the {part}"),
+            Self::BrokenLink { number, url } => write!(f, "link {number} leads to '{url}', which is no address"),
+            Self::LittleText { pictures, letters } => {
+                write!(f, "the mail is made of pictures: {pictures} of them, and {letters} letters of text")
+            }
         }
     }
 }
@@ -80,10 +126,53 @@ pub(super) fn lint(mailing: &Mailing, sample: &Explained) -> Vec<Lint> {
     let address = mailing.postal_address.as_deref().map(letters).filter(|a| !a.is_empty());
     let shown = address.is_some_and(|a| letters(&sample.text).contains(&a) || letters(&sample.html).contains(&a));
     add(!shown, Lint::NoPostalAddress);
+    let imprint = mailing.data.get("sender").and_then(|sender| sender.get("imprint_url")).and_then(|url| url.as_str());
+    let linked = |url: &str| sample.text.contains(url) || sample.links.iter().any(|link| link.url.starts_with(url));
+    add(!imprint.is_some_and(linked), Lint::NoImprint);
+    for (part, text) in [("subject", &sample.subject), ("HTML part", &sample.html), ("text part", &sample.text)] {
+        add(text.contains("{{"), Lint::Leftover { part });
+    }
+    let (pictures, letters) = seen(&sample.html, &[&mailing.base_url, "/o/"].concat());
+    let wanted = LETTERS + LETTERS_MORE * pictures.saturating_sub(1);
+    add(pictures > 0 && letters < wanted, Lint::LittleText { pictures, letters });
+    for link in sample.links.iter().filter(|l| is_broken(&l.url)) {
+        let number = usize::from(link.number).saturating_sub(1);
+        let written = mailing.links.get(number).is_some_and(|known| known.url.is_some());
+        add(!written, Lint::BrokenLink { number: link.number, url: link.url.clone() });
+    }
     for link in sample.links.iter().filter(|l| l.category.is_none()) {
         add(true, Lint::LinkWithoutCategory { number: link.number, url: link.url.clone() });
     }
     found
+}
+
+/// Pictures besides the pixel, and the letters that a reader sees.
+fn seen(page: &str, pixel: &str) -> (usize, usize) {
+    let events = html::read(page, &[]).unwrap_or_default();
+    let pictures = events.iter().filter(|event| match event {
+        html::Event::Start(start) if start.name == "img" => {
+            start.attribute("src").is_some_and(|src| !page[src.value.clone()].starts_with(pixel))
+        }
+        _ => false,
+    });
+    let texts = look::texts(page, &events).into_iter().filter(|(_, look)| !look.hidden);
+    let letters = texts.map(|(range, _)| letters(&page[range]).chars().count()).sum();
+    (pictures.count(), letters)
+}
+
+/// Whether a target that is not made by tags is no address.
+fn is_broken(target: &str) -> bool {
+    if target.contains("{{") {
+        return false;
+    }
+    let Ok(url) = Url::parse(target) else { return true };
+    match (url.scheme(), url.host()) {
+        ("http" | "https", Some(Host::Domain(domain))) => !domain.contains('.') && domain != "localhost",
+        ("http" | "https", host) => host.is_none(),
+        ("mailto", _) => !url.path().contains('@'),
+        ("tel", _) => !url.path().contains(|c: char| c.is_ascii_digit()),
+        _ => false,
+    }
 }
 
 /// The text without what differs between one line and several.

@@ -9,7 +9,7 @@ use super::compile::compile;
 use super::edition::{Edition, choose};
 use super::headers::Fixed;
 use super::links::Link;
-use super::lint::{Lint, lint};
+use super::lint::{Lint, lint, lint_template};
 use super::message;
 use super::problem::{RenderError, TemplateProblem};
 use super::utm::Tagger;
@@ -194,5 +194,11 @@ impl Mailing {
     #[must_use]
     pub fn lint(&self, sample: &Explained) -> Vec<Lint> {
         lint(self, sample)
+    }
+
+    /// What the template of the HTML part should not go out with, with its place. Warnings, no errors.
+    #[must_use]
+    pub fn lint_template(&self) -> Vec<TemplateProblem> {
+        lint_template(self)
     }
 }

@@ -8,8 +8,8 @@ mod utm;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::Mailing;
 use super::testing::{campaign, compile, files, html, keyring, profile, project, render};
-use super::{Lint, Mailing};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::mail_path::{MailPath, MailUse};
 use crate::domain::profile::Profile;
@@ -236,29 +236,6 @@ fn parameters_of_partials_are_seen_inside_them() {
     assert_eq!(
         out,
         "<a href=\"https://x.example/a\">GO Anna</a><a href=\"https://shop.example.org/r/2\">Road shoes Anna</a>"
-    );
-}
-
-#[test]
-fn lints_name_what_is_missing() {
-    let mailing = compile("<a href=\"https://x.example\">x</a>").unwrap();
-    let lints = mailing.lint(&render(&mailing, &profile()).unwrap());
-    assert_eq!(
-        lints,
-        [
-            Lint::NoUnsubscribeInHtml,
-            Lint::NoUnsubscribeInText,
-            Lint::NoPostalAddress,
-            Lint::LinkWithoutCategory { number: 1, url: "https://x.example".into() },
-        ]
-    );
-    let good = super::tests::mailing();
-    assert_eq!(good.lint(&render(&good, &profile()).unwrap()), []);
-    let large = compile(&"x".repeat(110_000)).unwrap();
-    assert!(
-        large
-            .lint(&render(&large, &profile()).unwrap())
-            .contains(&Lint::HtmlClipped { size: 110_000 + pixel_of(&render(&large, &profile()).unwrap().html).len() })
     );
 }
 

@@ -97,3 +97,21 @@ fn every_template_fits_telephone_and_window_and_is_readable_by_day_and_by_night(
         }
     }
 }
+
+#[test]
+fn check_names_what_a_template_should_not_go_out_with() {
+    let shop = Shop::new();
+    assert!(shop.done(&["check"]).contains("0 errors, 0 warnings"), "a new project is in order");
+    shop.edit("templates/newsletter.mjml", "<h2>Forty", "<h2 style=\"color:#999\">Forty");
+    let imprint = "<a href=\"{{sender.imprint_url}}\" data-track=\"off\">Imprint</a>";
+    shop.edit("templates/partials/footer.hbs", imprint, "<img src=\"https://x.example/a.png\">");
+    let (code, words) = shop.colloquy(&["check", "--strict"]);
+    assert_eq!(code, 2, "{words}");
+    for warning in [
+        "warning: welcome: templates/newsletter.mjml:31:30: text in #999999 on #ffffff is hard to read: contrast 2.8",
+        "warning: letter: templates/partials/footer.hbs:2:11: a picture has no alternative text (add alt=",
+        "warning: gear: the sender's imprint is missing (set [sender] imprint_url",
+    ] {
+        assert!(words.contains(warning), "{warning}\n{words}");
+    }
+}

@@ -34,9 +34,9 @@ fn a_watched_project_is_checked_again_at_every_change_until_it_is_stopped() {
     seen("unknown key `topc`");
     save(&campaign, &right);
     seen("0 errors, 0 warnings");
-    let template = dir.path().join("templates/welcome.hbs");
+    let template = dir.path().join("templates/newsletter.mjml");
     fs::write(&template, fs::read_to_string(&template).unwrap() + "{{#if}}").unwrap();
-    seen("templates/welcome.hbs");
+    seen("templates/newsletter.mjml");
 
     assert!(Command::new("kill").arg(watching.id().to_string()).status().unwrap().success());
     assert_eq!(watching.wait().unwrap().code(), Some(2), "the last result counts");
