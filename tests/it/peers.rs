@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use colloquy::demo::catcher::{Act, Step};
+use colloquy::domain::mail_path::{MailPath, MailUse};
 use colloquy::domain::message::MessageState;
 use colloquy::send::Ended;
 use colloquy::store::EngineKind;
@@ -95,7 +97,7 @@ impl Postfix {
             "compatibility_level = 3.6\nqueue_directory = {root}/queue\ndata_directory = {root}/data\n\
              myhostname = smarthost.example\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n\
              mynetworks = 127.0.0.0/8\nmydestination =\nrelayhost = [127.0.0.1]:{relay}\n\
-             smtpd_relay_restrictions = permit_mynetworks, reject\nsmtp_dns_support_level = disabled\n\
+             smtpd_relay_restrictions = permit_mynetworks, reject\nsmtp_dns_support_level = disabled\nsmtputf8_enable = no\n\
              smtpd_recipient_restrictions = check_recipient_access inline:{{a7@example.org=REJECT}}, permit\n\
              maillog_file = {root}/log\nmaillog_file_prefixes = /\n"
         );
@@ -169,6 +171,47 @@ async fn postfix_as_a_smarthost_passes_on_what_it_takes_and_its_refusal_is_recor
     arrived.dedup();
     assert_eq!(arrived.len(), 49);
     assert!(!arrived.contains(&"a7@example.org".to_owned()));
+}
+
+#[tokio::test]
+async fn a_report_by_postfix_comes_back_by_the_signed_path_of_its_message_and_names_it() {
+    // Postfix takes the message; the server behind it does not know the recipient.
+    let script = |step, line: &str| {
+        (step == Step::Rcpt && line.contains("a3@")).then(|| Act::Say("550 5.1.1 no such user".to_owned()))
+    };
+    let mut project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), script).await;
+    let file = project.db.dir.path().join("config/colloquy.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    fs::write(&file, config.replace("[sender]\n", "[sender]\nbounce_domain = \"b.shop.example\"\n")).unwrap();
+    let catcher = relay_port(project.db.dir.path());
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let port = free_port();
+    let _postfix = Postfix::start(home.path().to_owned(), port, catcher);
+    wait_for(port).await;
+    project.relay(&format!("smtp://127.0.0.1:{port}"));
+    let addresses = ["a3@example.org", "a4@example.org", "änna@example.org"];
+    project.import_addresses(addresses.into_iter().map(str::to_owned)).await;
+    let (run, _) = project.send().await;
+    // It offers no SMTPUTF8.
+    assert_eq!(project.count(&run, MessageState::Rejected).await, 1);
+    assert_eq!(project.count(&run, MessageState::Accepted).await, 2);
+
+    let report = loop {
+        let mail = tokio::time::timeout(Duration::from_secs(60), project.caught.recv()).await.unwrap().unwrap();
+        if mail.return_path.is_empty() {
+            break mail;
+        }
+        assert!(mail.return_path.starts_with("b-") && mail.return_path.ends_with("@b.shop.example"));
+    };
+    let (local, domain) = report.recipients[0].split_once('@').unwrap();
+    assert_eq!(domain, "b.shop.example");
+    let path = MailPath::verify(local, &project.app().secrets().unwrap().keyring()).expect("our own signature");
+    assert_eq!((path.purpose, path.run), (MailUse::Bounce, run.id));
+    let text = String::from_utf8(report.message).unwrap();
+    assert!(text.contains(&format!("Original-Envelope-Id: {}-{}", path.run, path.recipient)), "ENVID\n{text}");
+    assert!(text.contains("Original-Recipient: rfc822;a3@example.org"), "ORCPT\n{text}");
+    assert!(text.contains("Content-Type: text/rfc822-headers"), "RET=HDRS\n{text}");
 }
 
 impl Project {
