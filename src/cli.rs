@@ -2,6 +2,7 @@
 
 mod actions;
 mod apply;
+mod calendar;
 mod check;
 mod demo;
 mod dkim;
@@ -75,6 +76,7 @@ enum Command {
     Preview(preview::Args),
     Test(test::Args),
     Apply(apply::Args),
+    Calendar(calendar::Args),
     Send(send::Args),
     Resend(resend::Args),
     Run(service::Args),
@@ -145,6 +147,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Send(args) => send::run(args, &site(Reach::Database)?).await,
         Command::Resend(args) => resend::run(args, &site(Reach::Database)?).await,
         Command::Run(args) => service::run(args, site(Reach::Services)?).await,
+        Command::Calendar(args) => calendar::run(args, &site(Reach::Database)?).await,
         Command::Status(args) => status::run(args, &site(Reach::Database)?).await,
         Command::Report(args) => report::run(args, &open()?).await,
         Command::Pause(args) => runs::pause(args, &site(Reach::Database)?).await,

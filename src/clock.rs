@@ -47,6 +47,19 @@ impl Clock {
         Self(Arc::new(Kind::Fast(watch::Sender::new(Course { origin, since: Instant::now(), factor }))))
     }
 
+    /// A clock that stands still until it is set; for tests.
+    #[must_use]
+    pub fn stepped(origin: Micros) -> Self {
+        Self::fast(origin, 0.0)
+    }
+
+    /// Sets a fast or stepped clock, and all its clones, to another time. The machine's clock is not ours to set.
+    pub fn set(&self, to: Micros) {
+        if let Kind::Fast(course) = &*self.0 {
+            course.send_modify(|course| *course = Course { origin: to, since: Instant::now(), ..*course });
+        }
+    }
+
     /// Lets a fast clock and all its clones run at another speed from now on. The machine's clock
     /// has but one.
     pub fn set_factor(&self, factor: f64) {
@@ -77,8 +90,14 @@ impl Clock {
                     if left.is_zero() {
                         return;
                     }
+                    let passes = async {
+                        match Duration::try_from_secs_f64(left.as_secs_f64() / factor) {
+                            Ok(real) => tokio::time::sleep(real).await,
+                            Err(_) => std::future::pending().await,
+                        }
+                    };
                     tokio::select! {
-                        () = tokio::time::sleep(left.div_f64(factor)) => {}
+                        () = passes => {}
                         _ = changes.changed() => {}
                     }
                 }
@@ -123,6 +142,19 @@ mod tests {
         clock.sleep(Duration::from_secs(86_400)).await;
         let day = clock.now().seconds_since(Micros(0)) / 86_400.0;
         assert!((day - 1.0).abs() < 0.01, "{day}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stepped_clock_wakes_sleepers_when_it_is_set_past_their_time() {
+        let clock = Clock::stepped(Micros(0));
+        let sleeper = clock.clone();
+        let sleeping = tokio::spawn(async move { sleeper.sleep(Duration::from_secs(60)).await });
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        clock.set(Micros(59_999_999));
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert!(!sleeping.is_finished());
+        clock.set(Micros(60_000_000));
+        sleeping.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

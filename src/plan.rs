@@ -1,19 +1,23 @@
 //! Plans: who would get a campaign at a moment, who not and why, how long it takes. Nothing is
 //! written, and no audience is held in memory.
 
+mod calendar;
 mod messages;
 mod moment;
 mod samples;
 mod text;
 mod throughput;
+mod timing;
+mod waves;
 
+pub use calendar::{Calendar, Coming, Entry};
 pub use messages::Written;
 pub use samples::Sample;
 pub use throughput::{Duty, by_relay};
+pub use waves::PlannedWave;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -30,6 +34,7 @@ use crate::store::forecast::{self, Forecast};
 use crate::store::warm_ups::{self, Standing};
 use crate::store::{self, Store};
 use moment::Moment;
+use timing::Span;
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
@@ -89,8 +94,13 @@ pub struct Plan {
     pub by_domain: Map<String, Value>,
     /// Messages by relay, as long as all of them answer.
     pub by_relay: Map<String, Value>,
-    /// How long the limits make it last, in seconds; 0 where nothing limits it.
+    /// How long it lasts, in seconds, with the hours and days in which nothing leaves; 0 where nothing holds it up.
     pub eta_seconds: u64,
+    /// When the first message may leave.
+    #[serde(serialize_with = "shown")]
+    pub starts_at: Micros,
+    /// By recipients' own clocks: who has when their turn. Empty for a run that is sent as a whole.
+    pub waves: Vec<PlannedWave>,
     /// When the last message would leave.
     #[serde(serialize_with = "shown")]
     pub ends_at: Micros,
@@ -175,6 +185,9 @@ impl Planner<'_> {
             &warm_up,
             begins,
         );
+        let waves = self.waves(&mut session, &moment).await?;
+        let span = Span::of(self, &moment, &duty, &waves);
+        warnings.extend(span.warnings);
         Ok(Plan {
             campaign: self.campaign.name.clone(),
             occasion: moment.occasion.clone(),
@@ -188,8 +201,10 @@ impl Planner<'_> {
                 .collect(),
             by_domain: by_domain(&forecast),
             by_relay: by_relay(forecast.messages, self.relays).into_iter().map(|(n, m)| (n, m.into())).collect(),
-            eta_seconds: duty.seconds,
-            ends_at: begins.plus(Duration::from_secs(duty.seconds)),
+            eta_seconds: span.ends_at.since(moment.at.max(self.now)).as_secs(),
+            starts_at: span.starts_at,
+            waves,
+            ends_at: span.ends_at,
             limited_by: duty.limited_by,
             warm_up,
             changed,

@@ -4,6 +4,7 @@
 //! schedule ─► driver (claim) ─► lane (limits) ─► worker (render, hand over) ─► ledger (marks)
 //! ```
 
+mod claiming;
 mod driver;
 mod exchange;
 mod job;
@@ -12,6 +13,7 @@ mod lanes;
 mod lease;
 mod ledger;
 mod pace;
+mod part;
 mod prepared;
 mod rejections;
 mod schedule;
@@ -51,7 +53,7 @@ use crate::store::audience;
 use crate::store::eligibility::Permission;
 use crate::store::marks::{MessageKey, Return};
 use crate::store::nodes::Buried;
-use crate::store::runs::Run;
+use crate::store::runs::{Run, Wait};
 use crate::store::{self, Store, nodes, runs};
 
 /// A run that waits for the database looks after this whether it is back.
@@ -262,12 +264,24 @@ impl Sender {
             Permission { topic: &run.topic, at: run.at, run: Some(run.id), cap: self.limits().frequency_cap };
         let mut session = self.store.read().await?;
         let scale = prepared.scale(&mut session).await?;
-        let planned = audience::count_allowed(&mut session, &prepared.audience(&scale), &permission).await?;
+        let planned =
+            audience::count_allowed(&mut session, &prepared.audience(&scale, run.at, None), &permission).await?;
         drop(session);
         let mut tx = self.store.write().await?;
         runs::set_planned(&mut tx, run.id, planned).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Why nothing of a run may leave at present, and from when on something may.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn waits(&self, run: &Run, prepared: &Prepared) -> Result<Option<Wait>> {
+        let now = self.clock.now();
+        let parts = Driver::new(self, run.clone(), prepared, false).await?.parts;
+        let waits: Option<Vec<_>> = parts.iter().map(|part| part.waits(now, run.any_hour)).collect();
+        Ok(waits.and_then(|waits| waits.into_iter().min_by_key(|wait| wait.until)))
     }
 
     /// Sends a run until it ends, is halted, or this process stops. With `to_the_end` it waits for
@@ -279,8 +293,8 @@ impl Sender {
     pub async fn send(&self, run: Run, prepared: &Prepared, to_the_end: bool) -> Result<Ended> {
         let mut run = run;
         loop {
-            let driver = Driver { sender: self, run: run.clone(), prepared, to_the_end };
-            match driver.drive().await {
+            let drive = async { Driver::new(self, run.clone(), prepared, to_the_end).await?.drive().await };
+            match drive.await {
                 Ok(ended) => return Ok(ended),
                 Err(error) if error.may_pass() => warn!(run = %run.id, %error, "the run waits"),
                 Err(error) => return Err(error),

@@ -40,6 +40,7 @@ pub mod suppressions;
 pub mod verdicts;
 pub mod versions;
 pub mod warm_ups;
+pub mod waves;
 
 pub use connection::{Row, Session};
 pub use error::{Error, Result};
@@ -99,6 +100,7 @@ pub fn statements() -> Vec<&'static str> {
         suppressions::STATEMENTS,
         versions::STATEMENTS,
         warm_ups::STATEMENTS,
+        waves::STATEMENTS,
         score::FACTS_STATEMENTS,
         score::UNSCORED_STATEMENTS,
         score::SWEEP_STATEMENTS,

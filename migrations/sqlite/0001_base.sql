@@ -83,6 +83,9 @@ CREATE TABLE runs (
     planned    INTEGER,
     started_at INTEGER,
     resumed_at INTEGER,          -- by a person; rejections before it count no more
+    any_hour   BOOLEAN NOT NULL DEFAULT FALSE, -- window and days without mail do not count
+    waits_for  TEXT,                        -- why nothing leaves at present
+    waits_until INTEGER,
     ended_at   INTEGER,
     resends    INTEGER,                     -- the run whose mail it sends again
     resend_to  TEXT,                        -- to whom of it
@@ -90,6 +93,19 @@ CREATE TABLE runs (
     UNIQUE (campaign, occasion)
 );
 CREATE INDEX runs_open ON runs (state) WHERE state IN ('scheduled', 'running', 'paused');
+
+-- Parts of a run that leave by recipients' own clocks; a run without any is sent as a whole, by its own cursor.
+CREATE TABLE waves (
+    run_id      INTEGER NOT NULL REFERENCES runs (id),
+    number      INTEGER NOT NULL,            -- from 1, by due_at
+    due_at      INTEGER NOT NULL,            -- the instant at which its people are judged, and before which none leaves
+    zones       TEXT NOT NULL,              -- names in lower case, a space between; the first one's clocks count
+    others      BOOLEAN NOT NULL,           -- and everybody who is in no other wave
+    cursor      INTEGER NOT NULL DEFAULT 0,
+    claimed_all BOOLEAN NOT NULL DEFAULT FALSE,
+    expired     BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (run_id, number)
+) WITHOUT ROWID;
 
 CREATE TABLE run_exclusions (
     run_id INTEGER NOT NULL REFERENCES runs (id),
@@ -130,6 +146,7 @@ CREATE TABLE messages (
     run_id       INTEGER NOT NULL,
     recipient_id INTEGER NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'sending', 'accepted', 'rejected', 'deferred', 'unknown', 'skipped')),
+    wave         INTEGER NOT NULL DEFAULT 0,  -- of the run's waves; 0 where it has none
     node_id      INTEGER,
     attempt      INTEGER NOT NULL DEFAULT 0,
     at           INTEGER NOT NULL,          -- of the last claim or answer

@@ -4,9 +4,10 @@ use anyhow::{Result, anyhow};
 
 use super::{App, Refused, Site};
 use crate::domain::campaign::Campaign;
+use crate::domain::occasion::Occasion;
 use crate::domain::run::RunState;
-use crate::store::Store;
 use crate::store::runs::{self, NewRun, Run};
+use crate::store::{Store, waves};
 
 impl Site {
     /// The campaign's run that is not over, by hand or by the service, whatever the files say by now.
@@ -52,8 +53,11 @@ impl App {
         let (now, topic) = (self.clock.now(), campaign.topic.as_str());
         let new = NewRun { campaign: name, topic, occasion: &occasion, version, state: RunState::Scheduled, at: now };
         let mut tx = store.write().await?;
-        runs::create(&mut tx, new).await?;
+        let made = runs::create(&mut tx, new).await?;
         let run = runs::by_occasion(&mut tx, name, &occasion).await?.ok_or_else(|| anyhow!("the run has gone"))?;
+        if made {
+            waves::create(&mut tx, run.id, &Occasion::At(now).waves(&campaign.timing)).await?;
+        }
         runs::change(&mut tx, run.id, RunState::Scheduled, RunState::Running, None, now).await?;
         tx.commit().await?;
         Ok(Run { state: RunState::Running, ..run })

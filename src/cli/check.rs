@@ -175,7 +175,8 @@ async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile
     let mut session = store.read().await?;
     let at = app.clock.now();
     let scale = app.scale(&mut session).await?;
-    let everybody = Audience { condition: campaign.audience.as_ref(), at, joined_by: at, scale: &scale, resend: None };
+    let everybody =
+        Audience { condition: campaign.audience.as_ref(), at, joined_by: at, scale: &scale, zones: None, resend: None };
     let people = audience::page(&mut session, &everybody, RecipientId(0), SAMPLES).await?;
     Ok(profiles::profiles_at(&mut session, &people, at, &scale, true).await?)
 }

@@ -141,8 +141,14 @@ async fn print(args: &Args, app: &App) -> Result<ExitCode> {
             found.ok_or_else(|| anyhow!(Refused(format!("there is no recipient {address}"))))?.id
         }
         None => {
-            let audience =
-                Audience { condition: campaign.audience.as_ref(), at, joined_by: at, scale: &scale, resend: None };
+            let audience = Audience {
+                condition: campaign.audience.as_ref(),
+                at,
+                joined_by: at,
+                scale: &scale,
+                zones: None,
+                resend: None,
+            };
             let first = audience::page(&mut session, &audience, RecipientId(0), 1).await?.into_iter().next();
             first.context("the campaign reaches nobody now; --as ADDRESS previews it for anybody")?
         }

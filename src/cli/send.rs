@@ -21,27 +21,38 @@ use crate::store::{Store, versions};
 ///
 /// Continues an unfinished run, with the campaign and the templates that it began with, whatever the
 /// files say by now. Limits and relays are those of the applied version, else of the files. It ends when only deferred
-/// messages remain: a later `send`, or the service, tries these again.
+/// messages remain: a later `send`, or the service, tries these again. Outside the campaign's window, and on days
+/// without mail, it waits.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy plan spring-running && colloquy send spring-running\n  \
-                        colloquy send spring-running --again     another run, to whoever it finds now")]
+                        colloquy send spring-running --again     another run, to whoever it finds now\n  \
+                        colloquy send spring-running --ignore-window     at once, whatever hour it is")]
 pub struct Args {
     /// The campaign's name: its file's stem.
     campaign: String,
     /// Begin another run although the campaign was sent before.
     #[arg(long)]
     again: bool,
+    /// Let it leave at once, outside the campaign's window and on days without mail, too.
+    #[arg(long)]
+    ignore_window: bool,
 }
 
 pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let store = site.store().await?;
-    let run = match site.unfinished(&store, &args.campaign).await? {
+    let mut run = match site.unfinished(&store, &args.campaign).await? {
         Some(run) => {
             println!("run {} of {} ({}) is not over and goes on", run.id, run.campaign, run.occasion);
             run
         }
         None => begin(site, &store, &args).await?,
     };
+    if args.ignore_window {
+        let mut tx = store.write().await?;
+        runs::ignore_hours(&mut tx, run.id).await?;
+        tx.commit().await?;
+        run.any_hour = true;
+    }
     carry_out(site, &store, &run).await
 }
 
@@ -103,6 +114,14 @@ async fn rules(site: &Site, store: &Store, run: &Run, governed: &mut Governed) -
 /// wait, and a run does not fail for want of a count.
 async fn send_run(sender: &Sender, store: &Store, run: &Run) -> Result<Ended> {
     let prepared = sender.prepare(run).await?;
+    if let Some(wait) = sender.waits(run, &prepared).await? {
+        println!(
+            "{}: the run waits until {}; --ignore-window lets it leave at once, and whoever stops this command leaves \
+             it to the service",
+            wait.reason.in_words(),
+            wait.until
+        );
+    }
     let over = CancellationToken::new();
     let watching = tokio::spawn(progress::watch(store.clone(), run.id, over.clone()));
     let (ended, counted) = tokio::join!(sender.send(run.clone(), &prepared, false), sender.count(run, &prepared));

@@ -26,7 +26,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     let topic = root.required("topic", "topic = \"news\"").and_then(|field| topic(&field, project));
     let content = content(root, around.files);
     let languages = root.section("language", |section| languages(section, around));
-    let schedule = schedule::read(root, &project.sender.timezone);
+    let (schedule, timing) = schedule::read(root, project);
     let audience =
         root.section("audience", |audience| audience.field("where").and_then(|field| around.names.condition(&field)));
     let throttle = root.section("throttle", |throttle| throttle.parsed("rate", Rate::parse));
@@ -40,6 +40,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
         content: content?,
         languages,
         schedule,
+        timing,
         audience,
         throttle,
         pause_at_rejections,

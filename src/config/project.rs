@@ -8,6 +8,7 @@ use super::dkim;
 use super::machine;
 use super::problem::{Complaint, name_hint, nearest};
 use super::reader::Section;
+use super::schedule;
 use super::segments::Names;
 use super::settings::{self, Settings};
 use super::utm::{self, Parameters};
@@ -47,6 +48,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         (limits.parsed("frequency_cap", cap), limits.parsed("pause_at_rejections", check::percent))
     });
     let attributes = root.section("attributes", attributes);
+    let blackout = root.section("calendar", |calendar| schedule::blackout(calendar));
     let mut project = Project {
         sender,
         topics,
@@ -55,6 +57,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         cluster,
         frequency_cap,
         pause_at_rejections,
+        blackout,
         segments: BTreeMap::new(),
         attributes,
         base_url: base_url.unwrap_or_default(),

@@ -1,11 +1,10 @@
-//! `every`: a recurrence in words, or a cron expression of five fields. Both become cron as croner reads it.
+//! `every`: a recurrence in words, or a cron expression of five fields. Both become cron.
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{DateTime, Time};
 
 use super::problem::Complaint;
 use super::schedule::clock_time;
+use crate::domain::recurrence::Recurrence;
 
 const DAYS: [(&str, &str); 7] = [
     ("MON", "MONDAY"),
@@ -26,14 +25,10 @@ const ORDINALS: [(&str, &str); 5] = [("first", "1"), ("second", "2"), ("third", 
 pub fn parse(text: &str) -> Result<String, Complaint> {
     let words: Vec<_> = text.split_whitespace().collect();
     let cron = if words.len() == 5 { words.join(" ") } else { in_words(&words).ok_or_else(|| not_a_time(text))? };
-    let parsed = parser(&cron).ok_or_else(|| not_a_time(text))?;
+    let parsed = Recurrence::parse(&cron).ok_or_else(|| not_a_time(text))?;
     let any_day = DateTime::constant(2001, 1, 1, 0, 0, 0, 0);
-    parsed.find_next_occurrence(&any_day, true).map_err(|_| Complaint::new(format!("'{text}' never comes")))?;
+    parsed.next_local(any_day).ok_or_else(|| Complaint::new(format!("'{text}' never comes")))?;
     Ok(cron)
-}
-
-fn parser(cron: &str) -> Option<Cron> {
-    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(cron).ok()
 }
 
 fn not_a_time(text: &str) -> Complaint {
@@ -79,11 +74,11 @@ fn weekday(text: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// The first two times from 1 December 2026, a Tuesday, as croner finds them.
+    /// The first two times from 1 December 2026, a Tuesday.
     fn next(text: &str) -> [String; 2] {
-        let cron = parser(&parse(text).unwrap()).unwrap();
-        let first = cron.find_next_occurrence(&jiff::civil::datetime(2026, 12, 1, 0, 0, 0, 0), true).unwrap();
-        let second = cron.find_next_occurrence(&first, false).unwrap();
+        let cron = Recurrence::parse(&parse(text).unwrap()).unwrap();
+        let first = cron.next_local(jiff::civil::datetime(2026, 12, 1, 0, 0, 0, 0)).unwrap();
+        let second = cron.next_local(first.checked_add(jiff::SignedDuration::from_secs(1)).unwrap()).unwrap();
         [first.to_string(), second.to_string()]
     }
 

@@ -1,8 +1,9 @@
-//! `[schedule]`: an instant or a recurrence, its zone, the hours of the day, the latest start.
+//! `[schedule]`: an instant or a recurrence, its zone, the hours of the day, days without mail, the latest start; and
+//! `valid_for` beside it.
 
 use std::time::Duration;
 
-use jiff::civil::{DateTime, Time};
+use jiff::civil::{Date, DateTime, Time};
 use toml::de::DeValue;
 
 use super::check;
@@ -10,49 +11,92 @@ use super::problem::Complaint;
 use super::reader::Section;
 use super::recurrence;
 use super::value::Field;
-use crate::domain::campaign::{RECIPIENT_ZONE, Schedule, When, Window};
+use crate::domain::campaign::{RECIPIENT_ZONE, Schedule, Timing, When};
+use crate::domain::hours::{Days, Window};
+use crate::domain::project::Project;
 use crate::domain::time::Micros;
 
 const LATEST_START: Duration = Duration::from_secs(6 * 3_600);
 
-/// Reads the section; none when the campaign has none. `default_zone` is the sender's.
-pub(super) fn read(campaign: &Section<'_>, default_zone: &str) -> Option<Schedule> {
-    campaign.field("schedule")?.section(|section| {
-        let zone = section
-            .parsed("timezone", |text| match text {
-                RECIPIENT_ZONE => Ok(text.to_owned()),
-                _ => check::zone(text).map(|_| text.to_owned()),
-            })
-            .unwrap_or_else(|| default_zone.to_owned());
-        if zone == RECIPIENT_ZONE
-            && let Some(field) = section.field("timezone")
-        {
-            let complaint = Complaint::new("waves by each recipient's zone do not exist yet");
-            field.warn(complaint.hint("the sender's zone counts for everybody"));
+/// Reads when a campaign is sent: by the service, where it has a time, and when its messages may leave in any case.
+pub(super) fn read(campaign: &Section<'_>, project: &Project) -> (Option<Schedule>, Timing) {
+    let home = &project.sender.timezone;
+    let valid_for = campaign.parsed("valid_for", check::span);
+    let mut timing = Timing {
+        zone: home.clone(),
+        fallback: home.clone(),
+        window: None,
+        blackout: project.blackout.clone(),
+        valid_for,
+    };
+    let Some(field) = campaign.field("schedule") else { return (None, timing) };
+    let schedule = field.section(|section| {
+        zones(section, &mut timing);
+        timing.window = section.field("window").and_then(|field| window(&field));
+        timing.blackout.extend(blackout(section));
+        schedule(section, &timing)
+    });
+    (schedule, timing)
+}
+
+fn schedule(section: &Section<'_>, timing: &Timing) -> Option<Schedule> {
+    let (at, every) = (section.field("at"), section.field("every"));
+    let by_hand = at.is_none() && every.is_none();
+    if by_hand && timing.window.is_none() && ["window", "blackout"].iter().all(|key| section.field(key).is_none()) {
+        section.missing("at", "at = 2026-12-01T09:00:00 or every = \"Tue 09:00\"; or a window for sending by hand");
+        return None;
+    }
+    if let (true, Some(field)) = (by_hand, section.field("latest_start")) {
+        let complaint = Complaint::new("`latest_start` counts from `at` or `every`, and there is neither");
+        field.key_error(complaint.hint("`valid_for` beside `topic` limits what is sent by hand"));
+    }
+    let latest_start = section.parsed("latest_start", check::span).unwrap_or(LATEST_START);
+    let when = match (at, every) {
+        (Some(at), None) => self::at(&at, &timing.zone),
+        (None, Some(every)) => every.parsed(recurrence::parse).map(When::Every),
+        (Some(_), Some(every)) => {
+            every.key_error(Complaint::new("`at` and `every` exclude each other").hint("keep one of them"));
+            None
         }
-        let at = section.field("at");
-        let every = section.field("every");
-        let window = section.field("window").and_then(|field| {
-            let read = window(&field)?;
-            let complaint = Complaint::new("sending windows are not enforced yet");
-            field.key_warn(complaint.hint("choose the start so that it fits"));
-            Some(read)
-        });
-        let latest_start = section.parsed("latest_start", check::span).unwrap_or(LATEST_START);
-        let when = match (at, every) {
-            (Some(at), None) => self::at(&at, &zone),
-            (None, Some(every)) => every.parsed(recurrence::parse).map(When::Every),
-            (Some(_), Some(every)) => {
-                every.key_error(Complaint::new("`at` and `every` exclude each other").hint("keep one of them"));
-                None
-            }
-            (None, None) => {
-                section.missing("at", "at = 2026-12-01T09:00:00 or every = \"Tue 09:00\"");
-                None
-            }
-        };
-        Some(Schedule { when: when?, zone, window, latest_start })
-    })
+        (None, None) => None,
+    };
+    Some(Schedule { when: when?, latest_start })
+}
+
+fn zones(section: &Section<'_>, timing: &mut Timing) {
+    let known = |text: &str| check::zone(text).map(|_| text.to_owned());
+    let zone =
+        section.parsed("timezone", |text| if text == RECIPIENT_ZONE { Ok(text.to_owned()) } else { known(text) });
+    if let Some(zone) = zone {
+        timing.zone = zone;
+    }
+    let fallback = section.parsed("fallback_timezone", known);
+    if !timing.by_recipient() {
+        timing.fallback.clone_from(&timing.zone);
+        if let Some(field) = section.field("fallback_timezone") {
+            let complaint = Complaint::new("`fallback_timezone` is for people without a zone of their own");
+            field.key_error(complaint.hint("it goes with timezone = \"recipient\""));
+        }
+    } else if let Some(fallback) = fallback {
+        timing.fallback = fallback;
+    }
+}
+
+/// `blackout` of a section: days without mail.
+pub(super) fn blackout(section: &Section<'_>) -> Vec<Days> {
+    section.field("blackout").map_or_else(Vec::new, |field| field.list(days))
+}
+
+fn days(text: &str) -> Result<Days, Complaint> {
+    let hint = "as in 2026-12-24, or 2026-12-24/2026-12-26 for the first and the last of several";
+    let complaint = || Complaint::new(format!("'{text}' is no day")).hint(hint);
+    let day = |text: &str| text.trim().parse::<Date>().ok().filter(|_| text.trim().len() == 10).ok_or_else(complaint);
+    let (from, to) = text.split_once('/').unwrap_or((text, text));
+    let days = Days { from: day(from)?, to: day(to)? };
+    if days.to < days.from {
+        return Err(Complaint::new(format!("'{text}' ends before it begins")).hint(hint));
+    }
+    Ok(days)
 }
 
 fn at(field: &Field<'_>, zone: &str) -> Option<When> {
@@ -89,14 +133,14 @@ fn in_zone(local: DateTime, zone: &str, field: &Field<'_>) -> Result<When, ()> {
 
 fn window(field: &Field<'_>) -> Option<Window> {
     let texts = field.texts()?;
-    let complaint = Complaint::new("`window` must hold two times of one day, the earlier first");
-    let hint = "window = [\"08:00\", \"20:00\"]";
+    let complaint = Complaint::new("`window` must hold two times of day, from and to");
+    let hint = "window = [\"08:00\", \"20:00\"], or [\"20:00\", \"06:00\"] over midnight";
     let [from, to] = texts[..] else {
         field.error(complaint.hint(hint));
         return None;
     };
     match (clock_time(from), clock_time(to)) {
-        (Some(from), Some(to)) if from < to => Some(Window { from, to }),
+        (Some(from), Some(to)) if from != to => Some(Window { from, to }),
         _ => {
             field.error(complaint.hint(hint));
             None

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::civil::{datetime, time};
+use jiff::civil::{date, datetime, time};
 
 use super::*;
-use crate::domain::campaign::{When, Window};
+use crate::domain::campaign::When;
 use crate::domain::dkim::DkimConfig;
 use crate::domain::group::Group;
+use crate::domain::hours::{Days, Window};
 use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{RelayUrl, Tls};

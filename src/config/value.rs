@@ -168,6 +168,19 @@ impl<'d> Field<'d> {
         texts
     }
 
+    /// The value as a list of texts, each as `read` understands it; what it does not understand is complained about
+    /// where it stands, and left out.
+    pub fn list<T>(&self, read: impl Fn(&'d str) -> Result<T, Complaint>) -> Vec<T> {
+        if self.texts().is_none() {
+            return Vec::new();
+        }
+        let items = self.value.get_ref().as_array().into_iter().flat_map(|items| items.iter());
+        let read = |item: &'d Spanned<DeValue<'d>>| {
+            read(item.get_ref().as_str()?).map_err(|complaint| self.doc.error(&item.span(), complaint)).ok()
+        };
+        items.filter_map(read).collect()
+    }
+
     /// Reads the value as a table; an empty one where it is something else.
     pub fn section<R>(&self, read: impl FnOnce(&Section<'d>) -> R) -> R {
         let table = self.value.get_ref().as_table();

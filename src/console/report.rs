@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::table::{Align, Table};
 use crate::domain::hit::Verdict;
+use crate::domain::hours::Closed;
 use crate::domain::message::MessageState;
 use crate::store::reports::{HitCounts, MessageCounts, Population, RunReport};
 use Align::{Left, Right};
@@ -50,6 +51,9 @@ fn headline(report: &RunReport) -> String {
     if let Some(reason) = &report.reason {
         let _ = write!(text, ", {}", reason.replace(char::is_control, " "));
     }
+    if let Some(waits) = waits(report) {
+        let _ = write!(text, ", {waits}");
+    }
     let _ = write!(text, "\n  audience of {}", report.at);
     for (word, at) in [("started", report.started_at), ("ended", report.ended_at)] {
         if let Some(at) = at {
@@ -58,6 +62,12 @@ fn headline(report: &RunReport) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What a run waits for, and until when.
+fn waits(report: &RunReport) -> Option<String> {
+    let until = report.waits_until?;
+    Some(format!("waits until {until}: {}", Closed::parse(report.waits_for.as_deref()?)?.in_words()))
 }
 
 fn messages(text: &mut String, report: &RunReport) {
@@ -202,6 +212,9 @@ pub fn status_text(reports: &[RunReport]) -> String {
         if let Some(reason) = &report.reason {
             let reason = reason.replace(char::is_control, " ");
             let _ = writeln!(text, "run {} is {}: {reason}", report.run, report.state.as_str());
+        }
+        if let Some(waits) = waits(report) {
+            let _ = writeln!(text, "run {} {waits}", report.run);
         }
     }
     text

@@ -148,7 +148,7 @@ pub(super) async fn gather(
 /// Everybody as they were at an instant.
 async fn profiles(store: &Store, at: Micros, scale: &Scale) -> Result<Vec<Profile>> {
     let mut session = store.read().await?;
-    let everybody = Audience { condition: None, at, joined_by: at, scale, resend: None };
+    let everybody = Audience { condition: None, at, joined_by: at, scale, zones: None, resend: None };
     let (mut all, mut after) = (Vec::new(), RecipientId(0));
     loop {
         let page = audience::page(&mut session, &everybody, after, PAGE).await?;

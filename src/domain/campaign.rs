@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::hours::{Days, Hours, Window};
 use super::rate::Rate;
 use super::segment::Condition;
 use super::time::Micros;
+use super::waves::{self, Wave};
 
 /// The configured programme.
 #[derive(Clone, Debug)]
@@ -20,6 +25,8 @@ pub struct Campaign {
     pub languages: BTreeMap<String, Content>,
     /// When it is sent by the service; none: by hand only.
     pub schedule: Option<Schedule>,
+    /// When its messages may leave.
+    pub timing: Timing,
     /// Whom the rule finds; none: everyone.
     pub audience: Option<Condition>,
     /// The campaign's own limit.
@@ -139,18 +146,11 @@ pub struct OfferItem {
 /// When the service runs the campaign.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// One instant or a recurrence.
+    /// One instant or a recurrence, in the zone of the campaign's [`Timing`].
     pub when: When,
-    /// The zone in which `when` and the window are read: an IANA name, or [`RECIPIENT_ZONE`].
-    pub zone: String,
-    /// The hours of the day in which messages may leave; none: at any.
-    pub window: Option<Window>,
     /// A start later than this after its time expires.
     pub latest_start: Duration,
 }
-
-/// The zone that stands for each recipient's own, from the attribute `timezone`.
-pub const RECIPIENT_ZONE: &str = "recipient";
 
 /// One instant or a recurrence.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,16 +158,53 @@ pub enum When {
     /// Once, at this instant.
     At(Micros),
     /// Once, when each recipient's own clock shows this; only with [`RECIPIENT_ZONE`].
-    AtLocal(jiff::civil::DateTime),
-    /// A cron expression of five fields in the schedule's zone, as croner reads it.
+    AtLocal(DateTime),
+    /// A cron expression of five fields, as [`super::recurrence::Recurrence`] reads it.
     Every(String),
 }
 
-/// Hours of one day, in the schedule's zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The first time at which messages may leave.
-    pub from: jiff::civil::Time,
-    /// The time from which they may not; later than `from`.
-    pub to: jiff::civil::Time,
+/// The zone that stands for each recipient's own, from the attribute `timezone`.
+pub const RECIPIENT_ZONE: &str = "recipient";
+
+/// When messages may leave, whoever begins the run.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Whose clocks count: an IANA name, or [`RECIPIENT_ZONE`].
+    pub zone: String,
+    /// Whose clocks count for people without a zone of their own: an IANA name; the same as `zone` where that is one.
+    pub fallback: String,
+    /// The hours of the day; none: all.
+    pub window: Option<Window>,
+    /// Days on which nothing leaves.
+    pub blackout: Vec<Days>,
+    /// What has not left so long after the run's instant is skipped.
+    pub valid_for: Option<Duration>,
+}
+
+impl Timing {
+    /// Whether each recipient's own clocks count.
+    #[must_use]
+    pub fn by_recipient(&self) -> bool {
+        self.zone == RECIPIENT_ZONE
+    }
+
+    /// The waves of a run whose moment comes in each zone when `due` says; none where it is sent as a whole, because
+    /// nobody's own clocks count, or because they make no difference.
+    #[must_use]
+    pub fn waves(&self, due: impl Fn(&TimeZone) -> Option<Micros>) -> Vec<Wave> {
+        if !self.by_recipient() {
+            return Vec::new();
+        }
+        let mut waves = waves::waves(due, &self.fallback, self.window.is_some() || !self.blackout.is_empty());
+        if waves.len() == 1 {
+            waves.clear();
+        }
+        waves
+    }
+
+    /// The hours by the clocks of a zone; UTC where there is no zone of this name, which the files were checked for.
+    #[must_use]
+    pub fn hours(&self, zone: &str) -> Hours {
+        Hours::new(TimeZone::get(zone).unwrap_or(TimeZone::UTC), self.window, self.blackout.clone())
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::hours::Days;
 use super::rate::Rate;
 use super::score::{ClusterRules, ScoreRules};
 use super::segment::Condition;
@@ -76,6 +77,8 @@ pub struct Project {
     pub frequency_cap: Option<Rate>,
     /// A run pauses itself when this share of at least 200 outcomes is rejected.
     pub pause_at_rejections: Option<f64>,
+    /// Days on which nothing leaves, of any campaign.
+    pub blackout: Vec<Days>,
     /// Named rules, with the names inside them already resolved.
     pub segments: BTreeMap<String, Condition>,
     /// Declared attributes by name; others are text.

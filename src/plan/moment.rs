@@ -52,6 +52,7 @@ impl Moment {
             joined_by: self.joined_by,
             scale: &self.scale,
             resend: planner.resend.map(|(resend, _)| resend),
+            zones: None,
         }
     }
 

@@ -10,6 +10,9 @@ use crate::store::warm_ups::Standing;
 /// Lines of one breakdown that are shown.
 const SHOWN: usize = 10;
 
+/// Zones of one wave that are named.
+const NAMED: usize = 3;
+
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} (occasion {}) at {}", self.campaign, self.occasion, self.at)?;
@@ -22,9 +25,23 @@ impl Display for Plan {
         line(f, 1, "messages", self.messages)?;
         breakdown(f, "by domain", &self.by_domain)?;
         breakdown(f, "by relay", &self.by_relay)?;
+        if !self.waves.is_empty() {
+            writeln!(f, "\nby recipients' clocks")?;
+        }
+        for wave in &self.waves {
+            let more = wave.zones.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let zones: Vec<_> = wave.zones.iter().take(NAMED).map(String::as_str).collect();
+            let waits =
+                if wave.starts_at > wave.due_at { format!(", leaves {}", wave.starts_at) } else { String::new() };
+            writeln!(f, "  {} {:>10}  {}{more}{waits}", wave.due_at, wave.people, zones.join(", "))?;
+        }
         match &self.limited_by {
             Some(limit) => {
                 writeln!(f, "\nlasts {} and ends at {}, limited by {limit}", span(self.eta_seconds), self.ends_at)?;
+            }
+            None if self.eta_seconds > 0 => {
+                writeln!(f, "\nno rate limits it; it ends at {}", self.ends_at)?;
             }
             None => writeln!(f, "\nno rate limits it")?,
         }

@@ -40,7 +40,7 @@ impl People<'_> {
         let mut session = self.store.read().await?;
         let scale = self.scale(score::scale(&mut session).await?);
         let (condition, at) = (self.campaign.audience.as_ref(), self.at);
-        let everybody = Audience { condition, at, joined_by: at, scale: &scale, resend: None };
+        let everybody = Audience { condition, at, joined_by: at, scale: &scale, zones: None, resend: None };
         let ids = audience::page(&mut session, &everybody, RecipientId(0), SAMPLES).await?;
         profiles::profiles_at(&mut session, &ids, at, &scale, true).await
     }

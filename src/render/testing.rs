@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Envelope, Explained, Mailing, RenderError, Scratch, TemplateProblem};
 use crate::domain::address::Address;
-use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers};
+use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers, Timing};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::project::{Project, Sender};
@@ -30,6 +30,13 @@ pub(super) fn campaign() -> Campaign {
         content: content("{{first_name}}, new for your next run", "spring"),
         languages: BTreeMap::new(),
         schedule: None,
+        timing: Timing {
+            zone: "UTC".into(),
+            fallback: "UTC".into(),
+            window: None,
+            blackout: Vec::new(),
+            valid_for: None,
+        },
         audience: None,
         throttle: None,
         pause_at_rejections: None,
@@ -71,6 +78,7 @@ pub(super) fn project() -> Project {
         },
         frequency_cap: None,
         pause_at_rejections: None,
+        blackout: Vec::new(),
         segments: BTreeMap::new(),
         attributes: BTreeMap::new(),
         base_url: "https://t.alpenlauf.example".into(),

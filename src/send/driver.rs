@@ -1,29 +1,19 @@
-//! Drives one run: claims what is due and the next part of the audience, never more than five
-//! seconds of work, and hands it to the relays.
+//! Drives one run: claims while messages may leave, never more than five seconds of work, and hands it to the relays.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::job::Job;
+use super::claiming::CLAIM;
 use super::pace::Pace;
+use super::part::Part;
 use super::{Prepared, Sender, rejections};
-use crate::domain::id::RecipientId;
 use crate::domain::run::RunState;
-use crate::store::claims::{self, Claim, Claimant, Claimed, Next, Rest};
-use crate::store::runs::{Answered, Run};
-use crate::store::{Result, audience, profiles, runs};
-
-/// People of the audience that are looked up at once; the first look is short, so that the first
-/// message leaves at once.
-const FIRST_PAGE: u32 = 500;
-const PAGE: u32 = 5_000;
-
-/// Messages that one transaction claims at most.
-const CLAIM: usize = 500;
+use crate::domain::time::Micros;
+use crate::store::claims::{self, Claim, Over, Rest};
+use crate::store::runs::{Answered, Run, Wait};
+use crate::store::{Result, runs, waves};
 
 /// How often an idle run looks whether something has changed.
 const LOOK: Duration = Duration::from_millis(500);
@@ -47,6 +37,13 @@ pub enum Ended {
     Stopped,
 }
 
+impl Ended {
+    /// Others have brought the run into this state.
+    fn by_others(state: RunState) -> Self {
+        if state == RunState::Done { Self::Done } else { Self::Halted(state) }
+    }
+}
+
 /// A run in progress on this node.
 pub(super) struct Driver<'a> {
     pub sender: &'a Sender,
@@ -54,28 +51,41 @@ pub(super) struct Driver<'a> {
     pub prepared: &'a Prepared,
     /// Whether to wait for deferred messages.
     pub to_the_end: bool,
+    /// What is claimed from: all of the audience, or its waves.
+    pub parts: Vec<Part>,
 }
 
-/// The part of the audience that was looked up and not yet claimed.
-#[derive(Default)]
-struct Ahead {
-    people: VecDeque<RecipientId>,
-    /// Nobody follows `people`.
-    last: bool,
-    looked: bool,
-}
+impl<'a> Driver<'a> {
+    pub async fn new(sender: &'a Sender, run: Run, prepared: &'a Prepared, to_the_end: bool) -> Result<Self> {
+        let waves = waves::of(&mut sender.store.read().await?, run.id).await?;
+        let parts = Part::all_of(&run, prepared, &waves);
+        Ok(Self { sender, run, prepared, to_the_end, parts })
+    }
 
-impl Driver<'_> {
     pub async fn drive(mut self) -> super::Result<Ended> {
         let mut pace = Pace::new();
         let earlier = self.answered_earlier().await?;
-        let mut ahead = Ahead::default();
         loop {
             if self.sender.soft.is_cancelled() {
                 return Ok(Ended::Stopped);
             }
             if let Some(ended) = self.pause_when_rejected(earlier).await? {
                 return Ok(ended);
+            }
+            let now = self.sender.clock.now();
+            let waits: Vec<_> = self.parts.iter().map(|part| part.waits(now, self.run.any_hour)).collect();
+            let missed = |part: usize| Some((part, self.parts[part].missed(now, waits[part])?));
+            if let Some((part, reason)) = (0..self.parts.len()).find_map(missed) {
+                if self.expire(part, &reason, now).await? {
+                    return Ok(Ended::Halted(RunState::Expired));
+                }
+                continue;
+            }
+            if waits.iter().all(Option::is_some) {
+                if let Some(ended) = self.wait_for_time(&waits).await? {
+                    return Ok(ended);
+                }
+                continue;
             }
             if !self.sender.lanes.any_up(&self.sender.throttle)? {
                 self.wait(0, LOOK).await;
@@ -90,117 +100,124 @@ impl Driver<'_> {
                 self.wait(window - worthwhile, FOLLOW).await;
                 continue;
             }
-            let claimed = match self.claim(free, &mut ahead).await? {
-                Claim::Taken(claimed) => claimed,
-                Claim::Moved(cursor) => {
-                    self.run.cursor = cursor;
-                    ahead = Ahead::default();
-                    continue;
-                }
-                Claim::Stopped(state) => {
-                    self.give_back_all(state).await?;
-                    return Ok(Ended::Halted(state));
-                }
-            };
-            if claimed.is_empty() {
-                if self.run.claimed_all {
-                    if self.prepared.context.in_hand() > 0 {
-                        self.wait(0, FOLLOW).await;
-                    } else if let Some(ended) = self.end().await? {
-                        return Ok(ended);
+            let mut room = free;
+            for part in (0..self.parts.len()).filter(|part| waits[*part].is_none()) {
+                match self.claim(part, room, now).await? {
+                    Claim::Taken(claimed) => {
+                        room -= claimed.len();
+                        self.sender.metrics.claimed(claimed.len() as u64);
+                        self.line_up(part, claimed).await?;
                     }
+                    Claim::Moved(cursor, all) => self.parts[part].follow(cursor, all),
+                    Claim::Stopped(state) => {
+                        self.give_back_all(state).await?;
+                        return Ok(Ended::by_others(state));
+                    }
+                    Claim::TooLate => self.close(part, Over::TooLate, now).await?,
                 }
-                continue;
+                if room == 0 {
+                    break;
+                }
             }
-            self.sender.metrics.claimed(claimed.len() as u64);
-            self.line_up(claimed).await?;
+            if room < free {
+                self.note(None).await?;
+            } else if let Some(ended) = self.rest(&waits).await? {
+                return Ok(ended);
+            }
         }
     }
 
-    /// Claims what is due, and the next part of the audience as far as there is room.
-    async fn claim(&mut self, free: usize, ahead: &mut Ahead) -> Result<Claim> {
-        let claimant = Claimant {
-            run: self.run.id,
-            node: self.sender.node,
-            topic: &self.run.topic,
-            cap: self.sender.limits().frequency_cap,
-            now: self.sender.clock.now(),
-        };
-        if ahead.people.is_empty() && !ahead.last && !self.run.claimed_all {
-            let limit = if ahead.looked { PAGE } else { FIRST_PAGE };
-            let mut reader = self.sender.store.read().await?;
-            let scale = self.prepared.scale(&mut reader).await?;
-            let page = audience::page(&mut reader, &self.prepared.audience(&scale), self.run.cursor, limit).await?;
-            self.prepared.still(&mut reader, scale).await?;
-            *ahead = Ahead { last: page.len() < limit as usize, people: page.into(), looked: true };
+    /// When nothing was claimed: looks whether the run is over, and else waits a little.
+    async fn rest(&mut self, waits: &[Option<Wait>]) -> Result<Option<Ended>> {
+        let open = |(part, wait): (&Part, &Option<Wait>)| wait.is_none() && !part.claimed_all;
+        if self.parts.iter().zip(waits).any(open) {
+            return Ok(None);
         }
-        // A run that only waits for what was deferred leaves the writer to others.
-        if self.run.claimed_all {
-            let mut reader = self.sender.store.read().await?;
-            if let Some(found) = claims::nothing_due(&mut reader, self.run.id, claimant.now).await? {
-                return Ok(found);
-            }
+        if self.prepared.context.in_hand() > 0 {
+            self.wait(0, FOLLOW).await;
+        } else if self.parts.iter().all(|part| part.claimed_all) {
+            return self.end().await;
+        } else {
+            self.note(self.next(waits)).await?;
+            self.wait(0, LOOK).await;
+        }
+        Ok(None)
+    }
+
+    /// What the run waits for, as its parts do: the first of those that are not claimed, if there are any.
+    fn next(&self, waits: &[Option<Wait>]) -> Option<Wait> {
+        let first = |all: bool| {
+            let parts = self.parts.iter().zip(waits).filter(|(part, _)| all || !part.claimed_all);
+            parts.filter_map(|(_, wait)| *wait).min_by_key(|wait| wait.until)
+        };
+        first(false).or_else(|| first(true))
+    }
+
+    /// Expires the run unless it has begun, or counts the people of a wave that has not; `true` when the run expired.
+    async fn expire(&mut self, part: usize, reason: &str, now: Micros) -> Result<bool> {
+        if self.parts[part].wave != 0 {
+            self.close(part, Over::Expired, now).await?;
+            return Ok(false);
         }
         let mut tx = self.sender.store.write().await?;
-        let mut claimed = match claims::take_due(&mut tx, claimant, free).await? {
-            Claim::Taken(claimed) => claimed,
-            other => {
-                tx.rollback().await?;
-                return Ok(other);
-            }
-        };
-        let room = free - claimed.len();
-        if self.run.claimed_all || room == 0 {
-            tx.commit().await?;
-            return Ok(Claim::Taken(claimed));
-        }
-        let all: &[_] = ahead.people.make_contiguous();
-        let people = &all[..all.len().min(CLAIM)];
-        let last = ahead.last && people.len() == all.len();
-        let (claim, cursor) =
-            claims::take_next(&mut tx, claimant, Next { cursor: self.run.cursor, people, last, room }).await?;
-        let Claim::Taken(next) = claim else {
-            tx.rollback().await?;
-            return Ok(claim);
-        };
+        let expired = runs::expire(&mut tx, &self.run, reason, now).await?;
         tx.commit().await?;
-        claimed.extend(next);
-        let done = ahead.people.partition_point(|id| *id <= cursor);
-        ahead.people.drain(..done);
-        self.run.cursor = cursor;
-        self.run.claimed_all = ahead.last && ahead.people.is_empty();
-        Ok(Claim::Taken(claimed))
+        if expired {
+            warn!(run = %self.run.id, campaign = self.run.campaign, reason, "the run expires");
+            return Ok(true);
+        }
+        self.look_again().await?;
+        Ok(self.run.state == RunState::Expired)
     }
 
-    /// Hands claimed messages to the relays' lanes.
-    async fn line_up(&self, claimed: Vec<Claimed>) -> Result<()> {
-        let people: Vec<_> = claimed.iter().map(|m| m.recipient).collect();
-        let Prepared { context, affinities, .. } = self.prepared;
-        let found = async {
-            let mut reader = self.sender.store.read().await?;
-            let scale = self.prepared.scale(&mut reader).await?;
-            let found = profiles::profiles_at(&mut reader, &people, context.at, &scale, *affinities).await?;
-            self.prepared.still(&mut reader, scale).await?;
-            Ok(found)
-        };
-        let profiles = match found.await {
-            Ok(profiles) => profiles,
-            Err(error) => {
-                for message in claimed {
-                    self.sender.release(self.run.id, message.recipient).await;
-                }
-                return Err(error);
+    /// Notes what the run waits for, where that is news.
+    async fn note(&mut self, wait: Option<Wait>) -> Result<()> {
+        if self.run.wait == wait {
+            return Ok(());
+        }
+        let mut tx = self.sender.store.write().await?;
+        runs::set_wait(&mut tx, self.run.id, wait).await?;
+        tx.commit().await?;
+        self.run.wait = wait;
+        match wait {
+            Some(Wait { reason, until }) => {
+                let reason = reason.as_str();
+                info!(run = %self.run.id, campaign = self.run.campaign, reason, %until, "the run waits");
             }
-        };
-        let mut profiles: HashMap<_, _> = profiles.into_iter().map(|p| (p.recipient, p)).collect();
-        for message in claimed {
-            let Some(profile) = profiles.remove(&message.recipient) else {
-                // Erased between the claim and here.
-                self.sender.skip(self.run.id, message.recipient, "no_consent").await;
-                continue;
-            };
-            let job = Job::new(Arc::clone(&self.prepared.context), profile, message.attempts, message.first_at);
-            self.sender.dispatch(job).await;
+            None => info!(run = %self.run.id, campaign = self.run.campaign, "the run waits no longer"),
+        }
+        Ok(())
+    }
+
+    /// While nothing may leave: gives back what is in hand, and looks whether the run is stopped, over, or let go.
+    async fn wait_for_time(&mut self, waits: &[Option<Wait>]) -> Result<Option<Ended>> {
+        self.note(self.next(waits)).await?;
+        for job in self.sender.lanes.take_run(self.run.id) {
+            self.sender.wait_again(&job, Duration::ZERO).await;
+        }
+        if self.parts.iter().all(|part| part.claimed_all) && self.prepared.context.in_hand() == 0 {
+            if let Some(ended) = self.end().await? {
+                return Ok(Some(ended));
+            }
+        } else {
+            self.wait(0, LOOK).await;
+        }
+        self.look_again().await?;
+        if self.run.state == RunState::Running {
+            return Ok(None);
+        }
+        self.give_back_all(self.run.state).await?;
+        Ok(Some(Ended::by_others(self.run.state)))
+    }
+
+    /// Reads the run anew: others may have stopped it, let it go, or claimed from it.
+    pub(super) async fn look_again(&mut self) -> Result<()> {
+        let mut reader = self.sender.store.read().await?;
+        let Some(run) = runs::by_id(&mut reader, self.run.id).await? else { return Ok(()) };
+        let waves = waves::of(&mut reader, run.id).await?;
+        self.run = run;
+        for (part, fresh) in self.parts.iter_mut().zip(Part::all_of(&self.run, self.prepared, &waves)) {
+            part.refresh(fresh);
         }
         Ok(())
     }
@@ -215,14 +232,19 @@ impl Driver<'_> {
         }
         if rest.held == 0 && rest.waiting == 0 && rest.deferred == 0 {
             let mut tx = self.sender.store.write().await?;
-            let done =
-                runs::change(&mut tx, self.run.id, RunState::Running, RunState::Done, None, self.sender.clock.now())
-                    .await?;
+            let missed = self.parts.iter().all(|part| part.expired);
+            let (over, reason) = if missed {
+                (RunState::Expired, Some("the latest start of every zone passed"))
+            } else {
+                (RunState::Done, None)
+            };
+            let now = self.sender.clock.now();
+            let ended = runs::change(&mut tx, self.run.id, RunState::Running, over, reason, now).await?;
             tx.commit().await?;
-            if done {
-                info!(run = %self.run.id, campaign = self.run.campaign, "run is done");
+            if ended {
+                info!(run = %self.run.id, campaign = self.run.campaign, state = over.as_str(), "run is over");
             }
-            return Ok(Some(Ended::Done));
+            return Ok(Some(Ended::by_others(over)));
         }
         if !self.to_the_end && rest.held == 0 && rest.waiting == 0 {
             return Ok(Some(Ended::OnlyDeferred(rest.deferred)));

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Error, Result, RunContext, Sender};
 use crate::config::{self, ProjectFiles};
+use crate::domain::campaign::Timing;
 use crate::domain::resend::Resend;
 use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
+use crate::domain::time::Micros;
 use crate::render::Mailing;
-use crate::store::audience::Audience;
+use crate::store::audience::{Audience, Zones};
 use crate::store::runs::Run;
 use crate::store::{self, Session, score, versions};
 
@@ -26,6 +29,10 @@ pub struct Prepared {
     pub(super) resend: Option<Resend>,
     /// The share of rejections at which the run pauses itself, where the campaign has one of its own.
     pub(super) pause_at_rejections: Option<f64>,
+    /// When messages may leave.
+    pub(super) timing: Timing,
+    /// How late a scheduled run may begin.
+    pub(super) latest_start: Option<Duration>,
 }
 
 impl Sender {
@@ -59,16 +66,18 @@ impl Sender {
             affinities,
             pause_at_rejections: campaign.pause_at_rejections,
             resend: run.resend.clone(),
+            timing: campaign.timing.clone(),
+            latest_start: campaign.schedule.as_ref().map(|schedule| schedule.latest_start),
         })
     }
 }
 
 impl Prepared {
-    /// Whom the run's campaign finds at the run's instant, by sums of this scale.
+    /// Whom the run's campaign finds at an instant among those who had joined at the run's, by sums of this scale.
     #[must_use]
-    pub fn audience<'a>(&'a self, scale: &'a Scale) -> Audience<'a> {
-        let at = self.context.at;
-        Audience { condition: self.condition.as_ref(), at, joined_by: at, scale, resend: self.resend.as_ref() }
+    pub fn audience<'a>(&'a self, scale: &'a Scale, at: Micros, zones: Option<&'a Zones>) -> Audience<'a> {
+        let resend = self.resend.as_ref();
+        Audience { condition: self.condition.as_ref(), at, joined_by: self.context.at, scale, zones, resend }
     }
 
     /// How sums are to be read now.

@@ -1,25 +1,22 @@
 //! The service's view of time: makes a run for every occasion that has come, and sends what is due.
 
 use std::collections::HashSet;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use croner::Cron;
-use jiff::Zoned;
-use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::{Error, Result, Sender};
 use crate::config::{self, Loaded, ProjectFiles};
-use crate::domain::campaign::{Campaign, RECIPIENT_ZONE, Schedule, When};
+use crate::domain::campaign::{Campaign, Schedule, When};
 use crate::domain::id::{RunId, VersionId};
+use crate::domain::occasion::{self, Occasion};
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::store::runs::{self, NewRun, Run};
-use crate::store::{self, versions};
+use crate::store::{self, versions, waves};
 
 /// How often the service looks what is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -123,20 +120,34 @@ impl Sender {
         let now = self.clock.now();
         for campaign in applied.loaded.campaigns.values() {
             let Some(schedule) = &campaign.schedule else { continue };
-            let zone = match schedule.zone.as_str() {
-                RECIPIENT_ZONE => applied.loaded.project.sender.timezone.as_str(),
-                zone => zone,
-            };
-            let Some(due) = last_due(schedule, zone, now) else { continue };
-            // A recurrence begins with its first apply; what passed before that never happened.
-            let recurs = matches!(schedule.when, When::Every(_));
-            if recurs && due <= applied.since && runs::count(&mut self.store.read().await?, &campaign.name).await? == 0
-            {
-                continue;
+            for occasion in occasion::current(schedule, &campaign.timing, now) {
+                self.make_due_run(applied, campaign, schedule, occasion, now).await?;
             }
-            self.make_run(campaign, schedule, applied.version, due, now).await?;
         }
         Ok(())
+    }
+
+    /// Makes the run of an occasion that has begun, unless it has one.
+    async fn make_due_run(
+        &self,
+        applied: &Applied,
+        campaign: &Campaign,
+        schedule: &Schedule,
+        occasion: Occasion,
+        now: Micros,
+    ) -> Result<()> {
+        let mut reader = self.store.read().await?;
+        // Most looks find the run made long ago.
+        if runs::by_occasion(&mut reader, &campaign.name, &occasion.to_string()).await?.is_some() {
+            return Ok(());
+        }
+        // A recurrence begins with its first apply; what passed before that never happened.
+        let recurs = matches!(schedule.when, When::Every(_));
+        if recurs && occasion.begins() <= applied.since && runs::count(&mut reader, &campaign.name).await? == 0 {
+            return Ok(());
+        }
+        drop(reader);
+        self.make_run(campaign, schedule, applied.version, occasion, now).await
     }
 
     async fn make_run(
@@ -144,15 +155,12 @@ impl Sender {
         campaign: &Campaign,
         schedule: &Schedule,
         version: VersionId,
-        due: Micros,
+        occasion: Occasion,
         now: Micros,
     ) -> Result<()> {
-        let occasion = due.to_string();
-        // Most looks find the run made long ago.
-        if runs::by_occasion(&mut self.store.read().await?, &campaign.name, &occasion).await?.is_some() {
-            return Ok(());
-        }
-        let late = now.since(due) > schedule.latest_start;
+        let late = now.since(occasion.last()) > schedule.latest_start;
+        let waves = occasion.waves(&campaign.timing);
+        let occasion = occasion.to_string();
         let state = if late { RunState::Expired } else { RunState::Scheduled };
         let new =
             NewRun { campaign: &campaign.name, topic: &campaign.topic, occasion: &occasion, version, state, at: now };
@@ -160,6 +168,7 @@ impl Sender {
         if runs::create(&mut tx, new).await?
             && let Some(run) = runs::by_occasion(&mut tx, &campaign.name, &occasion).await?
         {
+            waves::create(&mut tx, run.id, &waves).await?;
             if late {
                 warn!(campaign = campaign.name, occasion, "its latest start has passed; the run expires");
             } else {
@@ -169,22 +178,5 @@ impl Sender {
         }
         tx.commit().await?;
         Ok(())
-    }
-}
-
-/// The last instant at or before `now` at which the schedule wants a run.
-fn last_due(schedule: &Schedule, zone: &str, now: Micros) -> Option<Micros> {
-    match &schedule.when {
-        When::At(at) => (*at <= now).then_some(*at),
-        When::AtLocal(local) => {
-            let at = Micros::from(TimeZone::get(zone).ok()?.to_ambiguous_zoned(*local).compatible().ok()?.timestamp());
-            (at <= now).then_some(at)
-        }
-        When::Every(cron) => {
-            let zone = TimeZone::get(zone).ok()?;
-            let cron = Cron::from_str(cron).ok()?;
-            let now = Zoned::new(now.into(), zone);
-            Some(cron.find_previous_occurrence(&now, true).ok()?.timestamp().into())
-        }
     }
 }

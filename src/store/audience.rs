@@ -1,8 +1,10 @@
 //! Audiences: whom a condition finds at one moment, page by page or counted.
 
+use std::fmt::Write as _;
+
 use super::eligibility::{self, Own, Permission};
 use super::segment::Writer;
-use super::{EngineKind, Result, Session, Value, resends};
+use super::{EngineKind, Result, Session, Value, list, resends};
 use crate::args;
 use crate::domain::id::RecipientId;
 use crate::domain::resend::Resend;
@@ -23,6 +25,25 @@ pub struct Audience<'a> {
     pub scale: &'a Scale,
     /// A run that sends another's mail again finds people of that one, whatever the condition says.
     pub resend: Option<&'a Resend>,
+    /// In which zones, by the attribute `timezone`; none: in all.
+    pub zones: Option<&'a Zones>,
+}
+
+/// Recipients by their zone. Names are in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Zones {
+    /// Whose zone is one of these.
+    Among(Vec<String>),
+    /// Whose zone is none of these, or who has none.
+    Except(Vec<String>),
+}
+
+/// What a recipient's zone is compared as: empty for who has none.
+pub(super) fn zone_sql(kind: EngineKind) -> &'static str {
+    match kind {
+        EngineKind::Sqlite => "COALESCE(LOWER(r.attributes ->> 'timezone'), '')",
+        EngineKind::Postgres => "COALESCE(LOWER(r.attributes ->> 'timezone'), '') COLLATE \"C\"",
+    }
 }
 
 /// The pieces of a statement over an audience.
@@ -50,8 +71,20 @@ impl Audience<'_> {
         } else {
             "recipients r"
         };
-        let filter = format!("r.erased_at IS NULL AND r.created_at <= {joined} AND {condition}");
-        Selection { from, filter, args: writer.into_args() }
+        let mut filter = format!("r.erased_at IS NULL AND r.created_at <= {joined} AND {condition}");
+        let mut args = writer.into_args();
+        if let Some(zones) = self.zones {
+            let (names, not) = match zones {
+                Zones::Among(names) => (names, ""),
+                Zones::Except(names) => (names, "NOT "),
+            };
+            // An empty list is none; no zone has this name.
+            let fill = names.last().map_or("-", String::as_str);
+            let (places, padded) = list(first + args.len(), names.len().max(1));
+            args.extend(names.iter().map(String::as_str).chain(std::iter::repeat(fill)).take(padded).map(Value::from));
+            let _ = write!(filter, " AND {} {not}IN ({places})", zone_sql(kind));
+        }
+        Selection { from, filter, args }
     }
 }
 
@@ -73,14 +106,16 @@ pub async fn page(
     Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
 }
 
-/// How many recipients an audience has.
+/// How many recipients an audience has after this one.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn count(session: &mut Session, audience: &Audience<'_>) -> Result<i64> {
-    let Selection { from, filter, args } = audience.select(session.kind(), 1);
-    let (count,): (i64,) = session.one(format!("SELECT COUNT(*) FROM {from} WHERE {filter}"), args).await?;
-    Ok(count)
+pub async fn count_after(session: &mut Session, audience: &Audience<'_>, after: RecipientId) -> Result<i64> {
+    let Selection { from, filter, args: filled } = audience.select(session.kind(), 2);
+    let mut values = args![after];
+    values.extend(filled);
+    let sql = format!("SELECT COUNT(*) FROM {from} WHERE r.id > $1 AND {filter}");
+    Ok(session.one::<(i64,)>(sql, values).await?.0)
 }
 
 /// How many recipients of an audience may be mailed.

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::eligibility::{self, Own, Permission};
-use super::{EngineKind, Result, Session, Value, list, runs};
+use super::runs::{self, Run};
+use super::{EngineKind, Result, Session, Value, list, waves};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::message::Exclusion;
@@ -22,7 +23,7 @@ const ADVANCE: &str = "UPDATE runs SET cursor = $1, claimed_all = $2 WHERE id = 
 const EXCLUDED: &str = "INSERT INTO run_exclusions (run_id, reason, people) VALUES ($1, $2, $3)
     ON CONFLICT (run_id, reason) DO UPDATE SET people = run_exclusions.people + excluded.people";
 const DUE: &str = "SELECT recipient_id, attempt, first_at FROM messages
-    WHERE run_id = $1 AND state IN ('waiting', 'deferred') AND due_at <= $2 ORDER BY due_at LIMIT $3";
+    WHERE run_id = $1 AND wave = $4 AND state IN ('waiting', 'deferred') AND due_at <= $2 ORDER BY due_at LIMIT $3";
 const NEXT_DUE: &str =
     "SELECT MIN(due_at), COUNT(*), CAST(COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS BIGINT)
     FROM messages WHERE run_id = $1 AND due_at > 0 AND state IN ('waiting', 'deferred')";
@@ -30,9 +31,11 @@ const NEXT_DUE: &str =
 const HELD: &str = "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN node_id = $2 THEN 1 ELSE 0 END), 0) AS BIGINT)
     FROM messages WHERE +run_id = $1 AND node_id > 0 AND state IN ('claimed', 'sending')";
 const ANY_DUE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM messages
-    WHERE run_id = $1 AND state IN ('waiting', 'deferred') AND due_at <= $2 LIMIT 1) due";
+    WHERE run_id = $1 AND wave = $3 AND state IN ('waiting', 'deferred') AND due_at <= $2 LIMIT 1) due";
+const SKIP: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = $3
+    WHERE run_id = $2 AND wave = $4 AND state IN ('waiting', 'deferred')";
 
-pub(super) const STATEMENTS: &[&str] = &[ADVANCE, EXCLUDED, DUE, NEXT_DUE, HELD, ANY_DUE];
+pub(super) const STATEMENTS: &[&str] = &[ADVANCE, EXCLUDED, DUE, NEXT_DUE, HELD, ANY_DUE, SKIP];
 
 /// A message that was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +53,12 @@ pub struct Claimed {
 pub enum Claim {
     /// These are now held by the node.
     Taken(Vec<Claimed>),
-    /// Another node has moved the cursor; look at the audience again from here.
-    Moved(RecipientId),
+    /// Another node has moved the cursor; look at the audience again from here, unless that is its end.
+    Moved(RecipientId, bool),
     /// The run is paused or over.
     Stopped(RunState),
+    /// What has not left by now is not to leave any more.
+    TooLate,
 }
 
 /// The part of the audience that a claim looks at.
@@ -82,6 +87,16 @@ pub struct Claimant<'a> {
     pub cap: Option<Rate>,
     /// The instant of permission.
     pub now: Micros,
+    /// The wave that is claimed from; 0 for a run that has none.
+    pub wave: i64,
+    /// From this instant on it is too late.
+    pub until: Option<Micros>,
+}
+
+impl Claimant<'_> {
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| until <= self.now)
+    }
 }
 
 /// Takes the next part of the audience, as far as there is room, and moves the cursor. Whoever may
@@ -95,8 +110,12 @@ pub async fn take_next(tx: &mut Session, claimant: Claimant<'_>, next: Next<'_>)
     if run.state != RunState::Running {
         return Ok((Claim::Stopped(run.state), next.cursor));
     }
-    if run.cursor != next.cursor {
-        return Ok((Claim::Moved(run.cursor), run.cursor));
+    if claimant.is_late() {
+        return Ok((Claim::TooLate, next.cursor));
+    }
+    let (cursor, all) = progress(tx, &run, claimant.wave).await?;
+    if cursor != next.cursor || all {
+        return Ok((Claim::Moved(cursor, all), cursor));
     }
     let free = lock(tx, next.people).await?;
     let (mut allowed, mut excluded) = judge(tx, claimant, Own::Excludes, &free).await?;
@@ -114,7 +133,8 @@ pub async fn take_next(tx: &mut Session, claimant: Claimant<'_>, next: Next<'_>)
         insert(tx, claimant, "waiting", &locked).await?;
     }
     let mut counts: BTreeMap<Exclusion, i64> = BTreeMap::new();
-    for reason in excluded.into_values() {
+    // Whoever moved from one zone to another has a message of another wave.
+    for reason in excluded.into_values().filter(|reason| *reason != Exclusion::AlreadyMessaged) {
         *counts.entry(reason).or_default() += 1;
     }
     for (reason, people) in counts {
@@ -122,7 +142,7 @@ pub async fn take_next(tx: &mut Session, claimant: Claimant<'_>, next: Next<'_>)
     }
     let cursor = people.last().copied().unwrap_or(next.cursor);
     let all = next.last && people.len() == next.people.len();
-    tx.change(1, ADVANCE, args![cursor, all, claimant.run]).await?;
+    advance(tx, claimant, cursor, all).await?;
     let claimed = allowed.into_iter().map(|recipient| Claimed { recipient, attempts: 0, first_at: None });
     Ok((Claim::Taken(claimed.collect()), cursor))
 }
@@ -137,8 +157,11 @@ pub async fn take_due(tx: &mut Session, claimant: Claimant<'_>, limit: usize) ->
     if run.state != RunState::Running {
         return Ok(Claim::Stopped(run.state));
     }
+    if claimant.is_late() {
+        return Ok(Claim::TooLate);
+    }
     let due: Vec<(i64, i64, Option<i64>)> =
-        tx.all(DUE, args![claimant.run, claimant.now, i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+        tx.all(DUE, args![claimant.run, claimant.now, i64::try_from(limit).unwrap_or(i64::MAX), claimant.wave]).await?;
     if due.is_empty() {
         return Ok(Claim::Taken(Vec::new()));
     }
@@ -173,17 +196,79 @@ pub async fn take_due(tx: &mut Session, claimant: Claimant<'_>, limit: usize) ->
     Ok(Claim::Taken(fresh))
 }
 
+/// Why nothing more is claimed from a run or a wave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// What has not left by now is not to leave any more.
+    TooLate,
+    /// Its latest start passed before anything was claimed.
+    Expired,
+}
+
+impl Over {
+    /// The word in the database and in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLate => "too_late",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Closes a run, or a wave of one: what waits or was deferred is skipped, and the `rest` of the audience after `cursor`
+/// is counted. `false` when it is not as it was read any more: at the cursor `from`, and claimed to its end or not; then
+/// nothing was done.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn close(
+    tx: &mut Session,
+    claimant: Claimant<'_>,
+    from: RecipientId,
+    all: bool,
+    rest: i64,
+    over: Over,
+) -> Result<bool> {
+    let Claimant { run, wave, now, .. } = claimant;
+    let stored = runs::lock(tx, run).await?;
+    if stored.state != RunState::Running || progress(tx, &stored, wave).await? != (from, all) {
+        return Ok(false);
+    }
+    tx.execute(SKIP, args![now, run, over.as_str(), wave]).await?;
+    if rest > 0 {
+        tx.change(1, EXCLUDED, args![run, over.as_str(), rest]).await?;
+    }
+    if over == Over::Expired {
+        waves::expire(tx, run, wave).await?;
+    }
+    advance(tx, claimant, from, true).await?;
+    Ok(true)
+}
+
+/// Up to whom was claimed, and whether that is everybody.
+async fn progress(tx: &mut Session, run: &Run, wave: i64) -> Result<(RecipientId, bool)> {
+    if wave == 0 { Ok((run.cursor, run.claimed_all)) } else { waves::progress(tx, run.id, wave).await }
+}
+
+async fn advance(tx: &mut Session, claimant: Claimant<'_>, cursor: RecipientId, all: bool) -> Result<()> {
+    match claimant.wave {
+        0 => tx.change(1, ADVANCE, args![cursor, all, claimant.run]).await,
+        wave => waves::advance(tx, claimant.run, wave, cursor, all).await,
+    }
+}
+
 /// What [`take_due`] would find, without a write transaction: none due, or a run that does not run;
 /// else nothing is told.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn nothing_due(session: &mut Session, run: RunId, now: Micros) -> Result<Option<Claim>> {
+pub async fn nothing_due(session: &mut Session, run: RunId, wave: i64, now: Micros) -> Result<Option<Claim>> {
     let state = runs::by_id(session, run).await?.map_or(RunState::Cancelled, |run| run.state);
     if state != RunState::Running {
         return Ok(Some(Claim::Stopped(state)));
     }
-    let (due,) = session.one::<(i64,)>(ANY_DUE, args![run, now]).await?;
+    let (due,) = session.one::<(i64,)>(ANY_DUE, args![run, now, wave]).await?;
     Ok((due == 0).then(|| Claim::Taken(Vec::new())))
 }
 
@@ -226,14 +311,20 @@ async fn insert(tx: &mut Session, claimant: Claimant<'_>, state: &'static str, p
     }
     let node = (state == "claimed").then_some(claimant.node);
     let due = (state == "waiting").then_some(claimant.now);
-    let mut args = args![claimant.run, state, node, claimant.now, due];
+    let mut args = args![claimant.run, state, node, claimant.now, due, claimant.wave];
     let (places, bound) = id_list(args.len() + 1, people);
     args.extend(bound);
+    // Who is locked was not judged, and may have come from a zone whose wave has a message for them.
+    let unless =
+        if node.is_none() && claimant.wave != 0 { " ON CONFLICT (run_id, recipient_id) DO NOTHING" } else { "" };
     let sql = format!(
-        "INSERT INTO messages (run_id, recipient_id, state, node_id, at, due_at)
-         SELECT $1, r.id, $2, $3, $4, $5 FROM recipients r WHERE r.id IN ({places}) ORDER BY r.id"
+        "INSERT INTO messages (run_id, recipient_id, state, node_id, at, due_at, wave)
+         SELECT $1, r.id, $2, $3, $4, $5, $6 FROM recipients r WHERE r.id IN ({places}) ORDER BY r.id{unless}"
     );
-    tx.change(people.len() as u64, sql, args).await
+    if unless.is_empty() {
+        return tx.change(people.len() as u64, sql, args).await;
+    }
+    tx.execute(sql, args).await.map(drop)
 }
 
 async fn update(

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::audience::{Audience, Selection};
+use super::audience::{Audience, Selection, zone_sql};
 use super::eligibility::{Own, PLACEHOLDERS, Permission, reason_sql};
 use super::{Error, Result, Session, Value, list};
 use crate::args;
@@ -106,6 +106,35 @@ fn tally(counts: Vec<Count>) -> Result<Forecast> {
         }
     }
     Ok(forecast)
+}
+
+/// How many of an audience may be mailed by their zone, as far as `zones` names it, in lower case; all others count under
+/// an empty name.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn by_zone(
+    session: &mut Session,
+    audience: &Audience<'_>,
+    permission: &Permission<'_>,
+    zones: &[String],
+) -> Result<BTreeMap<String, i64>> {
+    let kind = session.kind();
+    let Selection { from, filter, args } = audience.select(kind, PLACEHOLDERS + 1);
+    let fill = zones.last().map_or("", String::as_str);
+    let (names, padded) = list(PLACEHOLDERS + 1 + args.len(), zones.len().max(1));
+    let sql = format!(
+        "SELECT zone, COUNT(*) FROM (
+            SELECT CASE WHEN {zone} IN ({names}) THEN {zone} ELSE '' END AS zone, {reason} AS reason
+            FROM {from} WHERE {filter}) people
+         WHERE reason IS NULL GROUP BY zone",
+        zone = zone_sql(kind),
+        reason = reason_sql(Own::Excludes, 1),
+    );
+    let mut values = permission.args();
+    values.extend(args);
+    values.extend(zones.iter().map(String::as_str).chain(std::iter::repeat(fill)).take(padded).map(Value::from));
+    Ok(session.all::<(String, i64)>(sql, values).await?.into_iter().collect())
 }
 
 /// The next `limit` recipients of an audience who may be mailed, by id, after `after`.

@@ -58,6 +58,11 @@ pub struct RunReport {
     pub state: RunState,
     /// Why it was paused, cancelled or expired.
     pub reason: Option<String>,
+    /// Why nothing leaves at present: `window`, `blackout` or `wave`.
+    pub waits_for: Option<String>,
+    /// When it goes on.
+    #[serde(serialize_with = "counts::maybe_time")]
+    pub waits_until: Option<Micros>,
     /// The instant at which its audience is judged; RFC 3339 in JSON, like all times here.
     #[serde(serialize_with = "counts::time")]
     pub at: Micros,
@@ -90,7 +95,10 @@ pub struct RunReport {
 
 impl RunReport {
     fn new(run: Run) -> Self {
+        let (waits_for, waits_until) = run.wait.map(|wait| (wait.reason.as_str().to_owned(), wait.until)).unzip();
         Self {
+            waits_for,
+            waits_until,
             run: run.id,
             campaign: run.campaign,
             occasion: run.occasion,

@@ -6,6 +6,7 @@ use sqlx::FromRow;
 
 use super::{EngineKind, Error, Result, Session};
 use crate::args;
+use crate::domain::hours::Closed;
 use crate::domain::id::{RecipientId, RunId, VersionId};
 use crate::domain::message::MessageState;
 use crate::domain::resend::{Resend, ResendTo};
@@ -39,10 +40,25 @@ pub struct Run {
     pub planned: Option<i64>,
     /// When the first node began.
     pub started_at: Option<Micros>,
+    /// When a person resumed it last.
+    pub resumed_at: Option<Micros>,
+    /// Whether window and days without mail do not count for it.
+    pub any_hour: bool,
+    /// What it waits for, before more can leave.
+    pub wait: Option<Wait>,
     /// When it ended.
     pub ended_at: Option<Micros>,
     /// What it sends again, if it does.
     pub resend: Option<Resend>,
+}
+
+/// Why a run that is under way sends nothing at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Why.
+    pub reason: Closed,
+    /// When it goes on.
+    pub until: Micros,
 }
 
 #[derive(FromRow)]
@@ -59,6 +75,10 @@ struct Raw {
     claimed_all: bool,
     planned: Option<i64>,
     started_at: Option<i64>,
+    resumed_at: Option<i64>,
+    any_hour: bool,
+    waits_for: Option<String>,
+    waits_until: Option<i64>,
     ended_at: Option<i64>,
     resends: Option<i64>,
     resend_to: Option<String>,
@@ -90,10 +110,17 @@ impl TryFrom<Raw> for Run {
             claimed_all: raw.claimed_all,
             planned: raw.planned,
             started_at: raw.started_at.map(Micros),
+            resumed_at: raw.resumed_at.map(Micros),
+            any_hour: raw.any_hour,
+            wait: wait(raw.waits_for.as_deref(), raw.waits_until),
             ended_at: raw.ended_at.map(Micros),
             resend,
         })
     }
+}
+
+fn wait(word: Option<&str>, until: Option<i64>) -> Option<Wait> {
+    Some(Wait { reason: Closed::parse(word?)?, until: Micros(until?) })
 }
 
 const INSERT: &str =
@@ -105,8 +132,11 @@ const OF_CAMPAIGN: &str = "SELECT * FROM runs WHERE campaign = $1 ORDER BY id DE
 const RECENT: &str = "SELECT * FROM runs ORDER BY id DESC LIMIT 1000";
 const OPEN: &str = "SELECT * FROM runs WHERE state IN ('scheduled', 'running', 'paused') ORDER BY id";
 const CHANGE: &str = "UPDATE runs SET state = $1, reason = $2, started_at = COALESCE(started_at, $3), ended_at = $4,
+        waits_for = NULL, waits_until = NULL,
         resumed_at = CASE WHEN state = 'paused' THEN COALESCE($3, resumed_at) ELSE resumed_at END
     WHERE id = $5 AND state = $6";
+const WAIT: &str = "UPDATE runs SET waits_for = $1, waits_until = $2 WHERE id = $3 AND state = 'running'";
+const ANY_HOUR: &str = "UPDATE runs SET any_hour = TRUE WHERE id = $1";
 const PLANNED: &str = "UPDATE runs SET planned = $1 WHERE id = $2";
 const SKIP_OPEN: &str =
     "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = 'cancelled'
@@ -130,6 +160,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     RECENT,
     OPEN,
     CHANGE,
+    WAIT,
+    ANY_HOUR,
     PLANNED,
     SKIP_OPEN,
     STATES,
@@ -225,6 +257,36 @@ pub async fn change(
     let started = (to == RunState::Running).then_some(now);
     let ended = to.is_final().then_some(now);
     Ok(tx.execute(CHANGE, args![to.as_str(), reason, started, ended, run, from.as_str()]).await? == 1)
+}
+
+/// Notes what a run waits for, or that it does not wait any more. One that does not run is left as it is.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn set_wait(tx: &mut Session, run: RunId, wait: Option<Wait>) -> Result<()> {
+    let (reason, until) = wait.map(|wait| (wait.reason.as_str(), wait.until)).unzip();
+    tx.execute(WAIT, args![reason, until, run]).await.map(drop)
+}
+
+/// Lets a run leave at any hour and on any day from now on.
+///
+/// # Errors
+/// When there is no such run.
+pub async fn ignore_hours(tx: &mut Session, run: RunId) -> Result<()> {
+    tx.change(1, ANY_HOUR, args![run]).await
+}
+
+/// Expires a run from which nothing was claimed, and which nobody has resumed since it was read; `false` when it stands
+/// otherwise.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn expire(tx: &mut Session, run: &Run, reason: &str, now: Micros) -> Result<bool> {
+    let stored = lock(tx, run.id).await?;
+    if stored.cursor != RecipientId(0) || stored.claimed_all || stored.resumed_at != run.resumed_at {
+        return Ok(false);
+    }
+    change(tx, run.id, RunState::Running, RunState::Expired, Some(reason), now).await
 }
 
 /// Notes how many messages are expected.

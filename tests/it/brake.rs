@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use colloquy::clock::Clock;
 use colloquy::demo::catcher::Step;
 use colloquy::domain::message::MessageState;
 use colloquy::store::runs::{self, Run};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::project::{Project, Settings};
@@ -180,5 +182,34 @@ on_both_engines! {
         }
         let (code, said) = colloquy(&project, &["check"]).await;
         assert_eq!(code, 2, "the files are broken: {said}");
+    }
+
+    async fn a_send_outside_the_window_waits_in_the_foreground_until_it_is_let_go(db) {
+        let hour = jiff::tz::TimeZone::UTC.to_datetime(Clock::system().now().into()).hour();
+        let later = |hours| format!("\"{:02}:00\"", (hour + hours) % 24);
+        let campaign = format!(
+            "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n[schedule]\nwindow = [{}, {}]\n",
+            later(3),
+            later(4)
+        );
+        let mut project = Project::new(db, Settings { campaign: &campaign, ..Settings::default() }, |_, _| None).await;
+        project.import(3).await;
+        let mut waiting = command(&project, &["send", "hello"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(waiting.stdout.take().unwrap()).lines();
+        let words = lines.next_line().await.unwrap().unwrap();
+        assert!(words.starts_with("it is outside the window: the run waits until "), "{words}");
+        while last_run(&project).await.wait.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (code, words) = colloquy(&project, &["status"]).await;
+        assert_eq!(code, 0);
+        assert!(words.contains("run 1 waits until ") && words.contains(": it is outside the window"), "{words}");
+        assert_eq!(project.drain().len(), 0);
+
+        let (code, words) = colloquy(&project, &["send", "hello", "--ignore-window"]).await;
+        assert_eq!(code, 0, "{words}");
+        assert_eq!(waiting.wait().await.unwrap().code(), Some(0), "it goes on, too");
+        assert_eq!(project.drain().len(), 3);
+        assert_eq!(last_run(&project).await.wait, None);
     }
 }

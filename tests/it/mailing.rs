@@ -83,7 +83,7 @@ pub async fn node(store: &Store, at: Micros) -> NodeId {
 
 /// Who claims from a run.
 pub fn claimant(run: RunId, node: NodeId, now: Micros) -> Claimant<'static> {
-    Claimant { run, node, topic: TOPIC, cap: None, now }
+    Claimant { run, node, topic: TOPIC, cap: None, now, wave: 0, until: None }
 }
 
 /// Claims from a fresh run the messages to all these people.

@@ -3,6 +3,7 @@
 mod people;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use colloquy::args;
 use colloquy::config::{self, Loaded, ProjectFiles, Secrets};
@@ -108,6 +109,30 @@ on_both_engines! {
         assert_eq!(shown["at"], json!(Micros(NOW).to_string()));
         assert!(plan.to_string().contains("no_consent"));
         assert_eq!(rows(&mut db.store.read().await.unwrap()).await, before);
+    }
+
+    /// NOW is nine o'clock in Tokyo; two messages a second go to twelve people.
+    async fn hours_without_mail_count_in_how_long_it_lasts(db) {
+        let hours = "[schedule]\nwindow = [\"10:00\", \"10:01\"]\ntimezone = \"Asia/Tokyo\"";
+        let project = Project::new(&db, hours);
+        people(&db.store).await;
+        let plan = project.plan(&db.store, None).await;
+        let opens = project.loaded.campaigns["gear"].timing.hours("Asia/Tokyo").opens(Micros(NOW)).unwrap();
+        assert_eq!((plan.starts_at, plan.ends_at), (opens, opens.plus(Duration::from_secs(6))));
+        assert_eq!(plan.eta_seconds, opens.since(Micros(NOW)).as_secs() + 6);
+        let nothing = format!("nothing leaves before {opens}: it is outside the window");
+        assert!(plan.warnings.contains(&nothing), "{:?}", plan.warnings);
+    }
+
+    async fn a_plan_says_when_the_limits_take_longer_than_its_messages_are_valid(db) {
+        let mut project = Project::new(&db, "valid_for = \"5s\"");
+        people(&db.store).await;
+        for (seconds, warned) in [(5, true), (7, false)] {
+            let campaign = project.loaded.campaigns.get_mut("gear").unwrap();
+            campaign.timing.valid_for = Some(Duration::from_secs(seconds));
+            let plan = project.plan(&db.store, None).await;
+            assert_eq!(plan.warnings.iter().any(|w| w.contains("is skipped as too_late")), warned, "{:?}", plan.warnings);
+        }
     }
 
     async fn another_moment_has_other_pauses_caps_and_people(db) {

@@ -78,8 +78,14 @@ const TESTS: &[&str] = &[
 
 async fn found(session: &mut Session, condition: &Condition, at: i64) -> BTreeSet<i64> {
     let scale = score::scale(session).await.unwrap().unwrap();
-    let audience =
-        Audience { condition: Some(condition), at: Micros(at), joined_by: Micros(at), scale: &scale, resend: None };
+    let audience = Audience {
+        condition: Some(condition),
+        at: Micros(at),
+        joined_by: Micros(at),
+        scale: &scale,
+        zones: None,
+        resend: None,
+    };
     let mut people = BTreeSet::new();
     let mut after = RecipientId(0);
     loop {
@@ -89,7 +95,7 @@ async fn found(session: &mut Session, condition: &Condition, at: i64) -> BTreeSe
         after = *last;
         people.extend(page.iter().map(|id| id.0));
     }
-    assert_eq!(audience::count(session, &audience).await.unwrap(), people.len() as i64);
+    assert_eq!(audience::count_after(session, &audience, RecipientId(0)).await.unwrap(), people.len() as i64);
     people
 }
 

@@ -156,6 +156,13 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "\"5%\"",
         "A run pauses itself when this share of at least 200 answered messages is rejected",
     ),
+    Key::section("calendar", "Days that are not like others"),
+    Key::new(
+        "calendar.blackout",
+        Texts,
+        "[\"2026-12-24/2026-12-26\"]",
+        "Days on which nothing leaves, of any campaign",
+    ),
     Key::section("segments", "Named conditions"),
     Key::new("segments.*", Text, "warm = 'score >= 20'", "A condition; others use it as segment(\"NAME\")"),
     Key::section("attributes", "Attributes that are not plain text, or that recipients may change"),

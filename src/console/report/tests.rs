@@ -22,6 +22,8 @@ fn report() -> RunReport {
         clicks,
     };
     RunReport {
+        waits_for: None,
+        waits_until: None,
         run: RunId(3),
         campaign: "spring".into(),
         occasion: "1".into(),

@@ -43,6 +43,7 @@ pub fn project() -> Project {
         cluster: ClusterRules { half_life: 90 * day, min_points: 10.0, min_share: 0.5, margin: 0.1, prior: 5.0 },
         frequency_cap: None,
         pause_at_rejections: None,
+        blackout: Vec::new(),
         segments: BTreeMap::new(),
         attributes: BTreeMap::from([
             ("age".into(), attribute(AttributeType::Number)),

@@ -210,7 +210,11 @@ impl Play {
         tx.commit().await.unwrap();
         match claim {
             Claim::Stopped(state) => assert_eq!(state, stored.state),
-            Claim::Moved(to) => assert_eq!((stale, to), (true, stored.cursor)),
+            Claim::TooLate => panic!("no run here has an end of its time"),
+            Claim::Moved(to, all) => {
+                assert_eq!((to, all), (stored.cursor, stored.claimed_all));
+                assert!(stale || all);
+            }
             Claim::Taken(claimed) => {
                 assert!(stored.state == RunState::Running && !stale && claimed.len() <= room);
                 let claimed: BTreeSet<_> = claimed.into_iter().map(|m| m.recipient).collect();
