@@ -8,9 +8,8 @@ use super::tag::Tag;
 use super::traced::Traced;
 
 /// Hides the line in every mail program that is known to show one. `display:none` is also what keeps it
-/// out of the text part.
-const OPEN: &str = "<div style=\"display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;font-size:1px;\
-                    line-height:1px;color:transparent;mso-hide:all\">";
+/// out of the text part. Tiny or transparent letters would hide it no better, and filters take them for a trick.
+const OPEN: &str = "<div style=\"display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;mso-hide:all\">";
 const CLOSE: &str = "</div>";
 /// Takes room and shows nothing, so that no mailbox fills the line up with what the mail begins with.
 const PAD: &str = "&#847;&zwnj;&nbsp;";

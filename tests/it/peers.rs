@@ -18,7 +18,7 @@ use crate::project::{Project, Settings};
 use crate::support::database;
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

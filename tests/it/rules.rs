@@ -3,6 +3,7 @@
 mod keys;
 mod letter;
 mod matrix;
+mod opinions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
