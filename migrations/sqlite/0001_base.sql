@@ -31,7 +31,8 @@ CREATE TABLE subscriptions (
 ) WITHOUT ROWID;
 
 -- The ledger of permissions: append-only, one hash chain per recipient. Erasure empties payload and
--- salt and leaves the chain.
+-- salt and leaves the chain. Entries in a row that share their proof have the same commitment, and
+-- the first of them carries payload and salt.
 CREATE TABLE consents (
     recipient_id INTEGER NOT NULL REFERENCES recipients (id),
     seq          INTEGER NOT NULL,

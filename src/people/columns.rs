@@ -6,7 +6,6 @@ use super::records::Record;
 use super::table::{REJECTED_COLUMNS, Table};
 use super::{Error, Result};
 use crate::domain::project::{AttributeType, Project};
-use crate::store::recipients::Attributes;
 
 /// Names that an address column may have, in any case.
 const ADDRESS: [&str; 2] = ["address", "email"];
@@ -19,7 +18,17 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 #[derive(Debug)]
 pub struct Columns {
     address: usize,
-    attributes: Vec<(usize, String, AttributeType)>,
+    attributes: Vec<Attribute>,
+}
+
+/// A column that holds an attribute.
+#[derive(Debug)]
+struct Attribute {
+    column: usize,
+    name: String,
+    kind: AttributeType,
+    /// The name as a JSON object says it, colon included.
+    key: String,
 }
 
 impl Columns {
@@ -51,7 +60,8 @@ impl Columns {
             }
             let declared = project.attributes.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
             let (name, kind) = declared.map_or((name, AttributeType::Text), |(known, a)| (known, a.kind));
-            attributes.push((n, name.clone(), kind));
+            let key = format!("{}:", Value::from(name.as_str()));
+            attributes.push(Attribute { column: n, name: name.clone(), kind, key });
         }
         match address {
             Some(address) => Ok(Self { address, attributes }),
@@ -65,21 +75,33 @@ impl Columns {
         row.field(self.address).trim()
     }
 
-    /// The cells that hold something, typed.
+    /// Writes the cells that hold something, typed, as a JSON object.
     ///
     /// # Errors
     /// A sentence about the first cell that does not hold what its attribute should.
-    pub fn attributes(&self, row: &Record) -> std::result::Result<Attributes, String> {
-        let mut attributes = Attributes::with_capacity(self.attributes.len());
-        for (n, name, kind) in &self.attributes {
-            let cell = row.field(*n).trim();
-            if !cell.is_empty() {
-                let value =
-                    typed(cell, *kind).map_err(|expected| format!("{name}: '{}' is not {expected}", cut(cell)))?;
-                attributes.insert(name.clone(), value);
+    pub fn attributes(&self, row: &Record, json: &mut Vec<u8>) -> std::result::Result<(), String> {
+        json.clear();
+        json.push(b'{');
+        for Attribute { column, name, kind, key } in &self.attributes {
+            let cell = row.field(*column).trim();
+            if cell.is_empty() {
+                continue;
             }
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            json.extend_from_slice(key.as_bytes());
+            let written = match kind {
+                AttributeType::Text => serde_json::to_writer(&mut *json, cell),
+                _ => {
+                    let refused = |expected| format!("{name}: '{}' is not {expected}", cut(cell));
+                    serde_json::to_writer(&mut *json, &typed(cell, *kind).map_err(refused)?)
+                }
+            };
+            written.map_err(|error| format!("{name}: {error}"))?;
         }
-        Ok(attributes)
+        json.push(b'}');
+        Ok(())
     }
 }
 

@@ -23,7 +23,8 @@ use crate::domain::address::Address;
 use crate::domain::consent::{self, Digest, Salts};
 use crate::domain::project::Project;
 use crate::store::Store;
-use crate::store::imports::{self, ImportRow, Proof, Tally, Terms};
+use crate::store::imports::{self, GRANTS, ImportRow, Proof, Tally, Terms};
+use crate::store::recipients::Attributes;
 
 /// Rows of a batch, which is one transaction.
 const BATCH_ROWS: usize = 4_096;
@@ -96,6 +97,7 @@ pub async fn run(
         key: suppression_key.clone(),
         evidence: Evidence::new(options, &table, terms.clone()),
         salts: Salts::new(&clock::secret()),
+        json: Vec::new(),
         table,
     };
     let (sender, mut batches) = mpsc::channel(AHEAD);
@@ -122,16 +124,15 @@ struct Reader {
     key: hmac::Key,
     evidence: Evidence,
     salts: Salts,
+    /// The attributes of the row in hand.
+    json: Vec<u8>,
 }
 
 impl Reader {
     /// Sends batches until the file ends or the writer has gone.
     fn read(mut self, sender: &mpsc::Sender<Batch>) -> Result<Rejects> {
         loop {
-            let (mut batch, more) = self.batch()?;
-            for row in &mut batch.rows {
-                row.json = serde_json::to_string(&row.attributes).unwrap_or_default().into();
-            }
+            let (batch, more) = self.batch()?;
             if (!batch.rows.is_empty() && sender.blocking_send(batch).is_err()) || !more {
                 return self.table.finish();
             }
@@ -146,9 +147,9 @@ impl Reader {
             let Some(record) = self.table.read()? else { return Ok((batch, false)) };
             let checked = Address::parse(self.columns.address(record))
                 .map_err(str::to_owned)
-                .and_then(|address| Ok((address, self.columns.attributes(record)?)));
-            let (address, attributes) = match checked {
-                Ok(row) => row,
+                .and_then(|address| self.columns.attributes(record, &mut self.json).map(|()| address));
+            let address = match checked {
+                Ok(address) => address,
                 Err(reason) => {
                     self.table.reject(&reason)?;
                     continue;
@@ -157,18 +158,27 @@ impl Reader {
             let person: Arc<str> = address.folded().into();
             if let Some(&place) = places.get(&person) {
                 let earlier: &mut ImportRow = &mut batch.rows[place];
-                earlier.attributes.extend(attributes);
+                earlier.attributes = over(&earlier.attributes, &self.json);
                 batch.duplicates += 1;
             } else {
                 places.insert(person.clone(), batch.rows.len());
                 let (proof, links) = self.evidence.proof(&self.salts, self.columns.address(record), record.line);
-                let (hash, json) = (address.hash(&self.key), Arc::default());
-                batch.rows.push(ImportRow { person, address, hash, attributes, json, proof, links });
+                let hash = address.hash(&self.key);
+                let attributes = String::from_utf8_lossy(&self.json).into();
+                batch.rows.push(ImportRow { person, address, hash, attributes, proof, links });
             }
             batch.octets = self.table.position();
         }
         Ok((batch, true))
     }
+}
+
+/// The attributes of two rows for one person: the later ones on top.
+fn over(earlier: &str, later: &[u8]) -> Arc<str> {
+    // Both were written as JSON objects.
+    let mut all: Attributes = serde_json::from_str(earlier).unwrap_or_default();
+    all.extend(serde_json::from_slice::<Attributes>(later).unwrap_or_default());
+    serde_json::to_string(&all).unwrap_or_default().into()
 }
 
 /// What proves a row's consent, as far as all rows share it.
@@ -200,7 +210,7 @@ impl Evidence {
 
     /// The proof of a row, and the links that it makes in the chain of somebody new. It covers all
     /// permissions of the row; which of them an entry is for stands in its link.
-    fn proof(&self, salts: &Salts, typed: &str, line: u64) -> (Proof, Vec<Digest>) {
+    fn proof(&self, salts: &Salts, typed: &str, line: u64) -> (Proof, [Digest; GRANTS]) {
         let payload = Payload {
             address: typed,
             topic: &self.terms.topic,
@@ -215,12 +225,12 @@ impl Evidence {
         let payload = serde_json::to_string(&payload).unwrap_or_default();
         let salt = salts.salt(line.cast_signed(), 0);
         let commitment = consent::commitment(&salt, &payload);
+        let mut links = [Digest::default(); GRANTS];
         let mut previous = Digest::default();
-        let links = self.terms.grants().map(|terms| {
-            previous = consent::link(&previous, &commitment, &terms);
-            previous
-        });
-        let links = links.collect();
+        for (terms, link) in self.terms.grants().zip(&mut links) {
+            *link = consent::link(&previous, &commitment, &terms);
+            previous = *link;
+        }
         (Proof { payload: payload.into(), salt, commitment }, links)
     }
 }

@@ -35,9 +35,9 @@ pub struct StoredConsent {
     pub topic: String,
     /// Given, or withdrawn.
     pub granted: bool,
-    /// The proof, JSON; none once erased.
+    /// The proof, JSON; none once erased. One that several entries share is stored with the first.
     pub payload: Option<String>,
-    /// The salt of the commitment; none once erased.
+    /// The salt of the commitment; none once erased, and stored with the proof.
     pub salt: Option<Vec<u8>>,
     /// SHA-256 of salt and payload.
     pub commitment: Vec<u8>,
@@ -103,7 +103,15 @@ pub async fn append(session: &mut Session, salts: &Salts, new: &NewConsent<'_>) 
 /// # Errors
 /// When the database refuses.
 pub async fn history(session: &mut Session, recipient: RecipientId, until: Micros) -> Result<Vec<StoredConsent>> {
-    session.all(HISTORY, args![recipient, until]).await
+    let mut entries: Vec<StoredConsent> = session.all(HISTORY, args![recipient, until]).await?;
+    for n in 1..entries.len() {
+        let (before, entry) = entries.split_at_mut(n);
+        let (before, entry) = (&before[n - 1], &mut entry[0]);
+        if entry.payload.is_none() && entry.commitment == before.commitment {
+            (entry.payload, entry.salt) = (before.payload.clone(), before.salt.clone());
+        }
+    }
+    Ok(entries)
 }
 
 pub(super) fn to_digest(stored: &[u8]) -> Result<Digest> {

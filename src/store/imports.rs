@@ -26,15 +26,16 @@ pub struct ImportRow {
     pub address: Address,
     /// What suppressions are compared with.
     pub hash: AddressHash,
-    /// The cells that hold something, typed.
-    pub attributes: Attributes,
-    /// The same as JSON.
-    pub json: Arc<str>,
+    /// The cells that hold something, typed, as a JSON object.
+    pub attributes: Arc<str>,
     /// Proof of the permissions that the row gives.
     pub proof: Proof,
     /// The links of the permissions in the chain of somebody new; see [`Terms::grants`].
-    pub links: Vec<Digest>,
+    pub links: [Digest; GRANTS],
 }
+
+/// Permissions that a row may give at most.
+pub const GRANTS: usize = 2;
 
 /// A payload and the commitment to it (see [`crate::domain::consent`]).
 #[derive(Clone, Debug)]
@@ -165,7 +166,7 @@ async fn write(session: &mut Session, terms: &Terms, now: Micros, rows: &[Import
     for row in rows {
         let suppressed = suppressed.contains(&row.hash);
         match known.get(&*row.person) {
-            Some(known) => changes.decide(row, known, suppressed, terms, &mut tally),
+            Some(known) => changes.decide(row, known, suppressed, terms, &mut tally)?,
             None if suppressed => tally.suppressed += 1,
             None => fresh.push(row),
         }
@@ -188,15 +189,24 @@ struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    fn decide(&mut self, row: &'a ImportRow, known: &Known, suppressed: bool, terms: &Terms, tally: &mut Tally) {
+    fn decide(
+        &mut self,
+        row: &'a ImportRow,
+        known: &Known,
+        suppressed: bool,
+        terms: &Terms,
+        tally: &mut Tally,
+    ) -> Result<()> {
         let mut changed = false;
-        if let Some(merged) = merged(&known.attributes.0, &row.attributes) {
+        let attributes: Attributes = serde_json::from_str(&row.attributes)
+            .map_err(|error| Error::Corrupt(format!("attributes of a row are no JSON object: {error}")))?;
+        if let Some(merged) = merged(&known.attributes.0, &attributes) {
             self.attributes.push((known.id, merged));
             changed = true;
         }
         if suppressed {
             tally.suppressed += 1;
-            return;
+            return Ok(());
         }
         // Whoever left the topic, or everything, is not brought back by a file.
         let left = known.subscribed == Some(false) || known.left_all;
@@ -212,7 +222,7 @@ impl<'a> Changes<'a> {
         }
         if known.id > terms.after.0 {
             tally.duplicates += 1;
-            return;
+            return Ok(());
         }
         tally.kept_unsubscribed += u64::from(left);
         if changed {
@@ -220,6 +230,7 @@ impl<'a> Changes<'a> {
         } else {
             tally.unchanged += 1;
         }
+        Ok(())
     }
 
     async fn write(self, session: &mut Session, terms: &Terms) -> Result<()> {
@@ -255,16 +266,13 @@ async fn take_in(session: &mut Session, terms: &Terms, now: Micros, mut rows: Ve
     // In the index's order: fewer pages to touch, and two imports cannot lock each other out.
     rows.sort_unstable_by(|a, b| a.address.cmp(&b.address));
     let ids = bulk::new_ids(session, rows.len()).await?;
-    if !bulk::insert(session, terms.tracking, now, &ids, &rows).await? {
+    let people: Vec<_> = ids.into_iter().zip(rows).collect();
+    if !bulk::insert(session, terms.tracking, now, &people).await? {
         return Ok(false);
     }
+    let ids: Vec<_> = people.iter().map(|(id, _)| *id).collect();
     bulk::subscribe(session, terms, &ids).await?;
-    let people = ids.iter().zip(&rows);
-    let grants = people.flat_map(|(&recipient, row)| {
-        let links = terms.grants().zip(&row.links);
-        links.map(move |(terms, &chain)| Grant { recipient, terms, proof: &row.proof, chain })
-    });
-    bulk::record(session, &grants.collect::<Vec<_>>()).await?;
+    bulk::begin_chains(session, terms, &people).await?;
     Ok(true)
 }
 

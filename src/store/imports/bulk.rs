@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Hashes, ImportRow, Proof, Terms};
+use super::{GRANTS, Hashes, ImportRow, Proof, Terms};
 use crate::args;
 use crate::domain::address::AddressHash;
 use crate::domain::consent::{self, Digest};
@@ -80,27 +80,34 @@ pub(super) async fn new_ids(session: &mut Session, count: usize) -> Result<Vec<i
     }
 }
 
+/// Somebody new, with the number to get.
+pub(super) type Newcomer<'a> = (i64, &'a ImportRow);
+
 /// Inserts people. `false` when one of the addresses is taken.
 pub(super) async fn insert(
     session: &mut Session,
     tracking: bool,
     now: Micros,
-    ids: &[i64],
-    people: &[&ImportRow],
+    people: &[Newcomer<'_>],
 ) -> Result<bool> {
-    let mut ids = ids.iter();
     let kind = session.kind();
     let statements = chunks(people).map(|chunk| {
+        let (values, shared) = (rows(kind, 1, chunk.len(), 5), chunk.len() * 5);
         let sql = format!(
             "INSERT INTO recipients (id, address, domain, address_hash, attributes, tracking, created_at)
-             VALUES {} ON CONFLICT (LOWER(address)) DO NOTHING",
-            rows(kind, 1, chunk.len(), 7)
+             SELECT v.column1, v.column2, v.column3, v.column4, v.column5, ${}, ${} FROM (VALUES {values}) AS v
+             WHERE TRUE ON CONFLICT (LOWER(address)) DO NOTHING",
+            shared + 1,
+            shared + 2,
         );
-        let values = chunk.iter().zip(ids.by_ref()).flat_map(|(row, &id)| {
-            let (address, hash, attributes) = (&row.address, row.hash.as_slice(), Value::WrittenJson(row.json.clone()));
-            args![id, address.as_str(), address.domain(), hash, attributes, tracking, now]
-        });
-        (sql, values.collect())
+        let mut args = Vec::with_capacity(shared + 2);
+        for (id, row) in chunk {
+            let (address, hash) = (&row.address, row.hash.as_slice());
+            let attributes = Value::WrittenJson(row.attributes.clone());
+            args.extend(args![*id, address.as_str(), address.domain(), hash, attributes]);
+        }
+        args.extend(args![tracking, now]);
+        (sql, args)
     });
     Ok(run(session, statements).await? == people.len() as u64)
 }
@@ -109,12 +116,45 @@ pub(super) async fn insert(
 pub(super) async fn subscribe(session: &mut Session, terms: &Terms, who: &[i64]) -> Result<()> {
     let kind = session.kind();
     let statements = chunks(who).map(|chunk| {
+        let (values, shared) = (rows(kind, 1, chunk.len(), 1), chunk.len());
         let sql = format!(
-            "INSERT INTO subscriptions (recipient_id, topic, subscribed, since) VALUES {}",
-            rows(kind, 1, chunk.len(), 4)
+            "INSERT INTO subscriptions (recipient_id, topic, subscribed, since)
+             SELECT v.column1, ${}, TRUE, ${} FROM (VALUES {values}) AS v",
+            shared + 1,
+            shared + 2,
         );
-        let values = chunk.iter().flat_map(|&id| args![id, terms.topic.clone(), true, terms.at]);
-        (sql, values.collect())
+        let args = chunk.iter().map(|&id| id.into()).chain(args![terms.topic.clone(), terms.at]);
+        (sql, args.collect())
+    });
+    run(session, statements).await.map(drop)
+}
+
+/// Begins the chains of people who are new, with all permissions of their rows; the first carries
+/// the proof of them all.
+pub(super) async fn begin_chains(session: &mut Session, terms: &Terms, people: &[Newcomer<'_>]) -> Result<()> {
+    let kind = session.kind();
+    let grants: Vec<_> = terms.grants().collect();
+    let columns = 4 + GRANTS;
+    let statements = chunks(people).map(|chunk| {
+        let (values, shared) = (rows(kind, 1, chunk.len(), columns), chunk.len() * columns);
+        let sql = format!(
+            "INSERT INTO consents (recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain)
+             SELECT v.column1, g.column1, ${}, g.column2, g.column3, TRUE,
+                 CASE g.column1 WHEN 1 THEN v.column2 END, CASE g.column1 WHEN 1 THEN v.column3 END, v.column4,
+                 CASE g.column1 WHEN 1 THEN v.column5 ELSE v.column6 END
+             FROM (VALUES {values}) AS v CROSS JOIN (VALUES {}) AS g",
+            shared + 1,
+            store::values(shared + 2, grants.len(), 3),
+        );
+        let mut args = Vec::with_capacity(shared + 1 + grants.len() * 3);
+        for (id, row) in chunk {
+            let Proof { payload, salt, commitment } = &row.proof;
+            args.extend(args![*id, payload.clone(), salt.as_slice(), commitment.as_slice()]);
+            args.extend(row.links.iter().map(|link| Value::from(link.as_slice())));
+        }
+        args.push(terms.at.into());
+        args.extend(grants.iter().flat_map(|terms| args![terms.seq, terms.purpose.as_str(), terms.topic]));
+        (sql, args)
     });
     run(session, statements).await.map(drop)
 }
