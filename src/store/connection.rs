@@ -1,8 +1,10 @@
 //! One connection of either engine, in or out of a transaction.
 
+use std::borrow::Cow;
+
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Executor as _, FromRow, Postgres};
 
 use super::sqlite::Loan;
@@ -26,22 +28,45 @@ pub struct Session {
     transaction: bool,
 }
 
+/// A statement with its arguments in an engine's own form. Putting thousands of them into it takes
+/// a while, which can pass while another statement runs.
+pub(super) enum Bound {
+    /// For SQLite.
+    Sqlite(AssertSqlSafe<Cow<'static, str>>, SqliteArguments),
+    /// For PostgreSQL.
+    Postgres(AssertSqlSafe<Cow<'static, str>>, PgArguments),
+}
+
+impl Bound {
+    /// # Errors
+    /// When a value cannot be said in the engine's form.
+    pub(super) fn new(kind: EngineKind, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Self> {
+        let sql = sql.into();
+        Ok(match kind {
+            EngineKind::Sqlite => {
+                let sql = AssertSqlSafe(sql.for_sqlite(args.len()).0);
+                Self::Sqlite(sql, value::for_sqlite(args)?)
+            }
+            EngineKind::Postgres => Self::Postgres(AssertSqlSafe(sql.0), value::for_postgres(args)?),
+        })
+    }
+}
+
 /// Expands `$body` once per engine, with `$query` bound to all arguments.
 macro_rules! run {
-    ($session:expr, $sql:expr, $args:expr, $make:path, |$query:ident, $connection:ident| $body:expr) => {{
-        match $session.connection.as_mut().ok_or(Error::Stopped)? {
-            Connection::Sqlite(held) => {
-                let sql = AssertSqlSafe($sql.for_sqlite($args.len()).0);
+    ($session:expr, $bound:expr, $make:path, |$query:ident, $connection:ident| $body:expr) => {{
+        match ($session.connection.as_mut().ok_or(Error::Stopped)?, $bound) {
+            (Connection::Sqlite(held), Bound::Sqlite(sql, args)) => {
                 let $connection = &mut **held;
-                let $query = $make(sql, value::for_sqlite($args)?);
+                let $query = $make(sql, args);
                 $body
             }
-            Connection::Postgres(held) => {
-                let sql = AssertSqlSafe($sql.0);
+            (Connection::Postgres(held), Bound::Postgres(sql, args)) => {
                 let $connection = &mut **held;
-                let $query = $make(sql, value::for_postgres($args)?);
+                let $query = $make(sql, args);
                 $body
             }
+            _ => return Err(Error::Corrupt("a statement is bound for the other engine".to_owned())),
         }
     }};
 }
@@ -69,8 +94,12 @@ impl Session {
     /// # Errors
     /// When the database refuses.
     pub async fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<u64> {
-        let sql = sql.into();
-        let result = run!(self, sql, args, sqlx::query_with, |query, connection| {
+        self.execute_bound(Bound::new(self.kind(), sql, args)?).await
+    }
+
+    /// As [`Self::execute`].
+    pub(super) async fn execute_bound(&mut self, bound: Bound) -> Result<u64> {
+        let result = run!(self, bound, sqlx::query_with, |query, connection| {
             query.execute(connection).await.map(|done| done.rows_affected())
         });
         self.checked(result)
@@ -95,10 +124,13 @@ impl Session {
     /// # Errors
     /// When the database refuses, or a row does not fit `T`.
     pub async fn all<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Vec<T>> {
-        let sql = sql.into();
-        let result = run!(self, sql, args, sqlx::query_as_with::<_, T, _>, |query, connection| query
-            .fetch_all(connection)
-            .await);
+        self.all_bound(Bound::new(self.kind(), sql, args)?).await
+    }
+
+    /// As [`Self::all`].
+    pub(super) async fn all_bound<T: Row>(&mut self, bound: Bound) -> Result<Vec<T>> {
+        let result =
+            run!(self, bound, sqlx::query_as_with::<_, T, _>, |query, connection| query.fetch_all(connection).await);
         self.checked(result)
     }
 
@@ -107,8 +139,8 @@ impl Session {
     /// # Errors
     /// When the database refuses, or the row does not fit `T`.
     pub async fn first<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Option<T>> {
-        let sql = sql.into();
-        let result = run!(self, sql, args, sqlx::query_as_with::<_, T, _>, |query, connection| query
+        let bound = Bound::new(self.kind(), sql, args)?;
+        let result = run!(self, bound, sqlx::query_as_with::<_, T, _>, |query, connection| query
             .fetch_optional(connection)
             .await);
         self.checked(result)

@@ -8,9 +8,10 @@ use crate::args;
 use crate::domain::address::AddressHash;
 use crate::domain::consent::{self, Digest};
 use crate::domain::time::Micros;
+use crate::store::connection::Bound;
 use crate::store::consents::to_digest;
 use crate::store::recipients::Attributes;
-use crate::store::{self, EngineKind, Result, Session, Value};
+use crate::store::{self, EngineKind, Error, Result, Session, Value};
 
 /// Text for whether anybody is suppressed.
 pub(super) const ANY_SUPPRESSION: &str = "SELECT at FROM suppressions LIMIT 1";
@@ -30,16 +31,16 @@ pub(super) fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// SQLite searches the list of names for every parameter that has one, so that thousands of `$n` in a
 /// statement take quadratic time; there, and only in the order of their values, they are plain `?`.
-pub(super) fn placeholder(session: &Session, n: usize) -> String {
-    match session.kind() {
+pub(super) fn placeholder(kind: EngineKind, n: usize) -> String {
+    match kind {
         EngineKind::Sqlite => "?".to_owned(),
         EngineKind::Postgres => format!("${n}"),
     }
 }
 
 /// `(…, …)`: one row of placeholders, from `$first` on.
-pub(super) fn list(session: &Session, first: usize, len: usize) -> String {
-    rows(session.kind(), first, 1, len)
+pub(super) fn list(kind: EngineKind, first: usize, len: usize) -> String {
+    rows(kind, first, 1, len)
 }
 
 /// `(…, …), (…, …)`: placeholders, from `$first` on.
@@ -83,15 +84,27 @@ pub(super) async fn new_ids(session: &mut Session, count: usize) -> Result<Vec<i
 /// Somebody new, with the number to get.
 pub(super) type Newcomer<'a> = (i64, &'a ImportRow);
 
-/// Inserts people. `false` when one of the addresses is taken.
-pub(super) async fn insert(
+/// A statement that must change so many rows.
+type Step = Result<(Bound, u64)>;
+
+/// Takes in people who are new, with all permissions of their rows. `false` when one of the addresses
+/// is taken.
+pub(super) async fn take_in(
     session: &mut Session,
-    tracking: bool,
+    terms: &Terms,
     now: Micros,
     people: &[Newcomer<'_>],
 ) -> Result<bool> {
     let kind = session.kind();
-    let statements = chunks(people).map(|chunk| {
+    let ids: Vec<_> = people.iter().map(|(id, _)| *id).collect();
+    let steps = insert(kind, terms.tracking, now, people)
+        .chain(subscribe_steps(kind, terms, &ids))
+        .chain(begin_chains(kind, terms, people));
+    run(session, steps).await
+}
+
+fn insert(kind: EngineKind, tracking: bool, now: Micros, people: &[Newcomer<'_>]) -> impl Iterator<Item = Step> {
+    chunks(people).map(move |chunk| {
         let (values, shared) = (rows(kind, 1, chunk.len(), 5), chunk.len() * 5);
         let sql = format!(
             "INSERT INTO recipients (id, address, domain, address_hash, attributes, tracking, created_at)
@@ -107,15 +120,12 @@ pub(super) async fn insert(
             args.extend(args![*id, address.as_str(), address.domain(), hash, attributes]);
         }
         args.extend(args![tracking, now]);
-        (sql, args)
-    });
-    Ok(run(session, statements).await? == people.len() as u64)
+        Ok((Bound::new(kind, sql, args)?, chunk.len() as u64))
+    })
 }
 
-/// Ties people to the topic who were never tied to it.
-pub(super) async fn subscribe(session: &mut Session, terms: &Terms, who: &[i64]) -> Result<()> {
-    let kind = session.kind();
-    let statements = chunks(who).map(|chunk| {
+fn subscribe_steps(kind: EngineKind, terms: &Terms, who: &[i64]) -> impl Iterator<Item = Step> {
+    chunks(who).map(move |chunk| {
         let (values, shared) = (rows(kind, 1, chunk.len(), 1), chunk.len());
         let sql = format!(
             "INSERT INTO subscriptions (recipient_id, topic, subscribed, since)
@@ -124,18 +134,15 @@ pub(super) async fn subscribe(session: &mut Session, terms: &Terms, who: &[i64])
             shared + 2,
         );
         let args = chunk.iter().map(|&id| id.into()).chain(args![terms.topic.clone(), terms.at]);
-        (sql, args.collect())
-    });
-    run(session, statements).await.map(drop)
+        Ok((Bound::new(kind, sql, args.collect())?, chunk.len() as u64))
+    })
 }
 
-/// Begins the chains of people who are new, with all permissions of their rows; the first carries
-/// the proof of them all.
-pub(super) async fn begin_chains(session: &mut Session, terms: &Terms, people: &[Newcomer<'_>]) -> Result<()> {
-    let kind = session.kind();
+/// The chains begin with all permissions of a row; the first carries the proof of them all.
+fn begin_chains(kind: EngineKind, terms: &Terms, people: &[Newcomer<'_>]) -> impl Iterator<Item = Step> {
     let grants: Vec<_> = terms.grants().collect();
     let columns = 4 + GRANTS;
-    let statements = chunks(people).map(|chunk| {
+    chunks(people).map(move |chunk| {
         let (values, shared) = (rows(kind, 1, chunk.len(), columns), chunk.len() * columns);
         let sql = format!(
             "INSERT INTO consents (recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain)
@@ -154,15 +161,20 @@ pub(super) async fn begin_chains(session: &mut Session, terms: &Terms, people: &
         }
         args.push(terms.at.into());
         args.extend(grants.iter().flat_map(|terms| args![terms.seq, terms.purpose.as_str(), terms.topic]));
-        (sql, args)
-    });
-    run(session, statements).await.map(drop)
+        Ok((Bound::new(kind, sql, args)?, (chunk.len() * grants.len()) as u64))
+    })
+}
+
+/// Ties people to the topic who were never tied to it.
+pub(super) async fn subscribe(session: &mut Session, terms: &Terms, who: &[i64]) -> Result<()> {
+    let kind = session.kind();
+    all(run(session, subscribe_steps(kind, terms, who)).await?)
 }
 
 /// Appends to the people's chains.
 pub(super) async fn record(session: &mut Session, grants: &[Grant<'_>]) -> Result<()> {
     let kind = session.kind();
-    let statements = chunks(grants).map(|chunk| {
+    let steps = chunks(grants).map(|chunk| {
         let sql = format!(
             "INSERT INTO consents
              (recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain) VALUES {}",
@@ -182,22 +194,28 @@ pub(super) async fn record(session: &mut Session, grants: &[Grant<'_>]) -> Resul
                 chain.as_slice(),
             ]
         });
-        (sql, values.collect())
+        Ok((Bound::new(kind, sql, values.collect())?, chunk.len() as u64))
     });
-    run(session, statements).await.map(drop)
+    all(run(session, steps).await?)
 }
 
-/// Runs statements one after the other, and puts the next together while one runs; how many rows
-/// they changed.
-async fn run(session: &mut Session, mut statements: impl Iterator<Item = (String, Vec<Value>)>) -> Result<u64> {
-    let mut changed = 0;
-    let mut next = statements.next();
-    while let Some((sql, args)) = next {
-        let (result, following) = tokio::join!(session.execute(sql, args), async { statements.next() });
-        changed += result?;
-        next = following;
+/// Runs statements one after the other, and puts the next together while one runs. `false` when one
+/// changes fewer rows than it must; those after it are not run.
+async fn run(session: &mut Session, mut steps: impl Iterator<Item = Step>) -> Result<bool> {
+    let mut next = steps.next().transpose()?;
+    while let Some((bound, expected)) = next {
+        let (changed, following) = tokio::join!(session.execute_bound(bound), async { steps.next().transpose() });
+        if changed? != expected {
+            return Ok(false);
+        }
+        next = following?;
     }
-    Ok(changed)
+    Ok(true)
+}
+
+/// Rows that nothing can keep from being written.
+fn all(written: bool) -> Result<()> {
+    if written { Ok(()) } else { Err(Error::Corrupt("rows of an import were not all written".to_owned())) }
 }
 
 /// The last number and link of people's chains.
@@ -207,7 +225,7 @@ pub(super) async fn last_links(session: &mut Session, who: &[i64]) -> Result<Has
         let sql = format!(
             "SELECT c.recipient_id, c.seq, c.chain FROM consents c WHERE c.recipient_id IN {}
              AND c.seq = (SELECT MAX(l.seq) FROM consents l WHERE l.recipient_id = c.recipient_id)",
-            list(session, 1, chunk.len())
+            list(session.kind(), 1, chunk.len())
         );
         let found: Vec<(i64, i64, Vec<u8>)> = session.all(sql, chunk.iter().map(|&id| id.into()).collect()).await?;
         for (id, seq, chain) in found {
@@ -234,7 +252,7 @@ pub(super) async fn set_attributes(session: &mut Session, people: Vec<(i64, Attr
 /// Marks that hits may be kept with these people.
 pub(super) async fn track(session: &mut Session, who: &[i64]) -> Result<()> {
     for chunk in chunks(who) {
-        let sql = format!("UPDATE recipients SET tracking = TRUE WHERE id IN {}", list(session, 1, chunk.len()));
+        let sql = format!("UPDATE recipients SET tracking = TRUE WHERE id IN {}", list(session.kind(), 1, chunk.len()));
         session.change(chunk.len() as u64, sql, chunk.iter().map(|&id| id.into()).collect()).await?;
     }
     Ok(())
@@ -247,7 +265,7 @@ pub(super) async fn suppressed(session: &mut Session, people: &[ImportRow]) -> R
         return Ok(found);
     }
     for chunk in chunks(people) {
-        let sql = format!("SELECT hash FROM suppressions WHERE hash IN {}", list(session, 1, chunk.len()));
+        let sql = format!("SELECT hash FROM suppressions WHERE hash IN {}", list(session.kind(), 1, chunk.len()));
         let values: Vec<Value> = chunk.iter().map(|row| row.hash.as_slice().into()).collect();
         let hashes: Vec<(Vec<u8>,)> = session.all(sql, values).await?;
         found.extend(hashes.into_iter().filter_map(|(hash,)| AddressHash::try_from(hash).ok()));

@@ -48,6 +48,7 @@ on_both_engines! {
         let proof = ["address", "topic", "source", "channel", "file"].map(|k| payload[k].as_str().unwrap());
         assert_eq!(proof, ["Anna@B\u{fc}cher.example", "offers", "fair 2026", "import", "people.csv"]);
         assert_eq!(payload["line"], 2);
+        assert_eq!(entries[1].payload, entries[0].payload, "one proof covers both permissions");
     }
 
     async fn another_spelling_of_an_address_is_the_same_person_and_revives_nobody(db) {
