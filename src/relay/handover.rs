@@ -52,7 +52,9 @@ impl Connection {
             return Err(Outcome::NotSent { stage: Stage::Mail, words });
         }
         let announced = std::mem::take(&mut self.announced);
-        self.meter.expect_more_answers(false);
+        if !announced {
+            self.meter.expect_answers(0);
+        }
         let commands = if announced { Default::default() } else { self.commands(envelope, message)? };
         self.usable = false;
         let mut refusal: Option<Outcome> = None;
@@ -105,7 +107,7 @@ impl Connection {
         let commands = next.filter(|_| self.features.pipelining);
         let commands = commands.and_then(|(envelope, message)| self.commands(envelope, message).ok());
         self.announced = commands.is_some();
-        self.meter.expect_more_answers(self.announced);
+        self.meter.expect_answers(if self.announced { 1 + STAGES.len() } else { 0 });
         let mut answer = pin!(self.smtp.command(TextAndCommands(wire, commands)));
         let answer = match timeout(self.timeouts.block, &mut answer).await {
             Ok(result) => answer::read(result),

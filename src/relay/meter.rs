@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
@@ -20,7 +20,7 @@ pub(super) struct Meter(Arc<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     written: AtomicU64,
-    more_answers: AtomicBool,
+    answers: AtomicUsize,
 }
 
 impl Meter {
@@ -29,12 +29,33 @@ impl Meter {
         self.0.written.load(Ordering::Relaxed)
     }
 
-    /// Whether answers follow each other with nothing said in between. Then each is acknowledged at
-    /// once: a server that gathers small packets (RFC 896) waits for that, and the kernel's own
-    /// acknowledgement comes up to 40 ms later.
-    pub(super) fn expect_more_answers(&self, more: bool) {
-        self.0.more_answers.store(more, Ordering::Relaxed);
+    /// How many answers follow each other with nothing said in between. All but the last are
+    /// acknowledged at once: a server that gathers small packets (RFC 896) waits for that, and the
+    /// kernel's own acknowledgement comes up to 40 ms later.
+    pub(super) fn expect_answers(&self, count: usize) {
+        self.0.answers.store(count, Ordering::Relaxed);
     }
+
+    /// Whether more answers are expected after these octets.
+    fn more_after(&self, read: &[u8]) -> bool {
+        let expected = self.0.answers.load(Ordering::Relaxed);
+        if expected == 0 {
+            return false;
+        }
+        let left = expected.saturating_sub(answers(read));
+        self.0.answers.store(left, Ordering::Relaxed);
+        left > 0
+    }
+}
+
+/// The answers that end in these octets. What does not begin with a digit is no text: beneath TLS
+/// they cannot be told.
+fn answers(read: &[u8]) -> usize {
+    if !read.first().is_some_and(u8::is_ascii_digit) {
+        return 0;
+    }
+    let ends = |line: &&[u8]| line.ends_with(b"\n") && line.get(3) != Some(&b'-');
+    read.split_inclusive(|octet| *octet == b'\n').filter(ends).count()
 }
 
 /// A stream that can be told to acknowledge what it has received.
@@ -70,8 +91,9 @@ impl<S> Metered<S> {
 
 impl<S: AsyncRead + Acknowledge + Unpin> AsyncRead for Metered<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if polled.is_ready() && self.meter.0.more_answers.load(Ordering::Relaxed) {
+        if polled.is_ready() && self.meter.more_after(&buf.filled()[before..]) {
             self.inner.acknowledge();
         }
         polled
@@ -99,5 +121,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 impl<S: AsyncRead + AsyncWrite + Acknowledge + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream for Metered<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_answers_but_the_last_are_acknowledged() {
+        let meter = Meter::default();
+        assert!(!meter.more_after(b"250 ok\r\n"), "none was said to follow");
+        meter.expect_answers(4);
+        assert!(meter.more_after(b"250-first\r\n250 ok\r\n"));
+        assert!(meter.more_after(b"250 sender\r\n250 recip"));
+        assert!(meter.more_after(b"\x17\x03\x03\n\n"), "beneath TLS nothing can be told");
+        meter.expect_answers(2);
+        assert!(!meter.more_after(b"250 ok\r\n354 go\r\n"));
+        assert!(!meter.more_after(b"421 bye\r\n"));
     }
 }
