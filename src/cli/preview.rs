@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Refused, Site};
 use crate::config::watch::Watch;
 use crate::domain::address::Address;
+use crate::domain::campaign::Campaign;
 use crate::domain::id::{RecipientId, RunId};
+use crate::domain::profile::Profile;
 use crate::domain::time::Micros;
 use crate::lifecycle::Stop;
 use crate::preview::{self, Preview, throwaway_keys};
@@ -130,31 +132,17 @@ fn open(url: &str) {
 async fn print(args: &Args, app: &App) -> Result<ExitCode> {
     let campaign = app.campaign(&args.campaign)?;
     let mailing = app.compile(campaign)?;
-    let store = app.store().await?;
-    let mut session = store.read().await?;
     let at = args.at.unwrap_or_else(|| app.clock.now());
-    let scale = app.scale(&mut session).await?;
-    let recipient = match &args.recipient {
-        Some(typed) => {
-            let address = Address::parse(typed).map_err(|why| anyhow!(Refused(format!("'{typed}': {why}"))))?;
-            let found = recipients::find(&mut session, &address).await?;
-            found.ok_or_else(|| anyhow!(Refused(format!("there is no recipient {address}"))))?.id
-        }
-        None => {
-            let audience = Audience {
-                condition: campaign.audience.as_ref(),
-                at,
-                joined_by: at,
-                scale: &scale,
-                zones: None,
-                resend: None,
-            };
-            let first = audience::page(&mut session, &audience, RecipientId(0), 1).await?.into_iter().next();
-            first.context("the campaign reaches nobody now; --as ADDRESS previews it for anybody")?
+    let parse = |typed: &String| Address::parse(typed).map_err(|why| anyhow!(Refused(format!("'{typed}': {why}"))));
+    let asked = args.recipient.as_ref().map(parse).transpose()?;
+    let profile = match app.site().has_database() {
+        true => stored(app, campaign, asked.as_ref(), at).await?,
+        false => {
+            let made_up = preview::made_up(&app.loaded.project, &mailing);
+            let other = asked.filter(|address| *address != made_up.address);
+            other.map_or(Ok(made_up), |address| Err(nobody(&address)))?
         }
     };
-    let profile = profiles::profiles_at(&mut session, &[recipient], at, &scale, true).await?.into_iter().next();
-    let profile = profile.context("the recipient has just been erased")?;
     let envelope = Envelope { run: RunId(0), occasion: "preview", at };
     let shown = mailing
         .render_explained(&profile, &envelope, &throwaway_keys(), &mut Scratch::default())
@@ -176,4 +164,32 @@ async fn print(args: &Args, app: &App) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whom the database has under that address, or the first whom the campaign reaches.
+async fn stored(app: &App, campaign: &Campaign, asked: Option<&Address>, at: Micros) -> Result<Profile> {
+    let store = app.store().await?;
+    let mut session = store.read().await?;
+    let scale = app.scale(&mut session).await?;
+    let recipient = match asked {
+        Some(address) => recipients::find(&mut session, address).await?.ok_or_else(|| nobody(address))?.id,
+        None => {
+            let audience = Audience {
+                condition: campaign.audience.as_ref(),
+                at,
+                joined_by: at,
+                scale: &scale,
+                zones: None,
+                resend: None,
+            };
+            let first = audience::page(&mut session, &audience, RecipientId(0), 1).await?.into_iter().next();
+            first.context("the campaign reaches nobody now; --as ADDRESS previews it for anybody")?
+        }
+    };
+    let profile = profiles::profiles_at(&mut session, &[recipient], at, &scale, true).await?.into_iter().next();
+    profile.context("the recipient has just been erased")
+}
+
+fn nobody(address: &Address) -> anyhow::Error {
+    anyhow!(Refused(format!("there is no recipient {address}")))
 }

@@ -59,10 +59,9 @@ fn name(text: &str) -> Result<String, Complaint> {
 fn media(text: &str) -> Result<String, Complaint> {
     let token =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+._".contains(&b));
+    let text = text.to_ascii_lowercase();
     match text.split_once('/') {
-        Some((kind, sub)) if token(kind) && token(sub) && !matches!(kind, "multipart" | "message") => {
-            Ok(text.to_ascii_lowercase())
-        }
+        Some((kind, sub)) if token(kind) && token(sub) && !matches!(kind, "multipart" | "message") => Ok(text),
         _ => Err(Complaint::new(format!("'{text}' is not the type of a file")).hint("as in application/pdf")),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::dns::{Dns, DnsFault};
 use super::{Finding, Patient};
+use crate::domain::alignment::signs_for;
 
 /// Finds records that begin with this tag; receivers take none where there are several.
 async fn records(dns: &Dns, name: &str, tag: &str) -> Result<Vec<String>, DnsFault> {
@@ -111,7 +112,8 @@ async fn way_back(dns: &Dns, domain: &str) -> Finding {
     Finding::ok(check, hosts.join(", "))
 }
 
-/// DMARC's relaxed alignment: related by name, or both within the domain that has the policy.
+/// DMARC's relaxed alignment: related by name, or both within the domain that has the policy. Of the keys only
+/// those count that mail from there is signed with.
 fn alignment(from: &str, bounce: &str, signing: &[&str], organisation: Option<&str>) -> Finding {
     let below = |domain: &str, above: &str| {
         domain.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -120,7 +122,7 @@ fn alignment(from: &str, bounce: &str, signing: &[&str], organisation: Option<&s
         let within = organisation.is_some_and(|top| below(domain, top) && below(from, top));
         within || below(domain, from) || below(from, domain)
     };
-    let signed = signing.iter().any(|domain| speaks(domain));
+    let signed = signing.iter().any(|domain| signs_for(domain, from));
     let check = "alignment";
     match (signed, speaks(bounce)) {
         (true, true) => Finding::ok(check, format!("DKIM and return path speak for {from}")),
@@ -158,6 +160,8 @@ mod tests {
         assert_eq!(level("b.shop.example", &["shop.example"], None), Level::Warn, "a sibling, as far as is known");
         assert_eq!(level("shop.example", &["other.example"], None), Level::Warn);
         assert_eq!(level("shop.example", &[], None), Level::Warn);
+        assert_eq!(level("shop.example", &["mail.news.shop.example"], None), Level::Warn, "mail is not signed with it");
+        assert_eq!(level("shop.example", &["mail.shop.example"], Some("shop.example")), Level::Warn);
         assert_eq!(level("other.example", &["ashop.example"], Some("shop.example")), Level::Fail);
     }
 

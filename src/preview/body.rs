@@ -40,7 +40,8 @@ pub(super) fn harmless(mail: &Explained, base_url: &str) -> String {
     ];
     let settings =
         handlers.into_iter().fold(RewriteStrSettings::new(), RewriteStrSettings::append_element_content_handler);
-    rewrite_str(&html, settings).unwrap_or_default()
+    rewrite_str(&html, settings.with_strict(false))
+        .unwrap_or_else(|error| format!("<p>This mail cannot be shown as HTML: {error}</p>"))
 }
 
 /// The part with this Content-ID (RFC 2392), as a data URL.

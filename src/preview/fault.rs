@@ -32,10 +32,7 @@ impl Fault {
 
     /// A place in a template, whose line is looked up.
     fn at(files: &BTreeMap<String, String>, file: &str, line: usize, column: usize) -> Self {
-        let lines = || files.get(file).into_iter().flat_map(|text| text.lines());
-        let within_subject = file.ends_with(".toml").then(|| subject(lines(), line)).flatten();
-        let (line, column) = within_subject.map_or((line, column), |(at, before)| (at, before + column));
-        let text = lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let text = files.get(file).and_then(|text| text.lines().nth(line.saturating_sub(1))).unwrap_or_default();
         Self { error: true, file: file.into(), line, column, text: text.into(), width: 1, ..Self::default() }
     }
 
@@ -51,17 +48,6 @@ impl Fault {
         let hint = "this recipient would get no message; others may get theirs";
         Self { message, hint: Some(hint.into()), ..Self::at(files, &file, line, column) }
     }
-}
-
-/// Where a campaign's subject stands in its file, and how many characters before it, unless `line` is that already.
-fn subject<'t>(lines: impl Iterator<Item = &'t str> + Clone, line: usize) -> Option<(usize, usize)> {
-    let is_subject = |text: &str| text.trim_start().starts_with("subject");
-    if lines.clone().nth(line.checked_sub(1)?).is_some_and(is_subject) {
-        return None;
-    }
-    let mut found = (1..).zip(lines).filter(|(_, text)| is_subject(text));
-    let (at, text) = found.next().filter(|_| found.next().is_none())?;
-    Some((at, text.find(['"', '\''])? + 1))
 }
 
 impl From<Problem> for Fault {

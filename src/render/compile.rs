@@ -150,7 +150,7 @@ impl Compiler<'_> {
         edits.extend(opening::language(source.text(), &events, self.tag, right_to_left, self.is_own));
         let body_end = source.text().to_ascii_lowercase().rfind("</body").unwrap_or(source.text().len());
         edits.push((body_end..body_end, "{{__pixel}}".to_owned()));
-        edits.sort_by_key(|(range, _)| range.start);
+        edits.sort_by_key(|(range, _)| (range.start, range.end));
         let derived = text::derive(&source, &tags, &events, &targets);
         let part = self.finish(&source.edited(&edits))?;
         Some(Html { part, derived, images: images.list })

@@ -6,12 +6,13 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use url::{Host, Url};
 
 use super::html;
-use super::mailing::{Explained, Mailing};
+use super::mailing::{Explained, Mailing, STAND_IN};
 
 pub(super) use self::template::lint as lint_template;
 
@@ -59,6 +60,11 @@ pub enum Lint {
         /// Where it leads.
         url: String,
     },
+    /// A picture is neither in the mail nor at an address: nobody sees it.
+    BrokenPicture {
+        /// Its address as the mail has it.
+        src: String,
+    },
     /// Hardly anything is left where pictures are not shown, and filters take it for unwanted mail.
     LittleText {
         /// Pictures.
@@ -83,6 +89,9 @@ impl Lint {
             Self::NoImprint => "set [sender] imprint_url and write <a href=\"{{sender.imprint_url}}\">…</a>",
             Self::Leftover { .. } => "write the tag without a backslash, or the value without braces",
             Self::BrokenLink { .. } => "a link's target begins with https://, http://, mailto: or tel:",
+            Self::BrokenPicture { .. } => {
+                "write its whole address, https://…, or the path of a local picture in the img itself, not in a variable"
+            }
             Self::LittleText { .. } => "say it in text, too",
             Self::EmptySubject => "write a subject, and defaults for the variables in it",
         }
@@ -103,6 +112,7 @@ impl fmt::Display for Lint {
             Self::EmptySubject => f.write_str("the subject is empty"),
             Self::Leftover { part } => write!(f, "braces of a tag are left in the {part}"),
             Self::BrokenLink { number, url } => write!(f, "link {number} leads to '{url}', which is no address"),
+            Self::BrokenPicture { src } => write!(f, "the picture '{src}' is not in the mail, and has no address"),
             Self::LittleText { pictures, letters } => {
                 write!(f, "the mail is made of pictures: {pictures} of them, and {letters} letters of text")
             }
@@ -135,6 +145,9 @@ pub(super) fn lint(mailing: &Mailing, sample: &Explained) -> Vec<Lint> {
     let (pictures, letters) = seen(&sample.html, &[&mailing.base_url, "/o/"].concat());
     let wanted = LETTERS + LETTERS_MORE * pictures.saturating_sub(1);
     add(pictures > 0 && letters < wanted, Lint::LittleText { pictures, letters });
+    for src in pictures_nowhere(&sample.html) {
+        add(true, Lint::BrokenPicture { src });
+    }
     for link in sample.links.iter().filter(|l| is_broken(&l.url)) {
         let number = usize::from(link.number).saturating_sub(1);
         let written = mailing.links.get(number).is_some_and(|known| known.url.is_some());
@@ -158,6 +171,21 @@ fn seen(page: &str, pixel: &str) -> (usize, usize) {
     let texts = look::texts(page, &events).into_iter().filter(|(_, look)| !look.hidden);
     let letters = texts.map(|(range, _)| letters(&page[range]).chars().count()).sum();
     (pictures.count(), letters)
+}
+
+/// What pictures' addresses say that no reader's program can show; not what stands in for an unknown attribute.
+fn pictures_nowhere(page: &str) -> BTreeSet<String> {
+    let sources = html::read(page, &[]).unwrap_or_default().into_iter().filter_map(|event| match event {
+        html::Event::Start(start) if start.name == "img" => {
+            start.attribute("src").map(|src| page[src.value.clone()].trim().to_owned())
+        }
+        _ => None,
+    });
+    let is_shown = |src: &str| {
+        let scheme = src.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        scheme.is_some_and(|scheme| ["https", "http", "cid", "data"].contains(&scheme.as_str()))
+    };
+    sources.filter(|src| src != STAND_IN && !is_shown(src)).collect()
 }
 
 /// Whether a target that is not made by tags is no address.

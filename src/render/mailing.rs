@@ -24,6 +24,9 @@ use crate::domain::token::Keyring;
 
 pub use super::message::Scratch;
 
+/// Stands for the text of an attribute that nobody has told.
+pub(super) const STAND_IN: &str = "Sample";
+
 /// A campaign ready to render: compiled once, shared by all who send.
 pub struct Mailing {
     pub(super) campaign: Campaign,
@@ -186,7 +189,7 @@ impl Mailing {
         match attribute {
             name if self.names.dates.contains(name) => "2000-02-29",
             name if self.names.numbers.contains(name) => "1",
-            _ => "Sample",
+            _ => STAND_IN,
         }
     }
 

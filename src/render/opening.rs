@@ -18,7 +18,7 @@ const PADS: usize = 120;
 
 /// The HTML with a preheader at the start of its body; `line` is a template of plain text.
 pub(super) fn preheader(source: &Traced, events: &[Event], line: &Traced, tags: &[Tag]) -> Traced {
-    let at = starts(events).find(|s| s.name == "body").map_or(0, |body| body.end);
+    let at = start_of_body(source.text(), events);
     let mut out = Traced::default();
     out.push_part(source, 0..at);
     out.put(OPEN, line.place(0));
@@ -33,6 +33,15 @@ pub(super) fn preheader(source: &Traced, events: &[Event], line: &Traced, tags: 
     out.put(CLOSE, line.place(0));
     out.push_part(source, at..source.text().len());
     out
+}
+
+/// Where what is seen may begin, in a template without `<body>`, too: nothing may stand before the doctype.
+fn start_of_body(source: &str, events: &[Event]) -> usize {
+    let end = |name: &str| starts(events).find(|s| s.name == name).map(|start| start.end);
+    let lower = source.to_ascii_lowercase();
+    let head = || lower.find("</head>").map(|at| at + "</head>".len());
+    let doctype = || lower.find("<!doctype").and_then(|at| Some(at + lower[at..].find('>')? + 1));
+    end("body").or_else(head).or_else(|| end("html")).or_else(doctype).unwrap_or(0)
 }
 
 /// What makes `<html>` name the language, and the direction of a script from right to left. With `own` the

@@ -297,6 +297,8 @@ fn an_attachment_is_a_file_of_the_project() {
         ("file = \"files/../config/secrets.toml\"", "an attachment is a file under files/"),
         ("file = \"files/a.pdf\"\nname = \"a/b\"", "a file's name is one line"),
         ("file = \"files/a.pdf\"\ntype = \"message/rfc822\"", "is not the type of a file"),
+        ("file = \"files/a.pdf\"\ntype = \"Message/RFC822\"", "is not the type of a file"),
+        ("file = \"files/a.pdf\"\ntype = \"Multipart/mixed\"", "is not the type of a file"),
         ("file = \"files/a.pdf\"\nnam = \"x\"", "unknown key `nam`"),
         ("name = \"x\"", "`file` is missing"),
     ] {

@@ -49,6 +49,20 @@ fn a_mail_that_gmail_would_clip_is_named_with_its_size() {
 }
 
 #[test]
+fn a_picture_that_goes_nowhere_is_named() {
+    let with = |src: &str| {
+        let text = "Word ".repeat(100);
+        sample(&mailing(&format!(
+            "{{{{#*inline \"card\"}}}}<img src=\"{{{{image}}}}\" alt=\"\">{{{{/inline}}}}{{{{> card image=\"{src}\"}}}}<p>{text}</p>"
+        )))
+    };
+    assert_eq!(with("images/a.png"), [Lint::BrokenPicture { src: "images/a.png".into() }]);
+    for src in ["https://x.example/a.png", "HTTP://x.example/a.png", "cid:a@b", "data:image/png;base64,eA=="] {
+        assert_eq!(with(src), [], "{src}");
+    }
+}
+
+#[test]
 fn braces_that_are_left_are_named_with_their_part() {
     let left = mailing("<p>\\{{first_name}}</p><style data-css-inline=\"ignore\">@media print{p{margin:0}}</style>");
     assert_eq!(sample(&left), [Lint::Leftover { part: "HTML part" }, Lint::Leftover { part: "text part" }]);

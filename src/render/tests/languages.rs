@@ -52,6 +52,35 @@ fn the_html_says_its_language_and_direction() {
 }
 
 #[test]
+fn a_template_of_another_language_and_without_direction_gets_both() {
+    let mut campaign = campaign();
+    campaign.languages = [("ar".to_owned(), content("x", "ar"))].into();
+    let page = "<html lang=\"de\"><body><p>x</p></body></html>";
+    let mailing = Mailing::compile(&campaign, &project(), &files(&[("spring", OWN), ("ar", page)])).unwrap();
+    let mut profile = profile();
+    profile.attributes.insert("language".to_owned(), "ar".into());
+    let html = render(&mailing, &profile).unwrap().html;
+    assert!(html.starts_with("<html dir=\"rtl\" lang=\"ar\"><body><p>x</p>"), "{html}");
+}
+
+#[test]
+fn a_preheader_without_a_body_stands_behind_what_comes_before_one() {
+    let mut campaign = campaign();
+    campaign.content.preheader = Some("Before".into());
+    for (before, after) in [
+        ("<!doctype html>\n<html lang=\"de\"><head><title>x</title></head>", "<p>x</p></html>"),
+        ("<!DOCTYPE html><html lang=\"de\">", "<p>x</p></html>"),
+        ("<!doctype html>", "<p>x</p>"),
+        ("", "<p>x</p>"),
+    ] {
+        let page = [before, after].concat();
+        let mailing = Mailing::compile(&campaign, &project(), &files(&[("spring", &page)])).unwrap();
+        let html = render(&mailing, &profile()).unwrap().html;
+        assert!(html.starts_with(&[before, "<div style=\"display:none;"].concat()), "{html}");
+    }
+}
+
+#[test]
 fn a_number_means_one_link_of_one_language() {
     let numbers = |language| -> Vec<(u16, String)> {
         let explained = shown(language);
