@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::http::get_from;
 use crate::project::{Project, Settings};
+use crate::rules::Shop;
 use crate::support::browser::Browser;
 use crate::support::database;
 
@@ -187,4 +188,19 @@ async fn no_link_of_a_previewed_mail_is_signed_by_the_projects_keys() {
     assert_eq!(nobody["faults"][0]["message"], "there is no recipient nobody@example.org");
     let anybody = served.data("mail?campaign=hello&as=sample@recipient.example").await;
     assert_eq!(anybody["mail"]["subject"], "Hello Sample");
+}
+
+#[test]
+fn a_printed_mail_of_a_project_without_a_database_is_a_made_up_persons_and_leaves_no_file() {
+    let shop = Shop::new();
+    let entries = || {
+        let mut names: Vec<_> = fs::read_dir(shop.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = entries();
+    assert!(shop.done(&["preview", "welcome"]).contains("sample@recipient.example"));
+    let (code, words) = shop.colloquy(&["preview", "welcome", "--as", "anna@example.org"]);
+    assert!(code != 0 && words.contains("there is no recipient anna@example.org"), "{words}");
+    assert_eq!(entries(), before);
 }
