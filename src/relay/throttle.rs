@@ -45,6 +45,9 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// A domain whose places are all taken is never reckoned to be slower than this, per second.
 const SLOWEST: f64 = 0.1;
 
+/// Messages per second from which a relay or domain slows down that was not written to lately.
+const UNSEEN: f64 = 1.0;
+
 /// Whose limits a message must pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Passage<'a> {
@@ -141,7 +144,11 @@ impl Throttle {
         let mut limits = self.lock();
         let now = Instant::now();
         limits.sweep(now);
-        match limits.try_admit(passage, now, true) {
+        let admitted = limits.try_admit(passage, now, true);
+        if limits.hosts.wants() {
+            self.unresolved.notify_one();
+        }
+        match admitted {
             Ok((taking, _)) if taking == Taking::default() => Ok(Pass::default()),
             Ok((taking, key)) => Ok(Pass::of(Taken {
                 relay: passage.relay.to_owned(),
@@ -152,7 +159,6 @@ impl Throttle {
             Err(hold) => {
                 if hold == Hold::Freed {
                     self.wanting.notify_one();
-                    self.unresolved.notify_one();
                 }
                 Err(hold)
             }
@@ -179,6 +185,14 @@ impl Throttle {
         let relay = limits.relays.get(relay)?;
         let key = relay.known_key(domain, &limits.hosts);
         relay.is_full(&key).then(|| relay.recent.per_second(Some(&key), Instant::now()).max(SLOWEST))
+    }
+
+    /// What the limits of a domain are kept under, as far as it is known by now.
+    #[must_use]
+    pub fn key(&self, relay: &str, domain: &str) -> String {
+        let limits = self.lock();
+        let key = limits.relays.get(relay).map(|relay| relay.known_key(domain, &limits.hosts).into_owned());
+        key.unwrap_or_else(|| domain.to_owned())
     }
 
     /// The limit of a domain, or of what it shares its limits with.
@@ -229,6 +243,7 @@ impl Throttle {
             Scope::Relay => (WHOLE, of.total.as_ref().map(Limiter::rate), of.recent.per_second(None, now)),
             Scope::Domain => (domain, of.domain_rate(domain), of.recent.per_second(Some(domain), now)),
         };
+        let seen = if seen > 0.0 { seen } else { UNSEEN };
         let full = limit.map_or(seen, |limit| seen.min(limit.per_second()));
         of.slows.refused(key, full, of.quiet, reason, now, start);
         self.slow.store(true, Ordering::Relaxed);

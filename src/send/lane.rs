@@ -1,9 +1,9 @@
 //! The queue before one relay.
 //!
-//! Messages stand in flows, one per run and recipient domain, so that a domain at its limit holds
-//! up nobody else. A connection takes the message that came first among those that all limits let
-//! pass: rare domains do not overtake the frequent ones, else the first outcomes of a run would tell
-//! of the rare ones only.
+//! Messages stand in flows, one per run and recipient domain (or what the domain shares its limits
+//! with), so that a domain at its limit holds up nobody else. A connection takes the message that
+//! came first among those that all limits let pass: rare domains do not overtake the frequent ones,
+//! else the first outcomes of a run would tell of the rare ones only.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;
@@ -236,7 +236,9 @@ impl Lane {
         } else {
             Duration::ZERO
         };
-        let id = (job.context.run, domain.to_owned());
+        // Who shares a limit stands in one line for it.
+        let key = if config.shares_limits() { throttle.key(&config.name, domain) } else { domain.to_owned() };
+        let id = (job.context.run, key);
         let mut queue = self.lock();
         let ahead = queue.flows.get(&id).map_or(0, VecDeque::len);
         let wait = (ahead as f64 / of_flow).max(queue.waiting as f64 / of_all) + turn.as_secs_f64();
@@ -318,9 +320,8 @@ impl Lane {
             if job.is_stale() {
                 return queue.take(id).ok_or(None);
             }
-            let passage =
-                Passage { relay: &self.relay.config().name, domain: &id.1, campaign: Some(&job.context.campaign) };
-            match throttle.try_admit(passage) {
+            let (relay, domain) = (&self.relay.config().name, job.profile.address.domain());
+            match throttle.try_admit(Passage { relay, domain, campaign: Some(&job.context.campaign) }) {
                 Ok(pass) => {
                     let mut job = queue.take(id).ok_or(None)?;
                     job.pass = pass;

@@ -41,6 +41,11 @@ impl Hosts {
         self.known.get(domain).map(|(host, _)| host.as_deref())
     }
 
+    /// Whether anything is to be looked up, be it again.
+    pub(super) fn wants(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
     /// What is to be looked up now.
     pub(super) fn take_wanted(&mut self) -> Vec<String> {
         std::mem::take(&mut self.wanted)
