@@ -5,10 +5,11 @@ use anyhow::{Result, anyhow};
 use super::{App, Refused};
 use crate::domain::campaign::Campaign;
 use crate::domain::id::RunId;
+use crate::domain::occasion::Occasion;
 use crate::domain::resend::Resend;
 use crate::domain::run::RunState;
 use crate::store::runs::{self, NewRun, Run};
-use crate::store::{Store, resends};
+use crate::store::{Store, resends, waves};
 
 impl App {
     /// The run of a campaign that is to be sent again: that of the number, or the last one that was
@@ -75,6 +76,7 @@ impl App {
             return Err(anyhow!(Refused(format!("somebody else has just begun {occasion} of '{name}'"))));
         }
         let run = runs::by_occasion(&mut tx, name, occasion).await?.ok_or_else(|| anyhow!("the run has gone"))?;
+        waves::create(&mut tx, run.id, &Occasion::At(at).waves(&campaign.timing)).await?;
         tx.commit().await?;
         Ok(run)
     }

@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often a run with messages in hand looks whether more can be claimed.
 const FOLLOW: Duration = Duration::from_millis(100);
 
+/// How soon a run looks again at the earliest when something is due.
+const SOON: Duration = Duration::from_millis(10);
+
 /// Outcomes after which the share of rejections is looked at.
 const ENOUGH: u64 = 200;
 
@@ -76,8 +79,9 @@ impl<'a> Driver<'a> {
             let waits: Vec<_> = self.parts.iter().map(|part| part.waits(now, self.run.any_hour)).collect();
             let missed = |part: usize| Some((part, self.parts[part].missed(now, waits[part])?));
             if let Some((part, reason)) = (0..self.parts.len()).find_map(missed) {
-                if self.expire(part, &reason, now).await? {
-                    return Ok(Ended::Halted(RunState::Expired));
+                self.expire(part, &reason, now).await?;
+                if let Some(ended) = self.stopped().await? {
+                    return Ok(ended);
                 }
                 continue;
             }
@@ -88,7 +92,9 @@ impl<'a> Driver<'a> {
                 continue;
             }
             if !self.sender.lanes.any_up(&self.sender.throttle)? {
-                self.wait(0, LOOK).await;
+                if let Some(ended) = self.wait_for_relays().await? {
+                    return Ok(ended);
+                }
                 continue;
             }
             let ceiling = self.sender.ceiling(&self.prepared.context);
@@ -136,7 +142,9 @@ impl<'a> Driver<'a> {
         if self.prepared.context.in_hand() > 0 {
             self.wait(0, FOLLOW).await;
         } else if self.parts.iter().all(|part| part.claimed_all) {
-            return self.end().await;
+            // What is due in a part that waits for its hours is no reason to hurry.
+            let least = if waits.iter().any(Option::is_some) { LOOK } else { SOON };
+            return self.end(least).await;
         } else {
             self.note(self.next(waits)).await?;
             self.wait(0, LOOK).await;
@@ -153,21 +161,43 @@ impl<'a> Driver<'a> {
         first(false).or_else(|| first(true))
     }
 
-    /// Expires the run unless it has begun, or counts the people of a wave that has not; `true` when the run expired.
-    async fn expire(&mut self, part: usize, reason: &str, now: Micros) -> Result<bool> {
+    /// Expires the run unless it has begun, or counts the people of a wave that has not. Where others were
+    /// faster, the run is read anew.
+    async fn expire(&mut self, part: usize, reason: &str, now: Micros) -> Result<()> {
         if self.parts[part].wave != 0 {
-            self.close(part, Over::Expired, now).await?;
-            return Ok(false);
+            return self.close(part, Over::Expired, now).await;
         }
         let mut tx = self.sender.store.write().await?;
         let expired = runs::expire(&mut tx, &self.run, reason, now).await?;
         tx.commit().await?;
         if expired {
             warn!(run = %self.run.id, campaign = self.run.campaign, reason, "the run expires");
-            return Ok(true);
+            self.run.state = RunState::Expired;
+            return Ok(());
         }
+        self.look_again().await
+    }
+
+    /// How it ended, when the run as it was read last does not go on.
+    async fn stopped(&self) -> Result<Option<Ended>> {
+        if self.run.state == RunState::Running {
+            return Ok(None);
+        }
+        self.give_back_all(self.run.state).await?;
+        Ok(Some(Ended::by_others(self.run.state)))
+    }
+
+    /// While no relay takes mail, for hours perhaps: looks whether the run is stopped or over.
+    async fn wait_for_relays(&mut self) -> Result<Option<Ended>> {
         self.look_again().await?;
-        Ok(self.run.state == RunState::Expired)
+        if let Some(ended) = self.stopped().await? {
+            return Ok(Some(ended));
+        }
+        if self.parts.iter().all(|part| part.claimed_all) && self.prepared.context.in_hand() == 0 {
+            return self.end(LOOK).await;
+        }
+        self.wait(0, LOOK).await;
+        Ok(None)
     }
 
     /// Notes what the run waits for, where that is news.
@@ -196,18 +226,14 @@ impl<'a> Driver<'a> {
             self.sender.wait_again(&job, Duration::ZERO).await;
         }
         if self.parts.iter().all(|part| part.claimed_all) && self.prepared.context.in_hand() == 0 {
-            if let Some(ended) = self.end().await? {
+            if let Some(ended) = self.end(LOOK).await? {
                 return Ok(Some(ended));
             }
         } else {
             self.wait(0, LOOK).await;
         }
         self.look_again().await?;
-        if self.run.state == RunState::Running {
-            return Ok(None);
-        }
-        self.give_back_all(self.run.state).await?;
-        Ok(Some(Ended::by_others(self.run.state)))
+        self.stopped().await
     }
 
     /// Reads the run anew: others may have stopped it, let it go, or claimed from it.
@@ -222,8 +248,9 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// What remains when nothing can be claimed and nothing is in hand.
-    async fn end(&self) -> Result<Option<Ended>> {
+    /// What remains when nothing can be claimed and nothing is in hand. Looks again after `least` at the
+    /// earliest.
+    async fn end(&self, least: Duration) -> Result<Option<Ended>> {
         self.sender.ledger.flush().await;
         let rest: Rest = claims::rest(&mut self.sender.store.read().await?, self.run.id, self.sender.node).await?;
         if rest.own > 0 {
@@ -249,7 +276,7 @@ impl<'a> Driver<'a> {
         if !self.to_the_end && rest.held == 0 && rest.waiting == 0 {
             return Ok(Some(Ended::OnlyDeferred(rest.deferred)));
         }
-        let pause = rest.pause(self.sender.clock.now()).unwrap_or(LOOK).clamp(Duration::from_millis(10), LOOK);
+        let pause = rest.pause(self.sender.clock.now()).unwrap_or(LOOK).clamp(least, LOOK);
         self.wait(0, pause).await;
         Ok(None)
     }
@@ -276,7 +303,7 @@ impl<'a> Driver<'a> {
         let most = rejections::most_frequent(&runs::rejected(&mut self.sender.store.read().await?, self.run.id).await?);
         let reason = format!(
             "{rejected} of {outcomes} messages were rejected, more than the {}% of pause_at_rejections{most}",
-            limit * 100.0
+            (limit * 10_000.0).round() / 100.0
         );
         warn!(run = %self.run.id, campaign = self.run.campaign, reason, "run pauses itself");
         let mut tx = self.sender.store.write().await?;

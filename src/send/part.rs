@@ -153,9 +153,10 @@ impl Part {
     }
 }
 
-/// Whether the service made the run; one by hand has a number instead of an instant.
+/// Whether the service made the run; one by hand has a number instead of an instant, and one that sends
+/// again says what.
 fn is_scheduled(run: &Run) -> bool {
-    run.occasion.parse::<u64>().is_err()
+    run.resend.is_none() && run.occasion.parse::<u64>().is_err()
 }
 
 /// When a part that is due then begins at the latest. A person who resumes the run gives it the same time anew.

@@ -13,6 +13,7 @@ use colloquy::domain::run::RunState;
 use colloquy::domain::time::Micros;
 use colloquy::metrics::Metrics;
 use colloquy::send::Ended;
+use colloquy::store::runs;
 use jiff::tz::TimeZone;
 use jiff::{ToSpan as _, Zoned};
 use tokio_util::sync::CancellationToken;
@@ -109,6 +110,30 @@ on_both_engines! {
         let drawn = "SELECT day, drawn FROM warm_ups ORDER BY day";
         let drawn: Vec<(String, i64)> = project.db.store.read().await.unwrap().all(drawn, args![]).await.unwrap();
         assert_eq!(drawn, [(first, 30), (second, 50)], "what was not used was given back");
+    }
+
+    async fn a_run_that_waits_for_the_next_day_can_be_cancelled(db) {
+        let noon = tomorrow().saturating_sub(11.hours());
+        let relay = format!("connections = 2\n[relay.warm_up]\nstart = {}\ntable = [10, 10, 10]", noon.date());
+        let mut project = Project::new(db, Settings { relay: &relay, ..Settings::default() }, |_, _| None).await;
+        project.import(100).await;
+        let clock = Clock::fast(noon.timestamp().into(), 1.0);
+        let app = App::open(project.db.dir.path(), clock.clone()).unwrap();
+        let store = project.db.store.clone();
+        let run = app.begin(&store, app.campaign("hello").unwrap(), true).await.unwrap();
+        let sender = app.sender(&store, Metrics::new(), CancellationToken::new()).await.unwrap();
+        let prepared = sender.prepare(&run).await.unwrap();
+        let cancelling = async {
+            wait_for(&project, 10).await;
+            let mut tx = store.write().await.unwrap();
+            let (from, to) = (RunState::Running, RunState::Cancelled);
+            assert!(runs::change(&mut tx, run.id, from, to, None, clock.now()).await.unwrap());
+            tx.commit().await.unwrap();
+        };
+        let (ended, ()) = tokio::join!(sender.send(run.clone(), &prepared, true), cancelling);
+        assert_eq!(ended.unwrap(), Ended::Halted(RunState::Cancelled));
+        sender.finish().await;
+        assert_eq!(project.drain().len(), 10);
     }
 
     async fn what_a_relay_may_not_take_today_goes_to_the_next_one(db) {

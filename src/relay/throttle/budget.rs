@@ -122,7 +122,10 @@ impl Budgets {
             let messages = self.config.allowed(domain.as_deref(), number)?.div_ceil(SLICES).min(LARGEST);
             Some(Slice { relay: relay.to_owned(), domain, messages })
         };
-        wanted.filter_map(|(key, _)| slice(key)).collect()
+        let mut slices: Vec<_> = wanted.filter_map(|(key, _)| slice(key)).collect();
+        // All nodes lock the rows in one order.
+        slices.sort_unstable_by(|a, b| a.domain.cmp(&b.domain));
+        slices
     }
 
     /// Takes a slice that was drawn on this day; an empty one says that the day's amount is used up.
