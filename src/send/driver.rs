@@ -106,7 +106,7 @@ impl<'a> Driver<'a> {
                 self.wait(window - worthwhile, FOLLOW).await;
                 continue;
             }
-            let mut room = free;
+            let (mut room, mut moved) = (free, false);
             for part in (0..self.parts.len()).filter(|part| waits[*part].is_none()) {
                 match self.claim(part, room, now).await? {
                     Claim::Taken(claimed) => {
@@ -114,7 +114,10 @@ impl<'a> Driver<'a> {
                         self.sender.metrics.claimed(claimed.len() as u64);
                         self.line_up(part, claimed).await?;
                     }
-                    Claim::Moved(cursor, all) => self.parts[part].follow(cursor, all),
+                    Claim::Moved(cursor, all) => {
+                        self.parts[part].follow(cursor, all);
+                        moved = true;
+                    }
                     Claim::Stopped(state) => {
                         self.give_back_all(state).await?;
                         return Ok(Ended::by_others(state));
@@ -127,7 +130,7 @@ impl<'a> Driver<'a> {
             }
             if room < free {
                 self.note(None).await?;
-            } else if let Some(ended) = self.rest(&waits).await? {
+            } else if !moved && let Some(ended) = self.rest(&waits).await? {
                 return Ok(ended);
             }
         }
