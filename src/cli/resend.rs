@@ -12,7 +12,7 @@ use crate::plan::Planner;
 /// Send a run's mail again, to those who did not click, or whose message failed.
 ///
 /// It is a run of its own, with the campaign and the templates as they are now. Everybody's permission is
-/// asked as for any mail; the condition of [audience] is not asked again. The plan comes first: nothing is
+/// asked as for any mail; the condition of `[audience]` is not asked again. The plan comes first: nothing is
 /// sent before it was confirmed.
 #[derive(Debug, clap::Args)]
 #[command(

@@ -20,7 +20,7 @@ impl ProjectFiles {
     /// A file in lines of base64 that end with CRLF, `None` when there is no such file.
     ///
     /// # Errors
-    /// When the path leaves the project, or the file cannot be read or is larger than [`MAX_FILE`].
+    /// When the path leaves the project, or the file cannot be read or is larger than `MAX_FILE`.
     pub fn read_encoded(&self, path: &str) -> Result<Option<String>, FileError> {
         let fail = |source| FileError { path: path.into(), source };
         if !stays_inside(path) {

@@ -1,4 +1,4 @@
-//! JSON Schema (draft 7, which editors of TOML understand) of the project's files, made of [`super::keys`].
+//! JSON Schema (draft 7, which editors of TOML understand) of the project's files, made of `config::keys`.
 
 use serde_json::{Map, Value, json};
 
