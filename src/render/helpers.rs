@@ -19,7 +19,7 @@ use handlebars::{
 };
 use serde_json::Value;
 
-use super::local_helpers;
+use super::local_helpers::{self, given};
 use super::locale::Formats;
 use super::utm::Tagger;
 
@@ -70,10 +70,7 @@ impl HelperDef for Default {
         let value = h.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("default", 0))?;
         let fallback = h.param(1).ok_or(RenderErrorReason::ParamNotFoundForIndex("default", 1))?;
         let chosen = if is_empty(value.value()) { fallback } else { value };
-        if chosen.is_value_missing() {
-            return Err(RenderError::strict_error(chosen.relative_path()));
-        }
-        Ok(ScopedJson::Derived(chosen.value().clone()))
+        Ok(ScopedJson::Derived(given(chosen)?.clone()))
     }
 }
 
@@ -139,19 +136,14 @@ impl HelperDef for Scope {
             }
         }
         if let Some(param) = h.param(0) {
-            if param.is_value_missing() {
-                return Err(RenderError::strict_error(param.relative_path()));
-            }
+            let value = given(param)?;
             match param.context_path() {
                 Some(path) => block.base_path_mut().clone_from(path),
-                None => block.set_base_value(param.value().clone()),
+                None => block.set_base_value(value.clone()),
             }
         }
         for (name, value) in h.hash() {
-            if value.is_value_missing() {
-                return Err(RenderError::strict_error(value.relative_path()));
-            }
-            block.set_block_param(name, BlockParamHolder::Value(value.value().clone()));
+            block.set_block_param(name, BlockParamHolder::Value(given(value)?.clone()));
         }
         rc.push_block(block);
         let done = h.template().map_or(Ok(()), |inner| inner.render(r, ctx, rc, out));

@@ -161,7 +161,8 @@ impl Local {
     }
 }
 
-fn given<'a>(parameter: &'a PathAndJson<'_>) -> Result<&'a Value, RenderError> {
+/// The value of a parameter that must be there.
+pub(super) fn given<'a>(parameter: &'a PathAndJson<'_>) -> Result<&'a Value, RenderError> {
     match parameter.is_value_missing() {
         true => Err(RenderError::strict_error(parameter.relative_path())),
         false => Ok(parameter.value()),

@@ -16,7 +16,7 @@ use handlebars::{
 use serde_json::Value;
 
 use super::job::Job;
-use super::sink::Sink;
+use super::sink::unescaped;
 use super::target::{fit, scheme};
 use crate::domain::token::Purpose;
 
@@ -112,11 +112,7 @@ impl OfMessage<'_> {
         if let Some(url) = fixed {
             self.job.link(number, url, r.get_escape_fn(), &mut write);
         } else if let Some(inner) = h.template() {
-            let mut target = String::new();
-            let escapes = !rc.is_disable_escape();
-            rc.set_disable_escape(true);
-            inner.render(r, ctx, rc, &mut Sink(&mut target))?;
-            rc.set_disable_escape(!escapes);
+            let target = unescaped(inner, r, ctx, rc)?;
             let url = fit(target.trim());
             match scheme(&url) {
                 "http" | "https" => self.job.link(number, &url, r.get_escape_fn(), &mut write),

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, Renderable};
+use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext};
 
-use super::sink::Sink;
+use super::sink::unescaped;
 use super::target::{fit, scheme, with_parameters};
 use crate::domain::campaign::Utm;
 
@@ -58,12 +58,7 @@ impl HelperDef for Tagger {
         rc: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
-        let mut target = String::new();
-        let escapes = !rc.is_disable_escape();
-        rc.set_disable_escape(true);
-        let done = h.template().map_or(Ok(()), |inner| inner.render(r, ctx, rc, &mut Sink(&mut target)));
-        rc.set_disable_escape(!escapes);
-        done?;
+        let target = h.template().map_or_else(|| Ok(String::new()), |inner| unescaped(inner, r, ctx, rc))?;
         Ok(out.write(&r.get_escape_fn()(&self.tagged(&fit(target.trim()))))?)
     }
 }
