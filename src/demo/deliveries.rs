@@ -15,7 +15,7 @@ pub fn script(crowd: Arc<Crowd>) -> impl Fn(Step, &str) -> Option<Act> + Send + 
         let is_new = || seen.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned());
         let words = match crowd.find(address)?.mailbox {
             Mailbox::Closed => "550 5.1.1 there is no such mailbox",
-            Mailbox::Greylisted if is_new() => "451 4.7.1 not seen before, please come again",
+            Mailbox::Greylisted if is_new() => "451 4.7.1 greylisted, please come again",
             _ => return None,
         };
         Some(Act::Say(words.to_owned()))
