@@ -141,9 +141,10 @@ impl Sender {
         if runs::by_occasion(&mut reader, &campaign.name, &occasion.to_string()).await?.is_some() {
             return Ok(());
         }
-        // A recurrence begins with its first apply; what passed before that never happened.
-        let recurs = matches!(schedule.when, When::Every(_));
-        if recurs && occasion.begins() <= applied.since && runs::count(&mut reader, &campaign.name).await? == 0 {
+        // A recurrence begins with its first apply; what began before that never happened, though a later
+        // occasion may have its run by now.
+        let (recurs, begins) = (matches!(schedule.when, When::Every(_)), occasion.begins());
+        if recurs && begins <= applied.since && !runs::any_before(&mut reader, &campaign.name, begins).await? {
             return Ok(());
         }
         drop(reader);

@@ -150,6 +150,8 @@ const REJECTED: &str = "SELECT m.code, SUBSTR(m.reply, 1, 40), p.domain
     FROM runs r JOIN messages m ON m.run_id = r.id JOIN recipients p ON p.id = m.recipient_id
     WHERE r.id = $1 AND m.state = 'rejected' AND m.at > COALESCE(r.resumed_at, 0) LIMIT 1000";
 const EXCLUSIONS: &str = "SELECT reason, people FROM run_exclusions WHERE run_id = $1 ORDER BY reason";
+const EARLIER: &str =
+    "SELECT COUNT(*) FROM (SELECT 1 AS one FROM runs WHERE campaign = $1 AND at < $2 LIMIT 1) earlier";
 const MANUAL: &str = "SELECT COUNT(*) FROM runs WHERE campaign = $1";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -168,6 +170,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     ANSWERED,
     REJECTED,
     EXCLUSIONS,
+    EARLIER,
     MANUAL,
 ];
 
@@ -204,6 +207,14 @@ pub async fn create(tx: &mut Session, run: NewRun<'_>) -> Result<bool> {
 /// When the database refuses.
 pub async fn count(session: &mut Session, campaign: &str) -> Result<i64> {
     Ok(session.one::<(i64,)>(MANUAL, args![campaign]).await?.0)
+}
+
+/// Whether a campaign had a run before this instant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn any_before(session: &mut Session, campaign: &str, at: Micros) -> Result<bool> {
+    Ok(session.one::<(i64,)>(EARLIER, args![campaign, at]).await?.0 > 0)
 }
 
 /// The run, if there is one.

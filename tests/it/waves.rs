@@ -132,6 +132,24 @@ on_both_engines! {
         }
     }
 
+    async fn an_occasion_that_began_before_the_first_apply_never_happens_in_the_zones_that_come_later(db) {
+        let daily = NINE.replace("at = 2026-12-01T09:00:00", "every = \"daily 09:00\"");
+        let project = project(db, &daily, 1).await;
+        let store = project.db.store.clone();
+        let clock = Clock::stepped(at("2026-11-30T19:00:00Z"));
+        let app = open(&project, &clock);
+        apply(&app, &store, at("2026-11-30T18:00:00Z")).await;
+        let service = Service::start(&app, &store).await;
+        let first = until(&store, &clock, 1, |_| true).await;
+        assert_eq!(first.occasion, "2026-12-01T09:00:00");
+        for _ in 0..60 {
+            clock.set(clock.now().plus(Duration::from_millis(200)));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(run(&store, 2).await.map(|run| run.occasion), None, "nine o'clock of the day before");
+        service.stop().await;
+    }
+
     async fn who_moves_to_another_zone_during_the_run_is_not_mailed_again(db) {
         let mut project = project(db, NINE, 1).await;
         let store = project.db.store.clone();
