@@ -28,6 +28,7 @@ pub mod recurrence;
 pub mod relay;
 pub mod resend;
 pub mod retry;
+pub mod rule_list;
 pub mod run;
 pub mod score;
 pub mod segment;

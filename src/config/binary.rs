@@ -6,7 +6,7 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::files::{FileError, ProjectFiles, TEMPLATES, stays_inside, walk};
+use super::files::{FileError, ProjectFiles, TEMPLATES, walk};
 use crate::domain::media::is_image;
 
 /// Where attachments are.
@@ -22,24 +22,12 @@ impl ProjectFiles {
     /// # Errors
     /// When the path leaves the project, or the file cannot be read or is larger than `MAX_FILE`.
     pub fn read_encoded(&self, path: &str) -> Result<Option<String>, FileError> {
-        let fail = |source| FileError { path: path.into(), source };
-        if !stays_inside(path) {
-            return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves the project")));
-        }
-        match self {
-            Self::Frozen(files) => Ok(files.get(path).cloned()),
-            Self::Disk(root) => {
-                let file = root.join(path);
-                let size = match std::fs::metadata(&file) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    found => found.map_err(fail)?.len(),
-                };
-                if size > MAX_FILE {
-                    return Err(fail(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 10 MB")));
-                }
-                Ok(Some(encoded(&std::fs::read(file).map_err(fail)?)))
+        self.read_by(path, |file| {
+            if std::fs::metadata(file)?.len() > MAX_FILE {
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 10 MB"));
             }
-        }
+            Ok(encoded(&std::fs::read(file)?))
+        })
     }
 
     /// The pictures and attachments whose paths stand in `texts`, as templates and campaigns write them.

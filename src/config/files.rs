@@ -41,13 +41,22 @@ impl ProjectFiles {
     /// # Errors
     /// When the path leaves the project, or the file cannot be read or is not UTF-8.
     pub fn read(&self, path: &str) -> Result<Option<String>, FileError> {
+        self.read_by(path, |file| std::fs::read_to_string(file))
+    }
+
+    /// A file as `read` takes it from the disk, or as it was frozen.
+    pub(super) fn read_by(
+        &self,
+        path: &str,
+        read: impl FnOnce(&Path) -> io::Result<String>,
+    ) -> Result<Option<String>, FileError> {
         let fail = |source| FileError { path: path.into(), source };
         if !stays_inside(path) {
             return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves the project")));
         }
         match self {
             Self::Frozen(files) => Ok(files.get(path).cloned()),
-            Self::Disk(root) => match std::fs::read_to_string(root.join(path)) {
+            Self::Disk(root) => match read(&root.join(path)) {
                 Ok(text) => Ok(Some(text)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(fail(error)),

@@ -104,6 +104,22 @@ impl Key {
     }
 }
 
+/// Keys that both files have: a campaign's own come before the project's.
+const PAUSE_AT_REJECTIONS: Key = Key::new(
+    "limits.pause_at_rejections",
+    Kind::Form("^[0-9.]+ *%$"),
+    "\"5%\"",
+    "A run pauses itself when this share of at least 200 answered messages is rejected",
+);
+const UTM: [Key; 6] = [
+    Key::new("utm.source", LINE, "\"newsletter\"", "utm_source; default: newsletter"),
+    Key::new("utm.medium", LINE, "\"email\"", "utm_medium; default: email"),
+    Key::new("utm.campaign", LINE, "\"spring\"", "utm_campaign; default: the campaign's name"),
+    Key::new("utm.term", LINE, "\"shoes\"", "utm_term"),
+    Key::new("utm.content", LINE, "\"top\"", "utm_content"),
+    Key::new("utm.only", Kind::Texts, "[\"*.shop.example.org\"]", "The hosts whose links get them; default: all"),
+];
+
 /// The description of a place.
 pub(super) fn find<'k>(keys: &'k [Key], path: &str) -> Option<&'k Key> {
     keys.iter().find(|key| key.path == path)

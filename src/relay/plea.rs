@@ -3,9 +3,8 @@
 
 use std::sync::LazyLock;
 
-use regex::{RegexSet, RegexSetBuilder};
-
 use crate::domain::outcome::{Reply, Stage};
+use crate::domain::rule_list::RuleList;
 use crate::domain::slowing::Scope;
 
 const LIST: &str = include_str!("pleas.txt");
@@ -16,33 +15,16 @@ const CLOSING: u16 = 421;
 /// Security or policy (RFC 3463 §3.8).
 const POLICY: u16 = 7;
 
-struct Rules {
-    patterns: RegexSet,
-    scopes: Vec<Option<Scope>>,
-}
+/// Whom a line means, if anybody.
+static RULES: LazyLock<RuleList<Option<Scope>>> = LazyLock::new(|| RuleList::read(LIST, scope));
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::read(LIST));
-
-impl Rules {
-    /// Reads the list; a test makes sure that the one built in is in order.
-    fn read(list: &'static str) -> Self {
-        let (scopes, patterns): (Vec<_>, Vec<_>) = list.lines().filter_map(rule).unzip();
-        let patterns = RegexSetBuilder::new(patterns).case_insensitive(true).build().unwrap_or_default();
-        Self { patterns, scopes }
+fn scope(word: &str, _: &str) -> Option<Option<Scope>> {
+    match word {
+        "relay" => Some(Some(Scope::Relay)),
+        "domain" => Some(Some(Scope::Domain)),
+        "none" => Some(None),
+        _ => None,
     }
-}
-
-/// One line: scope, rule name, pattern.
-fn rule(line: &'static str) -> Option<(Option<Scope>, &'static str)> {
-    let (scope, rest) = line.split_once(char::is_whitespace)?;
-    let (_, pattern) = rest.trim_start().split_once(char::is_whitespace)?;
-    let scope = match scope {
-        "relay" => Some(Scope::Relay),
-        "domain" => Some(Scope::Domain),
-        "none" => None,
-        _ => return None,
-    };
-    Some((scope, pattern.trim()))
 }
 
 /// Who is to slow down after this answer; `None` when it does not ask for that.
@@ -53,8 +35,8 @@ pub fn plea(stage: Stage, reply: &Reply) -> Option<Scope> {
     }
     // No recipient was named yet.
     let nobody = stage < Stage::Rcpt;
-    if let Some(first) = RULES.patterns.matches(&reply.to_string()).iter().next() {
-        return RULES.scopes[first].map(|scope| if nobody { Scope::Relay } else { scope });
+    if let Some(means) = RULES.first(&reply.to_string()) {
+        return means.map(|scope| if nobody { Scope::Relay } else { scope });
     }
     let policy = reply.enhanced.is_some_and(|code| code.subject == POLICY);
     // A refused login is no matter of speed.
@@ -73,8 +55,8 @@ mod tests {
     #[test]
     fn every_line_of_the_list_is_a_rule() {
         let lines = LIST.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).count();
-        let rules = Rules::read(LIST);
-        assert_eq!((rules.patterns.len(), rules.scopes.len()), (lines, lines));
+        let rules = RuleList::read(LIST, scope);
+        assert_eq!((rules.patterns.len(), rules.classes.len()), (lines, lines));
     }
 
     #[test]

@@ -2,39 +2,20 @@
 
 use std::sync::LazyLock;
 
-use regex::{RegexSet, RegexSetBuilder};
-
 use crate::domain::judge::Agent;
+use crate::domain::rule_list::RuleList;
 
 const LIST: &str = include_str!("agents.txt");
 
-struct Rules {
-    patterns: RegexSet,
-    agents: Vec<Agent>,
-}
+static RULES: LazyLock<RuleList<Agent>> = LazyLock::new(|| RuleList::read(LIST, class));
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::read(LIST));
-
-impl Rules {
-    /// Reads the list; a test makes sure that the one built in is in order.
-    fn read(list: &'static str) -> Self {
-        let (agents, patterns): (Vec<_>, Vec<_>) = list.lines().filter_map(rule).unzip();
-        let patterns = RegexSetBuilder::new(patterns).case_insensitive(true).build().unwrap_or_default();
-        Self { patterns, agents }
+fn class(word: &str, name: &'static str) -> Option<Agent> {
+    match word {
+        "proxy" => Some(Agent::Proxy(name)),
+        "machine" => Some(Agent::Machine(name)),
+        "person" => Some(Agent::Person),
+        _ => None,
     }
-}
-
-/// One line: class, rule name, pattern.
-fn rule(line: &'static str) -> Option<(Agent, &'static str)> {
-    let (class, rest) = line.split_once(char::is_whitespace)?;
-    let (name, pattern) = rest.trim_start().split_once(char::is_whitespace)?;
-    let agent = match class {
-        "proxy" => Agent::Proxy(name),
-        "machine" => Agent::Machine(name),
-        "person" => Agent::Person,
-        _ => return None,
-    };
-    Some((agent, pattern.trim()))
 }
 
 /// Classifies a user agent, as it came.
@@ -45,7 +26,7 @@ pub fn agent(user_agent: &str) -> Agent {
         return Agent::Missing;
     }
     // The list is ordered: proxies, machines, people.
-    RULES.patterns.matches(text).iter().next().map_or(Agent::Unknown, |first| RULES.agents[first])
+    RULES.first(text).copied().unwrap_or(Agent::Unknown)
 }
 
 #[cfg(test)]
@@ -55,15 +36,15 @@ mod tests {
     #[test]
     fn every_line_of_the_list_is_a_rule_and_classes_are_in_order() {
         let lines = LIST.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).count();
-        let rules = Rules::read(LIST);
+        let rules = RuleList::read(LIST, class);
         assert_eq!(rules.patterns.len(), lines);
-        assert_eq!(rules.agents.len(), lines);
+        assert_eq!(rules.classes.len(), lines);
         let rank = |a: &Agent| match a {
             Agent::Proxy(_) => 0,
             Agent::Machine(_) => 1,
             _ => 2,
         };
-        assert!(rules.agents.is_sorted_by_key(rank));
+        assert!(rules.classes.is_sorted_by_key(rank));
     }
 
     #[test]

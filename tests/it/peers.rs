@@ -12,6 +12,7 @@ use colloquy::domain::mail_path::{MailPath, MailUse};
 use colloquy::domain::message::MessageState;
 use colloquy::send::Ended;
 use colloquy::store::EngineKind;
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::project::{Project, Settings};
@@ -144,16 +145,22 @@ fn relay_port(dir: &Path) -> u16 {
     rest.split('"').next().unwrap().parse().unwrap()
 }
 
-#[tokio::test]
-async fn postfix_as_a_smarthost_passes_on_what_it_takes_and_its_refusal_is_recorded() {
-    let mut project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), |_, _| None).await;
+/// Puts a Postfix between the project and its catcher; both directory and server go with what is returned.
+async fn through_postfix(project: &mut Project) -> (Postfix, TempDir) {
     let catcher = relay_port(project.db.dir.path());
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let port = free_port();
-    let _postfix = Postfix::start(home.path().to_owned(), port, catcher);
+    let postfix = Postfix::start(home.path().to_owned(), port, catcher);
     wait_for(port).await;
     project.relay(&format!("smtp://127.0.0.1:{port}"));
+    (postfix, home)
+}
+
+#[tokio::test]
+async fn postfix_as_a_smarthost_passes_on_what_it_takes_and_its_refusal_is_recorded() {
+    let mut project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), |_, _| None).await;
+    let _postfix = through_postfix(&mut project).await;
     project.import(50).await;
     let (run, ended) = project.send().await;
     assert_eq!(ended, Ended::Done);
@@ -183,13 +190,7 @@ async fn a_report_by_postfix_comes_back_by_the_signed_path_of_its_message_and_na
     let file = project.db.dir.path().join("config/colloquy.toml");
     let config = fs::read_to_string(&file).unwrap();
     fs::write(&file, config.replace("[sender]\n", "[sender]\nbounce_domain = \"b.shop.example\"\n")).unwrap();
-    let catcher = relay_port(project.db.dir.path());
-    let home = tempfile::tempdir().unwrap();
-    fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let port = free_port();
-    let _postfix = Postfix::start(home.path().to_owned(), port, catcher);
-    wait_for(port).await;
-    project.relay(&format!("smtp://127.0.0.1:{port}"));
+    let _postfix = through_postfix(&mut project).await;
     let addresses = ["a3@example.org", "a4@example.org", "änna@example.org"];
     project.import_addresses(addresses.into_iter().map(str::to_owned)).await;
     let (run, _) = project.send().await;

@@ -1,7 +1,7 @@
 //! The keys of `config/campaigns/NAME.toml`.
 
 use super::Kind::{Anything, Form, Number, Text, Texts, Time};
-use super::{DURATION, Key, LINE, RATE};
+use super::{DURATION, Key, PAUSE_AT_REJECTIONS, RATE, UTM};
 
 /// In the order in which editors offer them.
 pub(in crate::config) const CAMPAIGN: &[Key] = &[
@@ -66,21 +66,16 @@ pub(in crate::config) const CAMPAIGN: &[Key] = &[
     Key::section("throttle", "The campaign's own limit"),
     Key::new("throttle.rate", RATE, "\"100/s\"", "Messages of this campaign"),
     Key::section("limits", "Limits in place of the project's"),
-    Key::new(
-        "limits.pause_at_rejections",
-        Form("^[0-9.]+ *%$"),
-        "\"5%\"",
-        "A run pauses itself when this share of at least 200 answered messages is rejected",
-    ),
+    PAUSE_AT_REJECTIONS,
     Key::section("links", "Categories by URL, where the template has no data-category; the first that fits counts"),
     Key::new("links.*", Text, "\"https://shop.example.org/running/*\" = \"running\"", "A category of the project"),
     Key::section("utm", "Parameters of links that tell a web site where a visit comes from, before the project's"),
-    Key::new("utm.source", LINE, "\"newsletter\"", "utm_source; default: newsletter"),
-    Key::new("utm.medium", LINE, "\"email\"", "utm_medium; default: email"),
-    Key::new("utm.campaign", LINE, "\"spring\"", "utm_campaign; default: the campaign's name"),
-    Key::new("utm.term", LINE, "\"shoes\"", "utm_term"),
-    Key::new("utm.content", LINE, "\"top\"", "utm_content"),
-    Key::new("utm.only", Texts, "[\"*.shop.example.org\"]", "The hosts whose links get them; default: all"),
+    UTM[0],
+    UTM[1],
+    UTM[2],
+    UTM[3],
+    UTM[4],
+    UTM[5],
     Key::section("offers", "What {{#each (offers)}} picks from"),
     Key::new(
         "offers.explore",

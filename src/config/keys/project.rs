@@ -1,7 +1,7 @@
 //! The keys of `config/colloquy.toml`.
 
 use super::Kind::{Bool, Count, Counts, Day, Form, Number, OneOf, Text, Texts};
-use super::{DURATION, Key, LINE, RATE};
+use super::{DURATION, Key, LINE, PAUSE_AT_REJECTIONS, RATE, UTM};
 
 /// In the order in which editors offer them.
 pub(in crate::config) const PROJECT: &[Key] = &[
@@ -137,12 +137,12 @@ pub(in crate::config) const PROJECT: &[Key] = &[
     Key::new("cluster.margin", Number(0.0, 1.0), "0.1", "Its lead over the second, as a share"),
     Key::new("cluster.prior", Number(0.0, 1e6), "5", "How strongly shares are drawn toward the average, in points"),
     Key::section("utm", "Parameters of links that tell a web site where a visit comes from"),
-    Key::new("utm.source", LINE, "\"newsletter\"", "utm_source; default: newsletter"),
-    Key::new("utm.medium", LINE, "\"email\"", "utm_medium; default: email"),
-    Key::new("utm.campaign", LINE, "\"spring\"", "utm_campaign; default: the campaign's name"),
-    Key::new("utm.term", LINE, "\"shoes\"", "utm_term"),
-    Key::new("utm.content", LINE, "\"top\"", "utm_content"),
-    Key::new("utm.only", Texts, "[\"*.shop.example.org\"]", "The hosts whose links get them; default: all"),
+    UTM[0],
+    UTM[1],
+    UTM[2],
+    UTM[3],
+    UTM[4],
+    UTM[5],
     Key::section("limits", "What protects recipients and reputation"),
     Key::new(
         "limits.frequency_cap",
@@ -150,12 +150,7 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "\"2 per 7d\"",
         "At most so many messages to one person in that time, over all topics",
     ),
-    Key::new(
-        "limits.pause_at_rejections",
-        Form("^[0-9.]+ *%$"),
-        "\"5%\"",
-        "A run pauses itself when this share of at least 200 answered messages is rejected",
-    ),
+    PAUSE_AT_REJECTIONS,
     Key::section("calendar", "Days that are not like others"),
     Key::new(
         "calendar.blackout",
