@@ -53,7 +53,7 @@ pub(in crate::config) const CAMPAIGN: &[Key] = &[
         "schedule.every",
         Text,
         "\"Tue 09:00\"",
-        "Again and again: Tue 09:00, Mon-Fri 07:00, last Fri 17:00, day 15 09:00, or five cron fields",
+        "Again and again: Tue 09:00, Mon-Fri 07:00, last Fri 17:00, 1st 09:00, or five cron fields",
     )
     .instead_of("schedule.at"),
     Key::new("schedule.timezone", Text, "\"recipient\"", "An IANA name, or recipient; default: the sender's"),
