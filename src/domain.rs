@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod consent;
 pub mod dkim;
 pub mod group;
+pub mod hindrance;
 pub mod hit;
 pub mod hours;
 pub mod id;

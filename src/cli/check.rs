@@ -1,6 +1,6 @@
 //! `colloquy check`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::config::watch::Watch;
 use crate::domain::campaign::Campaign;
+use crate::domain::hindrance::hindrance;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::lifecycle::Stop;
@@ -80,8 +81,9 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
         println!("{problem}");
         broken += 1;
     }
+    let texts = app.texts()?;
     for campaign in app.loaded.campaigns.values() {
-        let found = check_campaign(app, campaign).await?;
+        let found = check_campaign(app, campaign, &texts).await?;
         broken += found.errors.len();
         warnings += found.warnings.len();
         for error in &found.errors {
@@ -119,9 +121,14 @@ struct Found {
     warnings: BTreeSet<String>,
 }
 
-async fn check_campaign(app: &App, campaign: &Campaign) -> Result<Found> {
+async fn check_campaign(app: &App, campaign: &Campaign, texts: &BTreeMap<String, String>) -> Result<Found> {
     let mut found = Found::default();
-    let mailing = match Mailing::compile(campaign, &app.loaded.project, &app.texts()?) {
+    if let Some(schedule) = &campaign.schedule
+        && let Some(hindrance) = hindrance(schedule, &campaign.timing, app.clock.now())
+    {
+        found.warnings.insert(format!("{hindrance} ({})", hindrance.hint()));
+    }
+    let mailing = match Mailing::compile(campaign, &app.loaded.project, texts) {
         Ok(mailing) => mailing,
         Err(problems) => {
             found.errors.extend(problems.iter().map(ToString::to_string));

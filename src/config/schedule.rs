@@ -14,6 +14,7 @@ use super::value::Field;
 use crate::domain::campaign::{RECIPIENT_ZONE, Schedule, Timing, When};
 use crate::domain::hours::{Days, Window};
 use crate::domain::project::Project;
+use crate::domain::recurrence::Recurrence;
 use crate::domain::time::Micros;
 
 const LATEST_START: Duration = Duration::from_secs(6 * 3_600);
@@ -53,7 +54,7 @@ fn schedule(section: &Section<'_>, timing: &Timing) -> Option<Schedule> {
     let latest_start = section.parsed("latest_start", check::span).unwrap_or(LATEST_START);
     let when = match (at, every) {
         (Some(at), None) => self::at(&at, &timing.zone),
-        (None, Some(every)) => every.parsed(recurrence::parse).map(When::Every),
+        (None, Some(every)) => recurring(&every, timing),
         (Some(_), Some(every)) => {
             every.key_error(Complaint::new("`at` and `every` exclude each other").hint("keep one of them"));
             None
@@ -61,6 +62,19 @@ fn schedule(section: &Section<'_>, timing: &Timing) -> Option<Schedule> {
         (None, None) => None,
     };
     Some(Schedule { when: when?, latest_start })
+}
+
+fn recurring(field: &Field<'_>, timing: &Timing) -> Option<When> {
+    let cron = field.parsed(recurrence::parse)?;
+    // Each occasion takes 26 hours around the world, and each that begins meanwhile is a run of its own.
+    if timing.by_recipient() && Recurrence::parse(&cron)?.several_a_day() {
+        let complaint = Complaint::new("by the recipients' own clocks a campaign comes once a day at most");
+        field.error(
+            complaint.hint("write one time of day, or the zone whose clocks count: timezone = \"Europe/Berlin\""),
+        );
+        return None;
+    }
+    Some(When::Every(cron))
 }
 
 fn zones(section: &Section<'_>, timing: &mut Timing) {

@@ -43,6 +43,16 @@ impl Recurrence {
         self.0.find_previous_occurrence(&by, true).ok()
     }
 
+    /// Whether it comes more than once on a day.
+    #[must_use]
+    pub fn several_a_day(&self) -> bool {
+        // The days do not tell the times: they are the same on the first day as on all.
+        let first = self.next_local(DateTime::constant(2001, 1, 1, 0, 0, 0, 0));
+        let later =
+            first.and_then(|first| self.next_local(first.checked_add(jiff::SignedDuration::from_secs(1)).ok()?));
+        first.zip(later).is_some_and(|(first, later)| first.date() == later.date())
+    }
+
     /// The first instant after this one at which it comes.
     #[must_use]
     pub fn next_after(&self, zone: &TimeZone, after: Micros) -> Option<Micros> {

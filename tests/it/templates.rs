@@ -105,12 +105,18 @@ fn check_names_what_a_template_should_not_go_out_with() {
     shop.edit("templates/newsletter.mjml", "<h2>Forty", "<h2 style=\"color:#999\">Forty");
     let imprint = "<a href=\"{{sender.imprint_url}}\" data-track=\"off\">Imprint</a>";
     shop.edit("templates/partials/footer.hbs", imprint, "<img src=\"https://x.example/a.png\">");
+    shop.edit(
+        "config/campaigns/letter.toml",
+        "topic = ",
+        "schedule = { every = \"Tue 21:00\", window = [\"08:00\", \"20:00\"] }\ntopic = ",
+    );
     let (code, words) = shop.colloquy(&["check", "--strict"]);
     assert_eq!(code, 2, "{words}");
     for warning in [
         "warning: welcome: templates/newsletter.mjml:31:30: text in #999999 on #ffffff is hard to read: contrast 2.8",
         "warning: letter: templates/partials/footer.hbs:2:11: a picture has no alternative text (add alt=",
         "warning: gear: the sender's imprint is missing (set [sender] imprint_url",
+        "warning: letter: no run ever goes out: at 20",
     ] {
         assert!(words.contains(warning), "{warning}\n{words}");
     }

@@ -69,6 +69,14 @@ fn mistakes_in_a_schedule_are_shown_where_they_stand() {
         "[schedule]",
         "spring.toml:4:2 schedule: `at` is missing in [schedule] (add at = 2026-12-01T09:00:00 or every = \"Tue 09:00\"; or a window for sending by hand)",
     );
+    complains_about(
+        "[schedule]\nevery = \"Tuesdays 9am\"",
+        "spring.toml:5:9 \"Tuesdays 9am\": 'Tuesdays 9am' is not a recurrence (did you mean `Tue 09:00`?)",
+    );
+    complains_about(
+        "[schedule]\nevery = \"0 9,17 * * 2\"\ntimezone = \"recipient\"",
+        "spring.toml:5:9 \"0 9,17 * * 2\": by the recipients' own clocks a campaign comes once a day at most (write one time of day, or the zone whose clocks count: timezone = \"Europe/Berlin\")",
+    );
     complains_about("[schedule]\nevery = \"0 9 30 2 *\"", "spring.toml:5:9 \"0 9 30 2 *\": '0 9 30 2 *' never comes");
     for window in ["[\"8\", \"20:00\"]", "[\"08:00\"]", "[\"08:00\", \"24:00\"]", "[\"08:00\", \"08:00\"]"] {
         complains_about(
