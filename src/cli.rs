@@ -10,6 +10,7 @@ mod doctor;
 mod export;
 mod import;
 mod init;
+mod pages;
 mod plan;
 mod preview;
 mod recipient;
@@ -86,6 +87,7 @@ enum Command {
     Resume(runs::Resume),
     Cancel(runs::Cancel),
     Score(score::Args),
+    Pages(pages::Args),
     Dkim(dkim::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),
@@ -154,6 +156,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Resume(args) => runs::resume(args, &site(Reach::Database)?).await,
         Command::Cancel(args) => runs::cancel(args, &site(Reach::Database)?).await,
         Command::Score(args) => score::run(args, &site(Reach::Database)?).await,
+        Command::Pages(pages::Args { command: pages::Command::Show(args) }) => pages::show(&args),
         Command::Dkim(dkim::Args { command: dkim::Command::New(args) }) => dkim::new(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::Show(_) }) => dkim::show(&open()?),
         Command::Doctor(args) => doctor::run(args, &open()?).await,

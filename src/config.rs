@@ -9,6 +9,7 @@ pub mod dkim;
 pub mod files;
 pub mod init;
 mod keys;
+mod look;
 pub mod machine;
 mod private;
 pub mod problem;
@@ -31,6 +32,7 @@ use std::collections::BTreeMap;
 
 pub use files::{FileError, ProjectFiles, hash};
 pub use init::init;
+pub use look::{BUILT_IN_LANGUAGES, Look, PAGES, STYLE};
 pub use machine::{Machine, Reach, machine};
 pub use problem::{Problem, Problems};
 pub use secrets::Secrets;
@@ -52,6 +54,8 @@ pub struct Loaded {
     pub campaigns: BTreeMap<String, Campaign>,
     /// What belongs to the machine and the relays.
     pub settings: Settings,
+    /// How pages look and what they say.
+    pub look: Look,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -87,11 +91,12 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
         problems.extend(doc.into_problems());
         campaigns.extend(campaign.map(|campaign| (source.name.clone(), campaign)));
     }
+    let look = look::read(files, &mut problems);
     match base {
         Some(Base { project, settings, .. })
             if problems.iter().all(|problem| problem.severity == Severity::Warning) =>
         {
-            Ok(Loaded { project, campaigns, settings, warnings: problems })
+            Ok(Loaded { project, campaigns, settings, look, warnings: problems })
         }
         _ => Err(Problems(problems)),
     }

@@ -5,10 +5,13 @@
 
 mod form;
 mod html;
-mod language;
+mod look;
 mod preferences;
+mod samples;
 mod unsubscribe;
 mod view;
+
+pub use look::{BUILT_IN_STYLE, TEMPLATES};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,20 +20,22 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::Mutex;
 
 use crate::clock::{self, Clock};
+use crate::config::{Loaded, Look, Problems};
 use crate::domain::consent::Salts;
-use crate::domain::project::Project;
+use crate::domain::id::RecipientId;
+use crate::domain::language;
 use crate::domain::token::{Keyring, Purpose, Token};
+use crate::domain::wording::{self, Wording};
 use crate::store::subscriptions::Origin;
-use crate::store::{Result, Store};
+use crate::store::{Result, Store, recipients};
 use crate::web::{Answer, Handler, method_not_allowed, not_found, text};
 use form::Form;
 use html::{Html, View};
-use language::Texts;
 use view::Viewed;
 
 /// Most octets of a form.
@@ -50,10 +55,13 @@ pub struct Options {
     pub imprint_url: Option<String>,
     /// Titles by topic name.
     pub topics: BTreeMap<String, String>,
+    /// Words, templates and style.
+    pub look: Look,
 }
 
-impl From<&Project> for Options {
-    fn from(project: &Project) -> Self {
+impl From<&Loaded> for Options {
+    fn from(loaded: &Loaded) -> Self {
+        let Loaded { project, look, .. } = loaded;
         let sender = &project.sender;
         let name = if sender.from_name.is_empty() { &sender.from_address } else { &sender.from_name };
         Self {
@@ -61,6 +69,7 @@ impl From<&Project> for Options {
             locale: sender.locale.clone(),
             imprint_url: sender.imprint_url.clone(),
             topics: project.topics.clone(),
+            look: look.clone(),
         }
     }
 }
@@ -79,9 +88,10 @@ struct Inner {
 }
 
 /// What a page is asked for.
-struct Visit {
+struct Visit<'a> {
     token: Token,
-    texts: &'static Texts,
+    /// In the reader's language.
+    texts: &'a Wording,
     /// The form, when one was sent.
     form: Option<Form>,
 }
@@ -90,7 +100,7 @@ impl Pages {
     /// Pages over the main database.
     #[must_use]
     pub fn new(keys: Arc<Keyring>, store: Store, clock: Clock, options: Options) -> Self {
-        let html = Html::new(options.sender.clone(), options.imprint_url.clone());
+        let html = Html::new(options.sender.clone(), options.imprint_url.clone(), &options.look);
         Self(Arc::new(Inner { keys, store, clock, options, html, viewed: Mutex::default() }))
     }
 }
@@ -112,7 +122,7 @@ impl Handler for Pages {
             _ => return method_not_allowed("GET, HEAD"),
         };
         let (parts, body) = request.into_parts();
-        let texts = language::choose(&parts.headers, &self.0.options.locale);
+        let accepted = parts.headers.get(ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let form = match post {
             true => match read_form(&parts.headers, body).await {
                 Ok(form) => Some(form),
@@ -122,13 +132,15 @@ impl Handler for Pages {
         };
         let inner = Arc::clone(&self.0);
         // A task of its own: a client that goes away must not cancel a statement in flight.
-        let work = tokio::spawn(async move { inner.visit(Visit { token, texts, form }).await });
+        let work = tokio::spawn(async move { inner.visit(token, &accepted, form).await });
         work.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
     }
 }
 
 impl Inner {
-    async fn visit(&self, visit: Visit) -> Answer {
+    async fn visit(&self, token: Token, accepted: &str, form: Option<Form>) -> Answer {
+        let texts = self.wording(Some(token.recipient), accepted).await;
+        let visit = Visit { token, texts, form };
         let answer = match visit.token.purpose {
             Purpose::Unsubscribe => self.unsubscribe(&visit).await,
             Purpose::View => self.view(&visit.token).await,
@@ -137,11 +149,21 @@ impl Inner {
         answer.unwrap_or_else(|error| {
             tracing::warn!(%error, run = %visit.token.run, "a page could not be shown");
             let texts = visit.texts;
-            let mut answer = self.html.answer(texts, &View::notice(texts.away_title, texts.away));
+            let mut answer = self.html.answer(texts, &View::notice(texts.say("away_title"), texts.say("away")));
             *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             answer.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
             answer
         })
+    }
+
+    /// What pages say to a person, as far as it is known who reads. While the database is away, the browser decides.
+    async fn wording(&self, person: Option<RecipientId>, accepted: &str) -> &Wording {
+        let known = match (person, self.store.read().await) {
+            (Some(person), Ok(mut session)) => recipients::by_id(&mut session, person).await.ok().flatten(),
+            _ => None,
+        };
+        let own = known.as_ref().and_then(|person| person.attributes.get(language::ATTRIBUTE)?.as_str());
+        wording::choose(&self.options.look.wordings, own, accepted, &self.options.locale)
     }
 
     fn origin(&self, channel: &'static str, token: &Token) -> Origin<'static> {
@@ -172,6 +194,14 @@ async fn read_form(headers: &HeaderMap, body: Incoming) -> std::result::Result<F
     };
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     Ok(Form::parse(content_type, &bytes))
+}
+
+/// What is wrong with the sender's own templates and style.
+///
+/// # Errors
+/// Everything that stands in the way of using them.
+pub fn check(look: &Look) -> std::result::Result<(), Problems> {
+    look::compile(look).map(drop).map_err(Problems)
 }
 
 /// What a page's work comes to.

@@ -16,6 +16,7 @@ use crate::domain::hindrance::hindrance;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::lifecycle::Stop;
+use crate::pages;
 use crate::preview::made_up;
 use crate::render::{Envelope, Explained, Mailing, Scratch};
 use crate::store::audience::{self, Audience};
@@ -81,6 +82,10 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
         println!("{problem}");
         broken += 1;
     }
+    for problem in pages::check(&app.loaded.look).err().map_or_else(Vec::new, |problems| problems.0) {
+        println!("{problem}");
+        broken += 1;
+    }
     let texts = app.texts()?;
     for campaign in app.loaded.campaigns.values() {
         let found = check_campaign(app, campaign, &texts).await?;
@@ -98,11 +103,12 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
     Ok(if broken > 0 || args.strict && warnings > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
-/// Refuses to go on when a campaign's templates do not compile.
+/// Refuses to go on when a campaign's or a page's templates do not work.
 ///
 /// # Errors
 /// [`Refused`] with every problem.
 pub fn refuse_broken_templates(app: &App) -> Result<()> {
+    pages::check(&app.loaded.look).map_err(|problems| Refused(problems.to_string()))?;
     let texts = app.texts()?;
     let problems: Vec<String> = app
         .loaded

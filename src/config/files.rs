@@ -85,7 +85,7 @@ impl ProjectFiles {
         Ok(paths)
     }
 
-    /// Exactly the files that a version needs: the project's file, campaigns, templates, and the
+    /// Exactly the files that a version needs: the project's file, campaigns, templates, how pages look, and the
     /// pictures and attachments that these name, in base64. A password in the database's
     /// URL is taken out, as secrets never enter a version. What is applied should be loaded from the frozen files, so
     /// that it is what was checked.
@@ -97,6 +97,7 @@ impl ProjectFiles {
         for ending in TEMPLATE_ENDINGS {
             paths.extend(self.list(TEMPLATES, ending)?);
         }
+        paths.extend(self.looks()?);
         let mut files = BTreeMap::new();
         for path in paths {
             if let Some(text) = self.read(&path)? {

@@ -32,6 +32,11 @@ impl<'d> Doc<'d> {
         Self { path, text, secret: true, keys: None, problems: RefCell::default() }
     }
 
+    /// A file whose lines may be shown and whose keys are told elsewhere.
+    pub fn plain(path: &'d str, text: &'d str) -> Self {
+        Self { path, text, secret: false, keys: None, problems: RefCell::default() }
+    }
+
     /// Parses the text and hands its top level to `read`; where the syntax is at fault there is nothing to read.
     pub fn read<R>(&self, read: impl FnOnce(&Section<'_>) -> R) -> Option<R> {
         let (table, errors) = DeTable::parse_recoverable(self.text);

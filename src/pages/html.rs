@@ -1,21 +1,22 @@
 //! The pages' HTML and the headers that go with it. Everything is escaped; there is no script, no
 //! cookie, nothing from elsewhere.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use handlebars::Handlebars;
+use handlebars::{Handlebars, RenderError};
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 
-use super::language::Texts;
+use super::look;
+use crate::config::Look;
+use crate::domain::wording::Wording;
 use crate::web::Answer;
-
-const TEMPLATE: &str = include_str!("page.hbs");
-const STYLE: &str = include_str!("page.css");
 
 /// What stands on a page.
 #[derive(Debug, Default, Serialize)]
@@ -63,30 +64,61 @@ impl View {
 struct Page<'a> {
     #[serde(flatten)]
     view: &'a View,
-    t: &'a Texts,
-    style: &'a str,
-    sender: &'a str,
-    imprint_url: Option<&'a str>,
+    lang: &'a str,
+    dir: &'static str,
+    t: &'a BTreeMap<String, String>,
+    #[serde(flatten)]
+    fixed: Fixed<'a>,
+}
+
+/// What is the same on all pages.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Fixed<'a> {
+    pub(super) style: &'a str,
+    pub(super) sender: &'a str,
+    pub(super) imprint_url: Option<&'a str>,
+}
+
+impl Fixed<'_> {
+    /// For trying templates.
+    pub(super) fn sample() -> Self {
+        Self { style: "", sender: "Alpenlauf", imprint_url: Some("https://alpenlauf.example/imprint") }
+    }
+
+    pub(super) fn render(self, templates: &Handlebars<'_>, view: &View, t: &Wording) -> Result<String, RenderError> {
+        let dir = if t.right_to_left { "rtl" } else { "ltr" };
+        templates.render("page", &Page { view, lang: &t.tag, dir, t: &t.sentences, fixed: self })
+    }
 }
 
 /// Renders pages.
 pub(super) struct Html {
     templates: Handlebars<'static>,
+    style: String,
     sender: String,
     imprint_url: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Html {
-    pub(super) fn new(sender: String, imprint_url: Option<String>) -> Self {
-        let mut templates = Handlebars::new();
-        templates.register_template_string("page", TEMPLATE).expect("the built-in template is in order");
-        Self { templates, sender, imprint_url, headers: headers() }
+    /// Templates that do not work are not used: a version may have been applied by another release.
+    pub(super) fn new(sender: String, imprint_url: Option<String>, look: &Look) -> Self {
+        let (templates, style) = look::compile(look).unwrap_or_else(|problems| {
+            for problem in problems {
+                tracing::error!(%problem, "pages look as built in, because their own look cannot be used");
+            }
+            (look::built_in(), look::BUILT_IN_STYLE.to_owned())
+        });
+        Self { headers: headers(&style), templates, style, sender, imprint_url }
     }
 
-    pub(super) fn answer(&self, t: &Texts, view: &View) -> Answer {
-        let page = Page { view, t, style: STYLE, sender: &self.sender, imprint_url: self.imprint_url.as_deref() };
-        let html = self.templates.render("page", &page).unwrap_or_else(|error| {
+    pub(super) fn answer(&self, t: &Wording, view: &View) -> Answer {
+        let fixed = Fixed { style: &self.style, sender: &self.sender, imprint_url: self.imprint_url.as_deref() };
+        let html = fixed.render(&self.templates, view, t).or_else(|error| {
+            tracing::error!(%error, "a page's own template failed, and the built-in one is used");
+            fixed.render(&look::built_in(), view, t)
+        });
+        let html = html.unwrap_or_else(|error| {
             tracing::error!(%error, "a page could not be rendered");
             String::new()
         });
@@ -96,10 +128,10 @@ impl Html {
     }
 }
 
-fn headers() -> Vec<(HeaderName, HeaderValue)> {
-    let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+fn headers(style: &str) -> Vec<(HeaderName, HeaderValue)> {
+    let style = STANDARD.encode(digest(&SHA256, style.as_bytes()));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     );
     let fixed = [
         ("content-type", "text/html; charset=utf-8"),

@@ -9,24 +9,24 @@ use crate::domain::token::Token;
 use crate::store::{Result, Session, recipients, subscriptions};
 
 impl Inner {
-    pub(super) async fn preferences(&self, visit: &Visit) -> Outcome {
+    pub(super) async fn preferences(&self, visit: &Visit<'_>) -> Outcome {
         let (token, t) = (&visit.token, visit.texts);
         let said = match &visit.form {
             None => None,
             // Without this field the form did not arrive whole, and empty boxes mean nothing.
-            Some(form) if !form.has("save") => Some(t.unreadable),
+            Some(form) if !form.has("save") => Some(t.say("unreadable")),
             Some(form) => {
                 self.save(token, form).await?;
-                Some(t.saved)
+                Some(t.say("saved"))
             }
         };
         let Some(preferences) = self.current(token).await? else {
-            return Ok(self.html.answer(t, &View::notice(t.preferences_title, t.gone)));
+            return Ok(self.html.answer(t, &View::notice(t.say("preferences_title"), t.say("gone"))));
         };
         let view = View {
             done: said.is_some(),
             preferences: Some(preferences),
-            ..View::notice(t.preferences_title, said.unwrap_or_default())
+            ..View::notice(t.say("preferences_title"), said.unwrap_or_default())
         };
         Ok(self.html.answer(t, &view))
     }

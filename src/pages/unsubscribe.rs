@@ -29,48 +29,48 @@ impl Wish {
 }
 
 impl Inner {
-    pub(super) async fn unsubscribe(&self, visit: &Visit) -> Outcome {
+    pub(super) async fn unsubscribe(&self, visit: &Visit<'_>) -> Outcome {
         match &visit.form {
             None => self.ask_to_leave(visit).await,
             Some(form) => self.leave(visit, Wish::of(form)).await,
         }
     }
 
-    async fn ask_to_leave(&self, visit: &Visit) -> Outcome {
+    async fn ask_to_leave(&self, visit: &Visit<'_>) -> Outcome {
         let (token, t) = (&visit.token, visit.texts);
         let mut session = self.store.read().await?;
         let run = runs::by_id(&mut session, token.run).await?;
         let known = recipients::by_id(&mut session, token.recipient).await?.is_some_and(|r| r.address.is_some());
         let (Some(run), true) = (run, known) else {
-            return Ok(self.html.answer(t, &View::notice(t.leave_title, t.gone)));
+            return Ok(self.html.answer(t, &View::notice(t.say("leave_title"), t.say("gone"))));
         };
         let subscribed: Vec<_> =
             subscriptions::of(&mut session, token.recipient).await?.into_iter().filter(|s| s.subscribed).collect();
         drop(session);
         let topic = subscribed.iter().any(|s| s.topic == run.topic);
-        let sentence = if topic { t.leave_question } else { t.not_subscribed };
+        let sentence = if topic { "leave_question" } else { "not_subscribed" };
         let view = View {
             leave: (!subscribed.is_empty()).then_some(Leave { topic }),
             preferences_path: Some(self.preferences_path(token)),
-            ..View::notice(t.leave_title, sentence.replace("{topic}", self.title(&run.topic)))
+            ..View::notice(t.say("leave_title"), t.fill(sentence, &[("topic", self.title(&run.topic))]))
         };
         Ok(self.html.answer(t, &view))
     }
 
-    async fn leave(&self, visit: &Visit, wish: Wish) -> Outcome {
+    async fn leave(&self, visit: &Visit<'_>, wish: Wish) -> Outcome {
         let (token, t) = (&visit.token, visit.texts);
         let Some(run) = runs::by_id(&mut self.store.read().await?, token.run).await? else {
-            return Ok(self.html.answer(t, &View::notice(t.leave_title, t.gone)));
+            return Ok(self.html.answer(t, &View::notice(t.say("leave_title"), t.say("gone"))));
         };
         let mut session = self.store.write().await?;
         let text = match wish {
             Wish::Topic { channel } => {
                 subscriptions::leave(&mut session, token.recipient, &run.topic, &self.origin(channel, token)).await?;
-                t.left.replace("{topic}", self.title(&run.topic))
+                t.fill("left", &[("topic", self.title(&run.topic))])
             }
             Wish::All => {
                 subscriptions::leave_all(&mut session, token.recipient, &self.origin("page", token)).await?;
-                t.left_all.to_owned()
+                t.say("left_all").to_owned()
             }
         };
         let left = subscriptions::of(&mut session, token.recipient).await?.iter().any(|s| s.subscribed);
@@ -79,7 +79,7 @@ impl Inner {
             done: true,
             leave: left.then_some(Leave { topic: false }),
             preferences_path: Some(self.preferences_path(token)),
-            ..View::notice(t.left_title, text)
+            ..View::notice(t.say("left_title"), text)
         };
         Ok(self.html.answer(t, &view))
     }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{Governed, Governing};
 use crate::clock::Clock;
+use crate::config::Look;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
@@ -38,7 +39,7 @@ pub(super) fn pages(
     end: CancellationToken,
 ) -> (RenewedPages, impl Future<Output = ()> + Send) {
     let make = move |governing: &Option<Arc<Governing>>| {
-        let options = governing.as_ref().map_or_else(plain, |it| pages::Options::from(&it.loaded.project));
+        let options = governing.as_ref().map_or_else(plain, |it| pages::Options::from(&it.loaded));
         Pages::new(Arc::clone(&keyring), store.clone(), clock.clone(), options)
     };
     let (renewed, current) = watch::channel(make(&governed.borrow_and_update()));
@@ -52,7 +53,13 @@ pub(super) fn pages(
 
 /// What pages say while no version governs: they work, and name nobody.
 fn plain() -> pages::Options {
-    pages::Options { sender: String::new(), locale: "en".to_owned(), imprint_url: None, topics: BTreeMap::new() }
+    pages::Options {
+        sender: String::new(),
+        locale: "en".to_owned(),
+        imprint_url: None,
+        topics: BTreeMap::new(),
+        look: Look::default(),
+    }
 }
 
 /// Scores by the rules of the version that governs until `end`. Before there is one, nothing is scored.

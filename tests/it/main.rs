@@ -15,6 +15,7 @@ mod hours;
 mod http;
 mod idle;
 mod kill;
+mod look;
 mod mailing;
 mod mime;
 mod nodes;

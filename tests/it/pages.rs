@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use colloquy::args;
 use colloquy::clock::Clock;
+use colloquy::config::Look;
 use colloquy::domain::consent::Salts;
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::time::Micros;
@@ -53,6 +54,7 @@ impl Site {
             locale: "de-DE".into(),
             imprint_url: Some("https://alpenlauf.example/impressum".into()),
             topics: titles.map(|(name, title)| (name.to_owned(), title.to_owned())).into(),
+            look: Look::default(),
         };
         let pages = Pages::new(Arc::clone(&keys), db.store.clone(), Clock::system(), options);
         let server = Server::start(pages, Limits::default()).await;
@@ -126,14 +128,14 @@ on_both_engines! {
         assert_eq!(page.header("set-cookie"), None);
         let html = page.text();
         for part in [
-            r#"<html lang="en">"#, r#"name="viewport""#, "<legend>What would you like to receive?</legend>",
+            r#"<html lang="en" dir="ltr">"#, r#"name="viewport""#, "<legend>What would you like to receive?</legend>",
             r#"value="offers" checked><span>Angebote &lt;für&gt; dich</span>"#, r#"value="events"><span>Events"#,
             "Alpenlauf &amp; Co", r#"href="https://alpenlauf.example/impressum""#,
         ] {
             assert!(html.contains(part), "{part} is missing in {html}");
         }
         assert!(!html.contains("anna@") && !html.contains("<script"));
-        assert!(site.server.get(&path).await.text().contains(r#"<html lang="de">"#));
+        assert!(site.server.get(&path).await.text().contains(r#"<html lang="de" dir="ltr">"#));
     }
 
     async fn one_click_leaves_the_topic_of_the_mail_in_both_encodings(db) {
