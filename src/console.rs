@@ -30,7 +30,7 @@ use health::Health;
 use lookup::Lookup;
 use page::Live;
 
-pub use report::{people_text, run_text, status_text};
+pub use report::{notices_text, people_text, run_text, status_text};
 pub use speed::{speed_text, warm_up_text};
 pub use table::{Align, Table};
 
@@ -123,6 +123,7 @@ impl Shared {
         match queue.as_deref() {
             Some(Ok(queue)) => {
                 queue.messages.iter().for_each(|(state, messages)| self.metrics.set_queue(*state, *messages));
+                queue.notices.iter().for_each(|(state, notices)| self.metrics.set_notices(*state, *notices));
                 queue.runs.iter().for_each(|(state, runs)| self.metrics.set_runs(*state, *runs));
             }
             Some(Err(error)) => tracing::warn!(%error, "the queue could not be counted"),

@@ -36,6 +36,7 @@ struct Inner {
     by_domain: Family<ByDomain, Counter>,
     claims: Counter,
     queue: Family<ByState, Gauge>,
+    notices: Family<ByState, Gauge>,
     runs: Family<ByState, Gauge>,
     ready: Family<ByCheck, Gauge>,
     handover: Family<ByRelay, Histogram, fn() -> Histogram>,
@@ -124,6 +125,7 @@ impl Metrics {
             by_domain: Family::default(),
             claims: Counter::default(),
             queue: Family::default(),
+            notices: Family::default(),
             runs: Family::default(),
             ready: Family::default(),
             handover: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 4.0, 10))),
@@ -163,6 +165,11 @@ impl Metrics {
     /// So many messages of open runs stand in this state now.
     pub fn set_queue(&self, state: MessageState, messages: i64) {
         self.0.queue.get_or_create(&ByState { state: state.as_str() }).set(messages);
+    }
+
+    /// So many notices stand in this state now.
+    pub fn set_notices(&self, state: MessageState, notices: i64) {
+        self.0.notices.get_or_create(&ByState { state: state.as_str() }).set(notices);
     }
 
     /// So many runs stand in this state now.
@@ -267,6 +274,7 @@ impl Inner {
         r.register("messages_by_domain", "Attempts by recipient domain and outcome", self.by_domain.clone());
         r.register("claims", "Messages claimed", self.claims.clone());
         r.register("queue", "Messages of open runs by state", self.queue.clone());
+        r.register("notices", "Transactional mails that are not settled by state", self.notices.clone());
         r.register("runs", "Open runs by state", self.runs.clone());
         r.register("ready", "1 for what the service needs and has", self.ready.clone());
         r.register_with_unit("handover", "Time from MAIL to the last answer", Unit::Seconds, self.handover.clone());

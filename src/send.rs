@@ -12,6 +12,7 @@ mod lane;
 mod lanes;
 mod lease;
 mod ledger;
+mod notices;
 mod pace;
 mod part;
 mod prepared;

@@ -26,6 +26,7 @@ pub mod hits;
 pub mod imports;
 pub mod marks;
 pub mod nodes;
+pub mod notices;
 pub mod people;
 pub mod profiles;
 pub mod recipients;
@@ -89,6 +90,8 @@ pub fn statements() -> Vec<&'static str> {
         forecast::STATEMENTS,
         imports::STATEMENTS,
         nodes::STATEMENTS,
+        notices::STATEMENTS,
+        notices::MARKS,
         people::STATEMENTS,
         recipients::STATEMENTS,
         reports::STATEMENTS,

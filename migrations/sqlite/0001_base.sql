@@ -176,6 +176,33 @@ CREATE TABLE attempts (
     PRIMARY KEY (run_id, recipient_id, attempt)
 ) WITHOUT ROWID;
 
+-- Transactional mails: what somebody asked for a moment ago. They go ahead of all messages.
+CREATE TABLE notices (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind         TEXT NOT NULL,             -- confirm, already_subscribed …
+    recipient_id INTEGER,                   -- none: who asks to join is no recipient yet
+    address      TEXT,                      -- NULL once forgotten
+    address_hash BLOB,                      -- keyed, what suppressions are compared with
+    language     TEXT NOT NULL,             -- BCP 47
+    data         TEXT NOT NULL,             -- JSON that templates see; empty once it was handed over
+    state        TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'sending', 'accepted', 'rejected', 'deferred', 'unknown', 'skipped')),
+    node_id      INTEGER,
+    attempt      INTEGER NOT NULL DEFAULT 0,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,          -- what is not handed over by then is given up
+    at           INTEGER NOT NULL,          -- of the last claim or answer
+    due_at       INTEGER,                   -- waiting and deferred: not before
+    first_at     INTEGER,                   -- of the first attempt
+    message_id   TEXT,                      -- without brackets, since the first claim
+    template     TEXT,                      -- SHA-256 of what the last claim was written from, in hexadecimal
+    relay        TEXT,
+    code         INTEGER,
+    reply        TEXT                       -- the server's words, or why it was not sent
+);
+CREATE INDEX notices_due ON notices (due_at) WHERE state IN ('waiting', 'deferred');
+CREATE INDEX notices_held ON notices (node_id) WHERE node_id IS NOT NULL;
+CREATE INDEX notices_recipient ON notices (recipient_id) WHERE recipient_id IS NOT NULL;
+
 -- What comes back --------------------------------------------------------------------------------
 
 CREATE TABLE hits (

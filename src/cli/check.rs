@@ -18,7 +18,7 @@ use crate::domain::profile::Profile;
 use crate::lifecycle::Stop;
 use crate::pages;
 use crate::preview::made_up;
-use crate::render::{Envelope, Explained, Mailing, Scratch};
+use crate::render::{Envelope, Explained, Mailing, Notices, Scratch};
 use crate::store::audience::{self, Audience};
 use crate::store::profiles;
 
@@ -87,6 +87,10 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
         broken += 1;
     }
     let texts = app.texts()?;
+    for problem in Notices::compile(&app.loaded.project, &texts).err().into_iter().flatten() {
+        println!("error: {problem}");
+        broken += 1;
+    }
     for campaign in app.loaded.campaigns.values() {
         let found = check_campaign(app, campaign, &texts).await?;
         broken += found.errors.len();
@@ -110,11 +114,10 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
 pub fn refuse_broken_templates(app: &App) -> Result<()> {
     pages::check(&app.loaded.look).map_err(|problems| Refused(problems.to_string()))?;
     let texts = app.texts()?;
-    let problems: Vec<String> = app
-        .loaded
-        .campaigns
-        .values()
+    let campaigns = app.loaded.campaigns.values();
+    let problems: Vec<String> = campaigns
         .filter_map(|campaign| Mailing::compile(campaign, &app.loaded.project, &texts).err())
+        .chain(Notices::compile(&app.loaded.project, &texts).err())
         .flatten()
         .map(|problem| problem.to_string())
         .collect();

@@ -46,6 +46,17 @@ pub fn run_text(report: &RunReport) -> String {
     text
 }
 
+/// Transactional mails, a line for each kind: how many stand where.
+#[must_use]
+pub fn notices_text(counts: &[(String, MessageState, i64)]) -> String {
+    let mut text = String::new();
+    for kind in counts.chunk_by(|a, b| a.0 == b.0) {
+        let states: Vec<String> = kind.iter().map(|(_, state, n)| format!("{n} {}", state.as_str())).collect();
+        let _ = writeln!(text, "notices, {}: {}", kind[0].0.replace('_', " "), states.join(", "));
+    }
+    text
+}
+
 fn headline(report: &RunReport) -> String {
     let mut text = format!("{}, run {} ({}): {}", report.campaign, report.run, report.occasion, report.state.as_str());
     if let Some(reason) = &report.reason {

@@ -17,7 +17,7 @@ use super::waves::{self, Wave};
 pub struct Campaign {
     /// The file's stem.
     pub name: String,
-    /// The topic whose subscribers may get it.
+    /// The topic whose subscribers may get it; empty for what is no campaign, but a notice.
     pub topic: String,
     /// What readers get whose language has no content of its own.
     pub content: Content,

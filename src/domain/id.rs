@@ -34,3 +34,17 @@ id! {
     /// A process that claims work, known by its lease.
     NodeId
 }
+id! {
+    /// A transactional mail.
+    NoticeId
+}
+id! {
+    /// Somebody's request to be mailed.
+    JoinId
+}
+
+impl RunId {
+    /// In the place of a run for all notices, so that they share what carries messages: a notice is the
+    /// "message" of this run to the "recipient" of its own number. No run has this number.
+    pub const NOTICES: Self = Self(0);
+}

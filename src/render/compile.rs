@@ -278,6 +278,9 @@ impl Compiler<'_> {
 
     /// Where the campaign's file says something about the language at hand.
     fn in_campaign(&self, key: &str) -> Place {
+        if self.campaign.topic.is_empty() {
+            return Place::start(&format!("templates/{}", self.content.template));
+        }
         let path = format!("config/campaigns/{}.toml", self.campaign.name);
         let text = self.files.get(&path).map(String::as_str);
         let keys = ["language", self.tag, key];

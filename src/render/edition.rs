@@ -35,11 +35,14 @@ pub(super) struct Part {
 /// The edition in the recipient's language, or in the nearest above it (RFC 4647 §3.4), else the first,
 /// which is the campaign's own.
 pub(super) fn choose<'a>(editions: &'a [Edition], profile: &Profile) -> &'a Edition {
-    let own = &editions[0];
     if editions.len() == 1 {
-        return own;
+        return &editions[0];
     }
-    let wished = profile.attributes.get(language::ATTRIBUTE).and_then(serde_json::Value::as_str).unwrap_or_default();
+    find(editions, profile.attributes.get(language::ATTRIBUTE).and_then(serde_json::Value::as_str).unwrap_or_default())
+}
+
+/// The same for a language that is asked for.
+pub(super) fn find<'a>(editions: &'a [Edition], wished: &str) -> &'a Edition {
     let tags: Vec<&str> = editions.iter().map(|edition| edition.tag.as_str()).collect();
-    lookup(wished, &tags).map_or(own, |i| &editions[i])
+    lookup(wished, &tags).map_or(&editions[0], |i| &editions[i])
 }

@@ -23,10 +23,12 @@ pub(super) struct Fixed {
     /// `From`.
     pub from: String,
     /// `Reply-To` if any, `List-Id` (RFC 2919), `List-Unsubscribe-Post` (RFC 8058), `Feedback-ID`,
-    /// `MIME-Version`.
+    /// `MIME-Version`; of a notice `Auto-Submitted` in place of lists.
     pub rest: String,
     /// The domain of From.
     pub domain: String,
+    /// Whether these are of a notice, which is on no list.
+    pub is_notice: bool,
 }
 
 impl Fixed {
@@ -39,13 +41,19 @@ impl Fixed {
         if let Some(reply_to) = &sender.reply_to {
             mailbox("Reply-To", "", reply_to, &mut rest);
         }
+        if campaign.topic.is_empty() {
+            // A notice (RFC 3834 §5).
+            field("Auto-Submitted", "auto-generated", &mut rest);
+            field("MIME-Version", "1.0", &mut rest);
+            return Self { from, rest, domain, is_notice: true };
+        }
         // Names of topics and campaigns are made of characters that may stand here.
         let Campaign { name, topic, .. } = campaign;
         field("List-Id", &format!("<{topic}.{domain}>"), &mut rest);
         field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click", &mut rest);
         field("Feedback-ID", &format!("{name}:{topic}:m:{}", sender_id(&domain)), &mut rest);
         field("MIME-Version", "1.0", &mut rest);
-        Self { from, rest, domain }
+        Self { from, rest, domain, is_notice: false }
     }
 }
 

@@ -15,6 +15,7 @@ use super::paths::{return_path, unsubscribe_by_mail};
 use super::problem::RenderError;
 use super::sink::Sink;
 use super::text::squeeze;
+use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::token::{Keyring, Purpose};
 
@@ -133,10 +134,19 @@ fn explain(error: &handlebars::RenderError, part: &Part) -> RenderError {
 /// The message's name outside the house: says nothing to whom has no key, and stays the same while
 /// keys are added, since the oldest key makes it.
 fn message_key(job: &Job<'_>) -> String {
+    key(job.envelope.run, job.profile.recipient, job.keyring)
+}
+
+/// The same of a notice, by its number.
+pub(super) fn notice_key(number: RecipientId, keyring: &Keyring) -> String {
+    key(RunId::NOTICES, number, keyring)
+}
+
+fn key(run: RunId, recipient: RecipientId, keyring: &Keyring) -> String {
     let mut data = [0; 16];
-    data[..8].copy_from_slice(&job.envelope.run.0.to_le_bytes());
-    data[8..].copy_from_slice(&job.profile.recipient.0.to_le_bytes());
-    let digest = job.keyring.digest(job.keyring.oldest_key(), "message-id", &data).unwrap_or_default();
+    data[..8].copy_from_slice(&run.0.to_le_bytes());
+    data[8..].copy_from_slice(&recipient.0.to_le_bytes());
+    let digest = keyring.digest(keyring.oldest_key(), "message-id", &data).unwrap_or_default();
     digest[..16]
         .iter()
         .flat_map(|b| [b >> 4, b & 15])
@@ -159,7 +169,9 @@ fn assemble(
     unstructured("Subject", subject, &mut header);
     date(job.envelope.at, &mut header);
     field("Message-ID", message_id, &mut header);
-    list_unsubscribe(unsubscribe, unsubscribe_by_mail(job).as_deref(), &mut header);
+    if !fixed.is_notice {
+        list_unsubscribe(unsubscribe, unsubscribe_by_mail(job).as_deref(), &mut header);
+    }
     header.push_str(&fixed.rest);
     header.push_str("Content-Language: ");
     header.push_str(&edition.tag);

@@ -22,7 +22,7 @@ const STALE: Duration = Duration::from_secs(8);
 
 /// What all messages of a run share.
 pub struct RunContext {
-    /// Which run.
+    /// Which run; [`RunId::NOTICES`] where these are notices of one kind.
     pub run: RunId,
     /// Its campaign's name.
     pub campaign: String,
@@ -141,6 +141,18 @@ impl Job {
     #[must_use]
     pub fn is_stale(&self) -> bool {
         self.turned_away || self.claimed.elapsed() > STALE
+    }
+
+    /// Whether somebody waits for it who asked for it: it goes ahead of all messages.
+    #[must_use]
+    pub fn is_notice(&self) -> bool {
+        self.context.run == RunId::NOTICES
+    }
+
+    /// The campaign whose limit counts.
+    #[must_use]
+    pub fn campaign(&self) -> Option<&str> {
+        (!self.is_notice()).then_some(self.context.campaign.as_str())
     }
 
     /// The same, which must be claimed again.

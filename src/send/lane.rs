@@ -36,6 +36,9 @@ const LONGEST_DOWN: Duration = Duration::from_secs(15 * 60);
 /// Flows that were put off are forgotten above this number, once their messages have come again.
 const MOST_PUT_OFF: usize = 1_000;
 
+/// Added to the number of a message's arrival, so that every notice that waits has a lower one.
+const BEHIND_NOTICES: u64 = 1 << 63;
+
 /// Flows that are asked in a row before it is taken that the relay or the campaign is the limit.
 const ASKED: usize = 16;
 
@@ -60,7 +63,7 @@ type FlowId = (RunId, String);
 
 #[derive(Default)]
 struct Queue {
-    /// With the number of its arrival.
+    /// With the number of its arrival; those of messages are behind those of all notices.
     flows: HashMap<FlowId, VecDeque<(u64, Job)>>,
     /// Flows that may be asked, by the arrival of their first message.
     ready: BTreeMap<u64, FlowId>,
@@ -87,6 +90,12 @@ struct Refusals {
 }
 
 impl Queue {
+    /// How many notices are in line.
+    fn notices(&self) -> usize {
+        let flows = self.flows.iter().filter(|((run, _), _)| *run == RunId::NOTICES);
+        flows.map(|(_, flow)| flow.len()).sum()
+    }
+
     /// Lets flows be asked again whose time has come, or for which something may have been freed.
     fn release(&mut self, now: Instant, freed: u64) {
         while let Some(first) = self.held.first_entry().filter(|first| first.key().0 <= now) {
@@ -231,7 +240,7 @@ impl Lane {
         let of_all = slowest([config.rate.map(Rate::per_second), slowed(None)]);
         // Where messages are so far apart, the next one's turn counts, too.
         let turn = if of_flow.min(of_all) * HOLD.as_secs_f64() < 1.0 {
-            let passage = Passage { relay: &config.name, domain, campaign: Some(&job.context.campaign) };
+            let passage = Passage { relay: &config.name, domain, campaign: job.campaign() };
             throttle.wait(passage)
         } else {
             Duration::ZERO
@@ -241,12 +250,16 @@ impl Lane {
         let id = (job.context.run, key);
         let mut queue = self.lock();
         let ahead = queue.flows.get(&id).map_or(0, VecDeque::len);
-        let wait = (ahead as f64 / of_flow).max(queue.waiting as f64 / of_all) + turn.as_secs_f64();
+        let (in_line, behind) = match job.is_notice() {
+            true => (queue.notices(), 0),
+            false => (queue.waiting, BEHIND_NOTICES),
+        };
+        let wait = (ahead as f64 / of_flow).max(in_line as f64 / of_all) + turn.as_secs_f64();
         if wait > HOLD.as_secs_f64() {
             let wait = queue.put_off(id, Duration::from_secs_f64(wait), of_flow.min(of_all));
             return Err((Box::new(job), wait));
         }
-        let number = queue.arrivals;
+        let number = queue.arrivals + behind;
         let flow = queue.flows.entry(id.clone()).or_default();
         flow.push_back((number, job));
         let first = flow.len() == 1;
@@ -321,7 +334,7 @@ impl Lane {
                 return queue.take(id).ok_or(None);
             }
             let (relay, domain) = (&self.relay.config().name, job.profile.address.domain());
-            match throttle.try_admit(Passage { relay, domain, campaign: Some(&job.context.campaign) }) {
+            match throttle.try_admit(Passage { relay, domain, campaign: job.campaign() }) {
                 Ok(pass) => {
                     let mut job = queue.take(id).ok_or(None)?;
                     job.pass = pass;

@@ -29,11 +29,13 @@ struct Applied {
 }
 
 impl Sender {
-    /// Runs campaigns at their time, and whatever run is open, until the soft stop.
+    /// Sends notices, runs campaigns at their time, and whatever run is open, until the soft stop.
     pub async fn serve(self: &Arc<Self>) {
         let mut applied: Option<Applied> = None;
         let driven: Arc<Mutex<HashSet<RunId>>> = Arc::default();
         let tasks = TaskTracker::new();
+        let sender = Arc::clone(self);
+        tasks.spawn(async move { sender.send_notices().await });
         while !self.soft.is_cancelled() {
             if let Err(error) = self.round(&mut applied, &driven, &tasks).await {
                 warn!(%error, "the scheduler waits");

@@ -1,7 +1,7 @@
 //! Erasing a person. What proves that we acted rightly stays, without saying about whom: the links of
 //! the consent chain, and the messages' states.
 
-use super::{Result, Session, recipients, score};
+use super::{Result, Session, notices, recipients, score};
 use crate::args;
 use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
@@ -35,8 +35,9 @@ pub(super) const STATEMENTS: &[&str] = &[UNPROVE, HUSH[0], HUSH[1], ERASE];
 /// # Errors
 /// When the database refuses.
 pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) -> Result<bool> {
-    if recipients::lock(session, recipient).await?.is_none() {
-        return Ok(false);
+    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
+    if let Some(address) = &person.address {
+        notices::erase(session, recipient, address).await?;
     }
     score::clear(session, &[recipient]).await?;
     for sql in FORGET.into_iter().chain([UNPROVE]).chain(HUSH) {

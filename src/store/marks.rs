@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::{EngineKind, Result, Script, Store, Value, values};
+use super::{EngineKind, Result, Script, Store, Value, notices, values};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::message::MessageState;
@@ -106,6 +106,27 @@ const CHUNK: usize = 256;
 /// When the database refuses: nothing was written, or, when it was lost at the commit, it cannot be
 /// told; then nothing may be sent, and answers are to be written again, which does no harm.
 pub async fn write(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>) -> Result<Held> {
+    let Marks { finish, returns, sending } = marks;
+    let mut keys = finish.iter().map(|m| m.message).chain(returns.iter().map(|m| m.message));
+    if keys.any(is_notice) || sending.iter().any(|m| is_notice(m.message)) {
+        let mut held = notices::write_marks(store, node, now, (finish, returns, sending)).await?;
+        let finish: Vec<_> = finish.iter().filter(|m| !is_notice(m.message)).cloned().collect();
+        let returns: Vec<_> = returns.iter().filter(|m| !is_notice(m.message)).cloned().collect();
+        let sending: Vec<_> = sending.iter().filter(|m| !is_notice(m.message)).cloned().collect();
+        let marks = Marks { finish: &finish, returns: &returns, sending: &sending };
+        let messages = of_messages(store, node, now, marks).await?;
+        held.extend(sending.iter().map(|m| m.message).filter(|message| messages.contains(*message)));
+        return Ok(Held::Only(held));
+    }
+    of_messages(store, node, now, marks).await
+}
+
+/// Notices have a table of their own.
+pub(super) fn is_notice(message: MessageKey) -> bool {
+    message.run == RunId::NOTICES
+}
+
+async fn of_messages(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>) -> Result<Held> {
     let mut script = Script::default();
     let steps: Vec<Step<'_>> =
         marks.finish.iter().map(Step::Finish).chain(marks.sending.iter().map(Step::Sending)).collect();

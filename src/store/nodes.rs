@@ -3,7 +3,7 @@
 //! A heartbeat is a counter, not a time: whoever watches it decides by its own monotonic clock, so
 //! that no two wall clocks are compared.
 
-use super::{Result, Session};
+use super::{Result, Session, notices};
 use crate::args;
 use crate::domain::id::{NodeId, RunId};
 use crate::domain::time::Micros;
@@ -55,20 +55,22 @@ pub async fn all(session: &mut Session) -> Result<Vec<(NodeId, i64)>> {
     Ok(session.all::<(i64, i64)>(ALL, vec![]).await?.into_iter().map(|(id, beat)| (NodeId(id), beat)).collect())
 }
 
-/// Nodes that hold messages and are not registered.
+/// Nodes that hold messages or notices and are not registered.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn orphans(session: &mut Session) -> Result<Vec<NodeId>> {
-    Ok(session.all::<(i64,)>(ORPHANS, vec![]).await?.into_iter().map(|(id,)| NodeId(id)).collect())
+    let mut nodes: Vec<_> = session.all::<(i64,)>(ORPHANS, vec![]).await?.into_iter().map(|(id,)| NodeId(id)).collect();
+    nodes.extend(notices::orphans(session).await?);
+    Ok(nodes)
 }
 
 /// What burying a node did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Buried {
-    /// Claimed messages that wait again.
+    /// Claimed messages and notices that wait again.
     pub released: u64,
-    /// Messages whose fate was swallowed.
+    /// Messages and notices whose fate was swallowed.
     pub unknown: u64,
 }
 
@@ -80,7 +82,9 @@ pub async fn bury(tx: &mut Session, node: NodeId, now: Micros) -> Result<Buried>
     tx.execute(DELETE, args![node]).await?;
     let released = tx.execute(RELEASE, args![now, node]).await?;
     let unknown = tx.execute(SWALLOW, args![node]).await?;
-    Ok(Buried { released, unknown })
+    let died = "the sending node died before it stored an answer";
+    let (released_notices, unknown_notices) = notices::release(tx, node, died, now).await?;
+    Ok(Buried { released: released + released_notices, unknown: unknown + unknown_notices })
 }
 
 /// Releases what a living node holds of a run although nobody has it in hand.

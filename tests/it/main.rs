@@ -19,6 +19,7 @@ mod look;
 mod mailing;
 mod mime;
 mod nodes;
+mod notices;
 mod pages;
 mod peers;
 mod people;

@@ -67,3 +67,17 @@ fn a_run_without_messages_has_dashes_for_shares() {
 fn a_status_gives_each_run_a_line_and_says_why_it_stands_still() {
     insta::assert_snapshot!(status_text(&[report()]));
 }
+
+#[test]
+fn notices_have_a_line_for_each_kind() {
+    let count = |kind: &str, state, n| (kind.to_owned(), state, n);
+    let counts = [
+        count("already_subscribed", MessageState::Accepted, 2),
+        count("confirm", MessageState::Accepted, 40),
+        count("confirm", MessageState::Deferred, 1),
+    ];
+    assert_eq!(
+        notices_text(&counts),
+        "notices, already subscribed: 2 accepted\nnotices, confirm: 40 accepted, 1 deferred\n"
+    );
+}

@@ -10,13 +10,18 @@ const RUNS: &str = "SELECT state, COUNT(*) FROM runs WHERE state IN ('scheduled'
 const DUE: &str = "SELECT state, COUNT(*) FROM messages WHERE state IN ('waiting', 'deferred') GROUP BY state";
 const HELD: &str = "SELECT state, COUNT(*) FROM messages WHERE state IN ('claimed', 'sending') GROUP BY state";
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[RUNS, DUE, HELD];
+const NOTICES: &str = "SELECT state, COUNT(*) FROM notices
+    WHERE state IN ('waiting', 'deferred') OR node_id > 0 GROUP BY state";
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[RUNS, DUE, HELD, NOTICES];
 
 /// What is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
     /// Messages that are `waiting`, `claimed`, `sending` or `deferred`; no state is missing.
     pub messages: Vec<(MessageState, i64)>,
+    /// Notices in the same states; no state is missing.
+    pub notices: Vec<(MessageState, i64)>,
     /// Runs that are `scheduled`, `running` or `paused`; no state is missing.
     pub runs: Vec<(RunState, i64)>,
 }
@@ -29,11 +34,13 @@ pub async fn queue(session: &mut Session) -> Result<Queue> {
     let mut messages: Vec<(String, i64)> = session.all(DUE, args![]).await?;
     messages.extend(session.all::<(String, i64)>(HELD, args![]).await?);
     let runs: Vec<(String, i64)> = session.all(RUNS, args![]).await?;
+    let notices: Vec<(String, i64)> = session.all(NOTICES, args![]).await?;
     let of = |found: &[(String, i64)], word: &str| found.iter().find(|(w, _)| w == word).map_or(0, |(_, n)| *n);
+    let open = [MessageState::Waiting, MessageState::Claimed, MessageState::Sending, MessageState::Deferred];
+    let by_state = |found: &[(String, i64)]| open.map(|state| (state, of(found, state.as_str()))).to_vec();
     Ok(Queue {
-        messages: [MessageState::Waiting, MessageState::Claimed, MessageState::Sending, MessageState::Deferred]
-            .map(|state| (state, of(&messages, state.as_str())))
-            .to_vec(),
+        messages: by_state(&messages),
+        notices: by_state(&notices),
         runs: [RunState::Scheduled, RunState::Running, RunState::Paused]
             .map(|state| (state, of(&runs, state.as_str())))
             .to_vec(),

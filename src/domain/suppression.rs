@@ -1,0 +1,15 @@
+//! Why an address is suppressed, and who may take that back.
+
+/// The reason of a person who was erased.
+pub const ERASED: &str = "erased";
+/// The reason of a person who left for good.
+pub const UNSUBSCRIBED: &str = "unsubscribed";
+
+/// Whether a person may take a suppression back by joining anew: what persons have set, they may. What others have
+/// set stays until an operator takes it back (`colloquy suppress --remove`): a hard bounce, a complaint, a list.
+/// Such an address does not even get the mail that asks whether it wants to join, since anybody can have it sent,
+/// and one more complaint harms the delivery of everybody's mail.
+#[must_use]
+pub fn is_persons_own(reason: &str) -> bool {
+    [ERASED, UNSUBSCRIBED].contains(&reason)
+}
