@@ -30,6 +30,7 @@ pub mod rate;
 pub mod recurrence;
 pub mod relay;
 pub mod resend;
+pub mod retention;
 pub mod retry;
 pub mod rule_list;
 pub mod run;

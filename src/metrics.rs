@@ -47,6 +47,7 @@ struct Inner {
     hits: Family<ByFate, Counter>,
     verdicts: Family<ByVerdict, Counter>,
     spool_depth: Gauge,
+    removed: Family<ByWhat, Counter>,
     scored: Counter,
     scorer_lag: Gauge<f64, std::sync::atomic::AtomicU64>,
     scorer_backlog: Gauge,
@@ -97,6 +98,11 @@ struct ByFate {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByWhat {
+    what: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByVerdict {
     kind: &'static str,
     verdict: &'static str,
@@ -136,6 +142,7 @@ impl Metrics {
             hits: Family::default(),
             verdicts: Family::default(),
             spool_depth: Gauge::default(),
+            removed: Family::default(),
             scored: Counter::default(),
             scorer_lag: Gauge::default(),
             scorer_backlog: Gauge::default(),
@@ -252,6 +259,11 @@ impl Metrics {
         self.0.scorer_lag.set(oldest.as_secs_f64());
     }
 
+    /// So much was removed because its time was over.
+    pub fn removed(&self, what: &'static str, rows: u64) {
+        self.0.removed.get_or_create(&ByWhat { what }).inc_by(rows);
+    }
+
     /// A request was answered. `route` is the route's name, never the path with its token.
     pub fn request(&self, route: &'static str, status: u16) {
         self.0.requests.get_or_create(&ByRoute { route, status }).inc();
@@ -285,6 +297,7 @@ impl Inner {
         r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());
         r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());
         r.register("spool_depth", "Hits waiting in the spool", self.spool_depth.clone());
+        r.register("removed", "What was removed because its time was over", self.removed.clone());
         r.register("scored_actions", "Actions taken into the scores", self.scored.clone());
         r.register_with_unit("scorer_lag", "Age of the oldest unscored action", Unit::Seconds, self.scorer_lag.clone());
         r.register("scorer_backlog", "Actions waiting for the scorer", self.scorer_backlog.clone());

@@ -22,7 +22,6 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
-use tokio::sync::Mutex;
 
 use crate::clock::{self, Clock};
 use crate::config::{Loaded, Look, Problems};
@@ -36,7 +35,7 @@ use crate::store::{Result, Store, recipients};
 use crate::web::{Answer, Handler, method_not_allowed, not_found, text};
 use form::Form;
 use html::{Html, View};
-use view::Viewed;
+use view::Shelf;
 
 /// Most octets of a form.
 const MAX_BODY: usize = 16 * 1024;
@@ -84,7 +83,7 @@ struct Inner {
     clock: Clock,
     options: Options,
     html: Html,
-    viewed: Mutex<Option<Arc<Viewed>>>,
+    shelf: Shelf,
 }
 
 /// What a page is asked for.
@@ -101,7 +100,7 @@ impl Pages {
     #[must_use]
     pub fn new(keys: Arc<Keyring>, store: Store, clock: Clock, options: Options) -> Self {
         let html = Html::new(options.sender.clone(), options.imprint_url.clone(), &options.look);
-        Self(Arc::new(Inner { keys, store, clock, options, html, viewed: Mutex::default() }))
+        Self(Arc::new(Inner { keys, store, clock, options, html, shelf: Shelf::default() }))
     }
 }
 
@@ -109,9 +108,10 @@ impl Handler for Pages {
     async fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Answer {
         let path = request.uri().path();
         let Some((kind, token)) = path.split_at_checked(3) else { return not_found() };
+        let (token, picture) = token.split_once('/').map_or((token, None), |(token, id)| (token, Some(id.to_owned())));
         let Some(token) = self.0.keys.verify(token) else { return not_found() };
         let takes_forms = match (&token.purpose, kind) {
-            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") => true,
+            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") if picture.is_none() => true,
             (Purpose::View, "/v/") => false,
             _ => return not_found(),
         };
@@ -132,18 +132,20 @@ impl Handler for Pages {
         };
         let inner = Arc::clone(&self.0);
         // A task of its own: a client that goes away must not cancel a statement in flight.
-        let work = tokio::spawn(async move { inner.visit(token, &accepted, form).await });
+        let work = tokio::spawn(async move { inner.visit(token, picture.as_deref(), &accepted, form).await });
         work.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
     }
 }
 
 impl Inner {
-    async fn visit(&self, token: Token, accepted: &str, form: Option<Form>) -> Answer {
-        let texts = self.wording(Some(token.recipient), accepted).await;
+    async fn visit(&self, token: Token, picture: Option<&str>, accepted: &str, form: Option<Form>) -> Answer {
+        // A mail brings its own words.
+        let person = (token.purpose != Purpose::View).then_some(token.recipient);
+        let texts = self.wording(person, accepted).await;
         let visit = Visit { token, texts, form };
         let answer = match visit.token.purpose {
             Purpose::Unsubscribe => self.unsubscribe(&visit).await,
-            Purpose::View => self.view(&visit.token).await,
+            Purpose::View => self.view(&visit.token, picture).await,
             _ => self.preferences(&visit).await,
         };
         answer.unwrap_or_else(|error| {

@@ -10,6 +10,7 @@ pub mod error;
 pub mod export;
 pub mod import;
 pub mod records;
+pub mod retention;
 pub mod show;
 pub mod suppress;
 pub mod table;

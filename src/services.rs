@@ -17,6 +17,7 @@ use crate::console::{self, Console};
 use crate::domain::token::Keyring;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
+use crate::people::retention::Janitor;
 use crate::send::Sender;
 use crate::store::Store;
 use crate::store::spool::Spool;
@@ -95,6 +96,10 @@ impl Services {
             services.tasks.spawn(renewed::score(store.clone(), clock, metrics.clone(), governed.clone(), last));
         }
         if has(Role::Sender) {
+            let janitor = Janitor::new(store, site.clock.clone(), metrics.clone());
+            let current = governed.clone();
+            let periods = move || current.borrow().as_ref().map(|it| it.loaded.project.retention);
+            services.tasks.spawn(janitor.run(periods, services.last.clone()));
             services.send(&site, metrics.clone(), governed).await?;
         }
         if has(Role::Console) {

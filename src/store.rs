@@ -32,6 +32,7 @@ pub mod profiles;
 pub mod recipients;
 pub mod reports;
 pub mod resends;
+pub mod retention;
 pub mod runs;
 pub mod score;
 pub mod slowdowns;
@@ -96,6 +97,7 @@ pub fn statements() -> Vec<&'static str> {
         recipients::STATEMENTS,
         reports::STATEMENTS,
         resends::STATEMENTS,
+        retention::STATEMENTS,
         runs::STATEMENTS,
         schema::STATEMENTS,
         slowdowns::STATEMENTS,

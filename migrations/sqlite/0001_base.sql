@@ -21,6 +21,7 @@ CREATE TABLE recipients (
 );
 -- One person however the address is spelled; the spelling that came first is kept for sending.
 CREATE UNIQUE INDEX recipients_address ON recipients (LOWER(address));
+CREATE INDEX recipients_erased ON recipients (erased_at, id) WHERE erased_at IS NOT NULL;
 
 CREATE TABLE subscriptions (
     recipient_id INTEGER NOT NULL REFERENCES recipients (id),
@@ -91,6 +92,7 @@ CREATE TABLE runs (
     resends    INTEGER,                     -- the run whose mail it sends again
     resend_to  TEXT,                        -- to whom of it
     subject    TEXT,                        -- in place of the campaign's
+    hushed     BOOLEAN NOT NULL DEFAULT FALSE, -- what servers said about its messages is removed
     UNIQUE (campaign, occasion)
 );
 CREATE INDEX runs_open ON runs (state) WHERE state IN ('scheduled', 'running', 'paused');
@@ -223,6 +225,16 @@ CREATE TABLE hits (
 ) WITHOUT ROWID;
 CREATE INDEX hits_message ON hits (run_id, recipient_id, at);
 CREATE INDEX hits_unjudged ON hits (id) WHERE verdict IS NULL;
+
+-- What is left of hits that were removed: how many there were, without whose.
+CREATE TABLE hit_totals (
+    run_id   INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    verdict  TEXT NOT NULL,                 -- empty: it was not judged yet
+    messages INTEGER NOT NULL,
+    total    INTEGER NOT NULL,
+    PRIMARY KEY (run_id, kind, verdict)
+) WITHOUT ROWID;
 
 CREATE TABLE actions (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,

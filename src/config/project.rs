@@ -17,6 +17,7 @@ use crate::domain::action::kind;
 use crate::domain::alignment::same_organisation;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
+use crate::domain::retention::Retention;
 use crate::domain::score::{ClusterRules, ScoreRules};
 
 /// What the file says.
@@ -49,6 +50,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     });
     let attributes = root.section("attributes", attributes);
     let blackout = root.section("calendar", |calendar| schedule::blackout(calendar));
+    let retention = root.section("retention", retention);
     let mut project = Project {
         sender,
         topics,
@@ -60,6 +62,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         blackout,
         segments: BTreeMap::new(),
         attributes,
+        retention,
         base_url: base_url.unwrap_or_default(),
     };
     let names = root.section("segments", |section| Names::resolve(&section.fields(), &project, campaigns));
@@ -152,6 +155,14 @@ fn cluster(section: &Section<'_>) -> ClusterRules {
         min_share: share("min_share").unwrap_or(usual.min_share),
         margin: share("margin").unwrap_or(usual.margin),
         prior: points("prior").unwrap_or(usual.prior),
+    }
+}
+
+fn retention(section: &Section<'_>) -> Retention {
+    let usual = Retention::default();
+    Retention {
+        hits: section.parsed("hits", check::span).unwrap_or(usual.hits),
+        replies: section.parsed("replies", check::span).unwrap_or(usual.replies),
     }
 }
 

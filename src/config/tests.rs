@@ -13,6 +13,7 @@ use crate::domain::hours::{Days, Window};
 use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{RelayUrl, Tls};
+use crate::domain::retention::Retention;
 use crate::domain::warm_up::WarmUp;
 
 mod campaigns;

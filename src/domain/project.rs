@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::hours::Days;
 use super::rate::Rate;
+use super::retention::Retention;
 use super::score::{ClusterRules, ScoreRules};
 use super::segment::Condition;
 
@@ -83,6 +84,8 @@ pub struct Project {
     pub segments: BTreeMap<String, Condition>,
     /// Declared attributes by name; others are text.
     pub attributes: BTreeMap<String, Attribute>,
+    /// For how long details are kept.
+    pub retention: Retention,
     /// Public base of links, pixel and pages, without trailing slash.
     pub base_url: String,
 }

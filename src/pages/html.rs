@@ -131,20 +131,27 @@ impl Html {
 fn headers(style: &str) -> Vec<(HeaderName, HeaderValue)> {
     let style = STANDARD.encode(digest(&SHA256, style.as_bytes()));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action 'self'; frame-ancestors 'none'; \
+         base-uri 'none'"
     );
-    let fixed = [
-        ("content-type", "text/html; charset=utf-8"),
-        ("cache-control", "no-store"),
+    let fixed = [("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store")];
+    fixed
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .chain(guards())
+        .chain(HeaderValue::from_str(&policy).map(|p| (HeaderName::from_static("content-security-policy"), p)))
+        .collect()
+}
+
+/// What every page tells browsers not to do.
+pub(super) fn guards() -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let guards = [
         ("referrer-policy", "no-referrer"),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("x-robots-tag", "noindex, nofollow"),
         ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+        ("cross-origin-resource-policy", "same-origin"),
     ];
-    fixed
-        .into_iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-        .chain(HeaderValue::from_str(&policy).map(|p| (HeaderName::from_static("content-security-policy"), p)))
-        .collect()
+    guards.into_iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
 }

@@ -1,75 +1,164 @@
 //! `/v/`: the message in the browser, rendered as the run sent it, without tracking.
+//!
+//! A mail can be forwarded and its link with it, so nobody knows who looks: the page has no pixel and its links are
+//! plain ones, whatever the person allowed. Pictures that the mail carries are answers of their own, `/v/TOKEN/ID`.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
-use hyper::{Response, StatusCode};
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use tokio::sync::OnceCell;
 
-use super::{Inner, Outcome};
+use super::{Inner, Outcome, html};
 use crate::config::{self, ProjectFiles};
 use crate::domain::id::RunId;
 use crate::domain::score::Scale;
 use crate::domain::token::Token;
 use crate::render::{Envelope, Mailing, Scratch};
 use crate::store::runs::Run;
-use crate::store::{Result, profiles, runs, score, versions};
+use crate::store::{Error, Store, profiles, runs, score, versions};
 use crate::web::{Answer, not_found};
 
 /// Mail brings its own styles and pictures, and nothing that acts.
-const POLICY: &str = "default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; form-action 'none'; \
-                      frame-ancestors 'none'; base-uri 'none'";
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; img-src 'self' https: http: data:; style-src 'unsafe-inline'; form-action 'none'; \
+     frame-ancestors 'none'; base-uri 'none'",
+);
+/// A drawing (SVG) that is opened by itself is a page, which must not act either.
+const PICTURE_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox");
+/// Runs whose mailings are kept compiled, with at most 15 MB of pictures each.
+const RUNS: usize = 4;
 
-/// A run's compiled mailing: the newest one that was looked at is kept.
-pub(super) struct Viewed {
+/// The mailings of the runs that were looked at last, the newest first.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<VecDeque<(RunId, Arc<OnceCell<Viewed>>)>>);
+
+/// A run's compiled mailing.
+struct Viewed {
     run: Run,
     mailing: Mailing,
+    pictures: BTreeMap<String, Picture>,
     /// How sums are read before anything was scored.
     unscored: Scale,
 }
 
+/// A picture that the mail carries.
+struct Picture {
+    media: HeaderValue,
+    octets: Bytes,
+}
+
+impl Shelf {
+    /// The place of a run, emptied of the run that nobody has looked at for longest.
+    fn place(&self, run: RunId) -> Arc<OnceCell<Viewed>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(id, _)| *id == run);
+        let found = at.and_then(|at| kept.remove(at)).unwrap_or_else(|| (run, Arc::default()));
+        let cell = Arc::clone(&found.1);
+        kept.push_front(found);
+        kept.truncate(RUNS);
+        cell
+    }
+
+    /// Forgets a run that cannot be shown, so that it takes nobody's place.
+    fn forget(&self, run: RunId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != run);
+    }
+}
+
 impl Inner {
-    /// The message of a token, if its run and its recipient still exist.
-    pub(super) async fn view(&self, token: &Token) -> Outcome {
-        let Some(viewed) = self.viewed(token.run).await? else { return Ok(not_found()) };
+    /// The message of a token, or a picture in it, if its run and its recipient still exist.
+    pub(super) async fn view(&self, token: &Token, picture: Option<&str>) -> Outcome {
+        let cell = self.shelf.place(token.run);
+        // Whoever comes while it is being compiled waits for this run alone.
+        let viewed = match cell.get_or_try_init(|| compile(&self.store, token.run)).await {
+            Ok(viewed) => viewed,
+            Err(hidden) => {
+                self.shelf.forget(token.run);
+                return match hidden {
+                    Hidden::Gone => Ok(not_found()),
+                    Hidden::Away(error) => Err(error),
+                };
+            }
+        };
+        let Viewed { run, mailing, pictures, unscored } = viewed;
+        if let Some(id) = picture {
+            return Ok(pictures.get(id).map_or_else(not_found, Picture::answer));
+        }
         let mut session = self.store.read().await?;
-        let Viewed { run, mailing, unscored } = &*viewed;
         let scale = score::scale(&mut session).await?.unwrap_or(*unscored);
         let found = profiles::profiles_at(&mut session, &[token.recipient], run.at, &scale, true).await?;
         drop(session);
         let Some(mut profile) = found.into_iter().next() else { return Ok(not_found()) };
         profile.tracking = false;
         let envelope = Envelope { run: run.id, occasion: &run.occasion, at: run.at };
-        let shown = mailing.render_explained(&profile, &envelope, &self.keys, &mut Scratch::default());
-        Ok(shown.map_or_else(|_| not_found(), |shown| page(viewed.mailing.in_browser(&shown.html))))
+        let Ok(shown) = mailing.render_explained(&profile, &envelope, &self.keys, &mut Scratch::default()) else {
+            return Ok(not_found());
+        };
+        let path = format!("/v/{}", self.keys.sign(token));
+        Ok(page(mailing.with_pictures_at(&shown.html, &path)))
+    }
+}
+
+/// Why a run cannot be shown.
+enum Hidden {
+    /// There is no such run, or this program does not understand its files.
+    Gone,
+    /// The database is away.
+    Away(Error),
+}
+
+impl From<Error> for Hidden {
+    fn from(error: Error) -> Self {
+        Self::Away(error)
+    }
+}
+
+async fn compile(store: &Store, run: RunId) -> std::result::Result<Viewed, Hidden> {
+    let mut session = store.read().await?;
+    let run = runs::by_id(&mut session, run).await?.ok_or(Hidden::Gone)?;
+    let files = versions::files(&mut session, run.version).await?;
+    drop(session);
+    // Styles are inlined and pictures decoded: work for a thread that answers nobody.
+    let compiled = tokio::task::spawn_blocking(move || {
+        let loaded = config::load(&ProjectFiles::Frozen(files.clone())).ok()?;
+        let project = &loaded.project;
+        let mailing = Mailing::compile(loaded.campaigns.get(&run.campaign)?, project, &files).ok()?;
+        let unscored = Scale::of(&project.score, &project.cluster, run.at);
+        let pictures = mailing.pictures().filter_map(Picture::new).collect();
+        Some(Viewed { run, mailing, pictures, unscored })
+    });
+    compiled.await.ok().flatten().ok_or(Hidden::Gone)
+}
+
+impl Picture {
+    fn new((id, media, octets): (&str, &str, Vec<u8>)) -> Option<(String, Self)> {
+        let media = HeaderValue::from_str(media).ok()?;
+        Some((id.to_owned(), Self { media, octets: octets.into() }))
     }
 
-    async fn viewed(&self, run: RunId) -> Result<Option<Arc<Viewed>>> {
-        let mut kept = self.viewed.lock().await;
-        if let Some(viewed) = kept.as_ref().filter(|viewed| viewed.run.id == run) {
-            return Ok(Some(Arc::clone(viewed)));
-        }
-        let mut session = self.store.read().await?;
-        let Some(run) = runs::by_id(&mut session, run).await? else { return Ok(None) };
-        let files = versions::files(&mut session, run.version).await?;
-        let Ok(loaded) = config::load(&ProjectFiles::Frozen(files.clone())) else { return Ok(None) };
-        let project = &loaded.project;
-        let Some(campaign) = loaded.campaigns.get(&run.campaign) else { return Ok(None) };
-        let Ok(mailing) = Mailing::compile(campaign, project, &files) else { return Ok(None) };
-        let unscored = Scale::of(&project.score, &project.cluster, run.at);
-        let viewed = Arc::new(Viewed { run, mailing, unscored });
-        *kept = Some(Arc::clone(&viewed));
-        Ok(Some(viewed))
+    /// It is the same for ever, as a run's files are.
+    fn answer(&self) -> Answer {
+        let cached = HeaderValue::from_static("private, max-age=86400, immutable");
+        answer(self.octets.clone(), self.media.clone(), cached, PICTURE_POLICY)
     }
 }
 
 fn page(html: String) -> Answer {
-    let mut answer = Response::new(Full::from(html));
-    *answer.status_mut() = StatusCode::OK;
+    let media = HeaderValue::from_static("text/html; charset=utf-8");
+    answer(html.into(), media, HeaderValue::from_static("no-store"), POLICY)
+}
+
+fn answer(body: Bytes, media: HeaderValue, cached: HeaderValue, policy: HeaderValue) -> Answer {
+    let mut answer = Response::new(Full::new(body));
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.extend(html::guards());
+    headers.insert(CONTENT_TYPE, media);
+    headers.insert(CACHE_CONTROL, cached);
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     answer
 }

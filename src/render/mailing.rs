@@ -161,14 +161,20 @@ impl Mailing {
         &self.fixed.domain
     }
 
-    /// The HTML part of a rendered message with its pictures in it, as a browser shows it (RFC 2397).
+    /// The HTML part of a rendered message as a browser shows it: its pictures are at `base`, each under its id.
     #[must_use]
-    pub fn in_browser(&self, html: &str) -> String {
+    pub fn with_pictures_at(&self, html: &str, base: &str) -> String {
         let images = self.editions.iter().flat_map(|edition| &edition.images);
         images.fold(html.to_owned(), |html, image| {
             let shown = format!("cid:{}", image.id);
-            if html.contains(&shown) { html.replace(&shown, &image.data_url()) } else { html }
+            if html.contains(&shown) { html.replace(&shown, &format!("{base}/{}", image.id)) } else { html }
         })
+    }
+
+    /// The pictures that messages carry: ids, media types, octets. One that several languages show comes as often.
+    pub fn pictures(&self) -> impl Iterator<Item = (&str, &str, Vec<u8>)> {
+        let images = self.editions.iter().flat_map(|edition| &edition.images);
+        images.map(|image| (image.id.as_str(), image.media.as_str(), image.octets()))
     }
 
     /// The languages that it is written in (BCP 47), the campaign's own first.

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// Octets of a parameter in one line: with `filename*99*=` in front it stays within 78.
 const SECTION: usize = 60;
 
@@ -37,11 +40,11 @@ impl Enclosure {
         Self { id, media: media.to_owned(), part: part.into_bytes() }
     }
 
-    /// The picture as an address that brings it along (RFC 2397).
-    pub fn data_url(&self) -> String {
+    /// The picture itself.
+    pub fn octets(&self) -> Vec<u8> {
         let body = memchr::memmem::find(&self.part, b"\r\n\r\n").map_or(self.part.len(), |at| at + 4);
-        let body = String::from_utf8_lossy(&self.part[body..]).replace("\r\n", "");
-        format!("data:{};base64,{body}", self.media)
+        let body: Vec<u8> = self.part[body..].iter().copied().filter(|octet| !b"\r\n".contains(octet)).collect();
+        STANDARD.decode(body).unwrap_or_default()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers, Ti
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::project::{Project, Sender};
+use crate::domain::retention::Retention;
 use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
@@ -81,6 +82,7 @@ pub(super) fn project() -> Project {
         blackout: Vec::new(),
         segments: BTreeMap::new(),
         attributes: BTreeMap::new(),
+        retention: Retention::default(),
         base_url: "https://t.alpenlauf.example".into(),
     }
 }

@@ -1,17 +1,13 @@
 //! Erasing a person. What proves that we acted rightly stays, without saying about whom: the links of
-//! the consent chain, and the messages' states.
+//! the consent chain, the messages' states, and how many hits there were.
 
-use super::{Result, Session, notices, recipients, score};
+use super::{Result, Session, notices, recipients, retention, score};
 use crate::args;
 use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
 
-const FORGET: [&str; 3] = [
-    "DELETE FROM subscriptions WHERE recipient_id = $1",
-    // By run, as the index goes: a scan of all hits would hold the writer for long.
-    "DELETE FROM hits WHERE run_id IN (SELECT id FROM runs) AND recipient_id = $1",
-    "DELETE FROM actions WHERE recipient_id = $1",
-];
+const FORGET: [&str; 2] =
+    ["DELETE FROM subscriptions WHERE recipient_id = $1", "DELETE FROM actions WHERE recipient_id = $1"];
 const UNPROVE: &str = "UPDATE consents SET payload = NULL, salt = NULL WHERE recipient_id = $1";
 /// Servers like to repeat the address in their words, and a template's complaint may quote a value; the
 /// other reasons why a message was skipped are words of ours. Messages come before attempts: whoever
@@ -40,6 +36,7 @@ pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) ->
         notices::erase(session, recipient, address).await?;
     }
     score::clear(session, &[recipient]).await?;
+    retention::remove_hits_of(session, recipient).await?;
     for sql in FORGET.into_iter().chain([UNPROVE]).chain(HUSH) {
         session.execute(sql, args![recipient]).await?;
     }

@@ -13,9 +13,19 @@ pub const MAX_BATCH: usize = 512;
 
 pub(super) const COLUMNS: usize = 12;
 
-const WITHDRAWN: &str = "SELECT c.at, c.recipient_id FROM consents c JOIN recipients r ON r.id = c.recipient_id
-    WHERE c.purpose = 'tracking' AND NOT c.granted AND (c.at, c.recipient_id) > ($1, $2) AND NOT r.tracking
-    ORDER BY c.at, c.recipient_id LIMIT $3";
+/// Whoever is erased has withdrawn, too, although the ledger no longer says so.
+const WITHDRAWN: &str = "SELECT at, recipient_id FROM (
+        SELECT * FROM (
+            SELECT c.at, c.recipient_id FROM consents c JOIN recipients r ON r.id = c.recipient_id
+            WHERE c.purpose = 'tracking' AND NOT c.granted AND (c.at, c.recipient_id) > ($1, $2) AND NOT r.tracking
+            ORDER BY c.at, c.recipient_id LIMIT $3
+        ) AS withdrawn
+        UNION ALL
+        SELECT * FROM (
+            SELECT r.erased_at AS at, r.id AS recipient_id FROM recipients r
+            WHERE r.erased_at IS NOT NULL AND (r.erased_at, r.id) > ($1, $2) ORDER BY r.erased_at, r.id LIMIT $3
+        ) AS erased
+    ) AS gone ORDER BY at, recipient_id LIMIT $3";
 
 pub(super) const STATEMENTS: &[&str] = &[WITHDRAWN];
 
@@ -129,7 +139,7 @@ pub async fn tracked(session: &mut Session, recipients: &[RecipientId]) -> Resul
     Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
 }
 
-/// Withdrawals of tracking that still hold, in the order of (instant, recipient) after the one
+/// Withdrawals of tracking that still hold, erasures among them, in the order of (instant, recipient) after the one
 /// given, at most `limit`.
 ///
 /// # Errors

@@ -176,11 +176,13 @@ fn two_other_parsers_find_in_every_mail_what_was_put_in() {
 }
 
 #[test]
-fn a_browser_shows_the_pictures_that_the_mail_carries() {
+fn a_browser_finds_the_pictures_that_the_mail_carries() {
     let dir = tempfile::tempdir().unwrap();
     let mailing = project(dir.path(), "de", true, false);
     let explained = rendered(&mailing, "x");
-    let shown = mailing.in_browser(&explained.html);
+    let shown = mailing.with_pictures_at(&explained.html, "/v/token");
+    let (id, media, octets) = mailing.pictures().next().unwrap();
+    assert_eq!((media, octets.as_slice()), ("image/png", PNG));
     assert!(!shown.contains("cid:"));
-    assert_eq!(shown.matches("data:image/png;base64,iVBORw0KGgoA/z0uDQouDQo=").count(), 2, "{shown}");
+    assert_eq!(shown.matches(&format!("/v/token/{id}")).count(), 2, "{shown}");
 }

@@ -20,17 +20,18 @@ use crate::support::{Database, on_both_engines};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-struct Site {
-    server: Server,
+/// Pages over real sockets, and somebody whom they are for.
+pub struct Site {
+    pub server: Server,
     keys: Arc<Keyring>,
-    store: Store,
-    anna: RecipientId,
+    pub store: Store,
+    pub anna: RecipientId,
     run: RunId,
 }
 
 impl Site {
     /// Anna has subscribed to two of three topics; a run of the first has written to her.
-    async fn open(db: &Database) -> Self {
+    pub async fn open(db: &Database) -> Self {
         let mut session = db.store.write().await.unwrap();
         let sql = "INSERT INTO recipients (address, domain, created_at) VALUES ('anna@example.org', 'example.org', 1)
             RETURNING id";
@@ -61,7 +62,7 @@ impl Site {
         Self { server, keys, store: db.store.clone(), anna, run }
     }
 
-    fn path(&self, purpose: Purpose) -> String {
+    pub fn path(&self, purpose: Purpose) -> String {
         let letter = if purpose == Purpose::Unsubscribe { 'u' } else { 'p' };
         format!("/{letter}/{}", self.keys.sign(&Token { run: self.run, recipient: self.anna, purpose }))
     }
@@ -70,12 +71,12 @@ impl Site {
         self.server.request("POST", &self.path(purpose), &[FORM], body.as_bytes()).await
     }
 
-    async fn subscribed(&self) -> Vec<String> {
+    pub async fn subscribed(&self) -> Vec<String> {
         let all = subscriptions::of(&mut self.store.read().await.unwrap(), self.anna).await.unwrap();
         all.into_iter().filter(|s| s.subscribed).map(|s| s.topic).collect()
     }
 
-    async fn tracking(&self) -> bool {
+    pub async fn tracking(&self) -> bool {
         recipients::by_id(&mut self.store.read().await.unwrap(), self.anna).await.unwrap().unwrap().tracking
     }
 

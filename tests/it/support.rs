@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod dns;
+pub mod dump;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -51,6 +51,7 @@ fn the_complete_example_is_read_as_it_is_written() {
     assert_eq!((cluster.margin, cluster.prior), (0.1, 5.0));
     assert_eq!(project.frequency_cap, Some(Rate { count: 2, per: days(7) }));
     assert_eq!(project.pause_at_rejections, Some(0.05));
+    assert_eq!(project.retention, Retention { hits: days(30), replies: days(14) });
     assert!(project.segments.contains_key("warm"));
     assert_eq!(project.attributes["birthday"].kind, AttributeType::Date);
 }
@@ -69,6 +70,7 @@ fn what_is_left_out_has_the_documented_defaults() {
     assert_eq!((short.project.sender.locale.as_str(), short.project.sender.timezone.as_str()), ("en", "UTC"));
     assert_eq!(short.project.sender.bounce_domain, None);
     assert_eq!((short.project.frequency_cap, short.project.pause_at_rejections), (None, None));
+    assert_eq!(short.project.retention, Retention::default());
 }
 
 /// Adds lines to the project and expects the one complaint.

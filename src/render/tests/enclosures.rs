@@ -54,5 +54,8 @@ fn mjml_shows_pictures_that_go_with_the_mail() {
     let mailing = Mailing::compile(&campaign, &project(), &files).unwrap_or_else(|problems| panic!("{problems:?}"));
     let explained = render(&mailing, &profile()).unwrap();
     assert!(explained.html.contains("src=\"cid:"), "{}", explained.html);
-    assert!(mailing.in_browser(&explained.html).contains("src=\"data:image/png;base64,eA==\""));
+    let (id, media, octets) = mailing.pictures().next().unwrap();
+    assert_eq!((media, octets.as_slice()), ("image/png", b"x".as_slice()));
+    let shown = mailing.with_pictures_at(&explained.html, "/v/t");
+    assert!(shown.contains(&format!("src=\"/v/t/{id}\"")) && !shown.contains("cid:"), "{shown}");
 }

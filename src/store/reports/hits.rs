@@ -1,4 +1,4 @@
-//! Opens and clicks by verdict.
+//! Opens and clicks by verdict, those among them of which nothing but the number is kept.
 
 use super::{HitCount, Reports};
 use crate::domain::hit::{HitKind, Verdict};
@@ -8,10 +8,14 @@ use crate::store::{Error, Result, Session};
 pub(super) async fn count(session: &mut Session, reports: &mut Reports) -> Result<()> {
     let (runs, args) = reports.among(1);
     let sql = format!(
-        "SELECT run_id, kind, verdict, COUNT(DISTINCT recipient_id), COUNT(*)
-         FROM hits WHERE run_id IN ({runs}) GROUP BY run_id, kind, verdict"
+        "SELECT run_id, kind, verdict, CAST(SUM(messages) AS BIGINT), CAST(SUM(total) AS BIGINT) FROM (
+            SELECT run_id, kind, COALESCE(verdict, '') AS verdict, COUNT(DISTINCT recipient_id) AS messages,
+                COUNT(*) AS total
+            FROM hits WHERE run_id IN ({runs}) GROUP BY run_id, kind, COALESCE(verdict, '')
+            UNION ALL SELECT run_id, kind, verdict, messages, total FROM hit_totals WHERE run_id IN ({runs})
+         ) AS all_hits GROUP BY run_id, kind, verdict"
     );
-    let rows: Vec<(i64, String, Option<String>, i64, i64)> = session.all(sql, args).await?;
+    let rows: Vec<(i64, String, String, i64, i64)> = session.all(sql, args).await?;
     for (run, kind, word, messages, total) in rows {
         let report = reports.of(run)?;
         let counts = match HitKind::parse(&kind) {
@@ -19,7 +23,7 @@ pub(super) async fn count(session: &mut Session, reports: &mut Reports) -> Resul
             Some(HitKind::Click) => &mut report.clicks,
             None => return Err(Error::Corrupt(format!("hit kind '{kind}'"))),
         };
-        counts.set(verdict(word)?, HitCount { messages, total });
+        counts.set(verdict(Some(word).filter(|word| !word.is_empty()))?, HitCount { messages, total });
     }
     Ok(())
 }

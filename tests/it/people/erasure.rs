@@ -14,29 +14,8 @@ use crate::support::{Database, on_both_engines};
 
 /// Every row of every table as text.
 async fn dump(store: &Store) -> String {
-    let mut session = store.read().await.unwrap();
-    let (tables, row) = match store.kind() {
-        EngineKind::Sqlite => ("SELECT name FROM sqlite_master WHERE type = 'table'", ""),
-        EngineKind::Postgres => (
-            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = 'public'",
-            "CAST(t AS TEXT)",
-        ),
-    };
-    let mut all = String::new();
-    for (table,) in session.all::<(String,)>(tables, vec![]).await.unwrap() {
-        let row = if row.is_empty() {
-            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-            let columns: Vec<(String,)> = session.all(columns, vec![]).await.unwrap();
-            let columns: Vec<_> = columns.into_iter().map(|(c,)| format!("quote({c})")).collect();
-            columns.join(" || ',' || ")
-        } else {
-            row.to_owned()
-        };
-        for (text,) in session.all::<(String,)>(format!("SELECT {row} FROM {table} t"), vec![]).await.unwrap() {
-            all += &format!("{table}: {text}\n");
-        }
-    }
-    all
+    let tables = crate::support::dump::dump(store).await;
+    tables.into_iter().flat_map(|(table, rows)| rows.into_iter().map(move |row| format!("{table}: {row}\n"))).collect()
 }
 
 /// Anna with something in every table that knows people, and her words everywhere.

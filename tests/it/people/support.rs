@@ -44,6 +44,7 @@ pub fn project() -> Project {
         frequency_cap: None,
         pause_at_rejections: None,
         blackout: Vec::new(),
+        retention: colloquy::domain::retention::Retention::default(),
         segments: BTreeMap::new(),
         attributes: BTreeMap::from([
             ("age".into(), attribute(AttributeType::Number)),

@@ -15,10 +15,27 @@ pub struct Browser {
     session: String,
 }
 
+/// Where `scripts/setup` leaves axe-core.
+const AXE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/axe-4.14.1.js");
+
+/// Keys without a letter (`WebDriver` §17.4.2).
+pub const TAB: &str = "\u{E004}";
+pub const ENTER: &str = "\u{E007}";
+pub const SPACE: &str = " ";
+
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Browser {
     pub async fn start() -> Self {
+        Self::start_with(true).await
+    }
+
+    /// A browser whose reader has forbidden scripts.
+    pub async fn without_scripts() -> Self {
+        Self::start_with(false).await
+    }
+
+    async fn start_with(scripts: bool) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -33,8 +50,10 @@ impl Browser {
         let mut browser = Self { driver, port, session: String::new() };
         // Chromium's own sandbox refuses to run as root.
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
-        let options = json!({"args": arguments});
-        let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+        let setting = json!({"profile.managed_default_content_settings.javascript": if scripts { 1 } else { 2 }});
+        let options = json!({"args": arguments, "prefs": setting});
+        let wanted =
+            json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "timeouts": {"implicit": 10_000}}}});
         let session = browser.call("POST", "/session", &wanted).await;
         browser.session = format!("/session/{}", session["sessionId"].as_str().unwrap());
         browser
@@ -57,13 +76,75 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("this never came true: {script}\n{}", self.script("return document.body.innerText").await);
+        panic!("this never came true: {script}\n{}", self.script("return document.body?.innerText").await);
     }
 
     /// Clicks where a reader would.
     pub async fn click(&self, css: &str) {
         let element = self.element(css).await;
         self.command(&format!("/element/{element}/click"), json!({})).await;
+    }
+
+    /// Waits until an element says just this.
+    pub async fn shows(&self, css: &str, words: &str) {
+        self.wait_for(&format!("document.querySelector({})?.innerText === {}", json!(css), json!(words))).await;
+    }
+
+    /// Presses keys one after the other; see the constants for those without a letter.
+    pub async fn press(&self, keys: &str) {
+        let press = |key: char| [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})];
+        let actions: Vec<_> = keys.chars().flat_map(press).collect();
+        self.command("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})).await;
+    }
+
+    /// Goes from element to element with the tabulator until this one has the focus, and sees that it is shown.
+    pub async fn tab_to(&self, css: &str) {
+        let here = format!("return document.activeElement.matches({})", json!(css));
+        for _ in 0..60 {
+            self.press(TAB).await;
+            if self.script(&here).await == true {
+                let outline = "const s = getComputedStyle(document.activeElement); \
+                    return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2";
+                assert_eq!(self.script(outline).await, true, "{css} does not show that it has the focus");
+                return;
+            }
+        }
+        panic!("the keyboard does not reach {css}");
+    }
+
+    /// What the reader's machine is like: the window's width, the night, and the languages they prefer.
+    pub async fn reader(&self, width: u32, dark: bool, languages: &str) {
+        let scheme = json!([{"name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" }}]);
+        self.develop("Emulation.setEmulatedMedia", json!({"features": scheme})).await;
+        let screen = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false});
+        self.develop("Emulation.setDeviceMetricsOverride", screen).await;
+        self.develop("Network.enable", json!({})).await;
+        self.develop("Network.setExtraHTTPHeaders", json!({"headers": {"Accept-Language": languages}})).await;
+    }
+
+    /// What keeps people out of the page by the rules of axe-core: WCAG 2.2 AA and good practice, and that nothing
+    /// has to be scrolled sideways.
+    pub async fn barriers(&self) -> Vec<String> {
+        let axe = std::fs::read_to_string(AXE).expect("`scripts/setup test` has fetched axe-core");
+        let run = "const done = arguments[arguments.length - 1];
+            axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
+              .then(found => done([found.passes.length, found.violations.flatMap(rule =>
+                rule.nodes.map(node => rule.id + ': ' + node.html + ' ' + node.failureSummary))]))
+              .catch(error => done([0, [String(error)]]));";
+        let found = self.command("/execute/async", json!({"script": format!("{axe}\n{run}"), "args": []})).await;
+        let (passed, barriers) = (found[0].as_u64().unwrap(), found[1].as_array().unwrap());
+        let mut barriers: Vec<_> = barriers.iter().map(|barrier| barrier.as_str().unwrap().to_owned()).collect();
+        if passed < 10 {
+            barriers.push(format!("only {passed} rules were looked at"));
+        }
+        let sideways = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        barriers.extend((self.script(sideways).await == true).then(|| "it scrolls sideways".to_owned()));
+        barriers
+    }
+
+    /// A command of the Chrome `DevTools` Protocol.
+    async fn develop(&self, command: &str, parameters: Value) {
+        self.command("/goog/cdp/execute", json!({"cmd": command, "params": parameters})).await;
     }
 
     pub async fn enter_frame(&self, css: &str) {

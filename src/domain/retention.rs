@@ -1,0 +1,20 @@
+//! For how long what was learnt about a person is kept as it came.
+
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Periods after which details are removed. What follows from them stays: actions as long as they count, and totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Hits of a message, counted from its last one.
+    pub hits: Duration,
+    /// What servers said about the messages of a run, counted from its end.
+    pub replies: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { hits: DAY * 180, replies: DAY * 90 }
+    }
+}

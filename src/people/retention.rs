@@ -1,0 +1,100 @@
+//! The janitor: removes what was kept for its time, a little at a time, so that nobody waits for it.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::Result;
+use crate::clock::Clock;
+use crate::domain::id::RecipientId;
+use crate::domain::retention::Retention;
+use crate::metrics::Metrics;
+use crate::store::{Store, retention};
+
+/// Between two rounds; true time, also beside a fast clock.
+const ROUND: Duration = Duration::from_secs(3_600);
+/// Between two batches, in which others write.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Removes what is older than is configured; several of them do no harm.
+#[derive(Clone, Debug)]
+pub struct Janitor {
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+/// What a round has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Hits.
+    pub hits: u64,
+    /// Texts of servers.
+    pub replies: u64,
+}
+
+impl Janitor {
+    /// A janitor of this database.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, metrics: Metrics) -> Self {
+        Self { store, clock, metrics }
+    }
+
+    /// Goes round until `shutdown`. `periods` tells what counts at the time; nothing is removed while that is none.
+    pub async fn run(self, periods: impl Fn() -> Option<Retention>, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            if let Some(periods) = periods() {
+                match self.round(&periods, &shutdown).await {
+                    Ok(removed) if removed == Removed::default() => debug!("nothing is kept for longer than its time"),
+                    Ok(Removed { hits, replies }) => info!(hits, replies, "removed what was kept for its time"),
+                    Err(error) => warn!(%error, "what is kept for longer than its time could not be removed"),
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(ROUND) => {}
+            }
+        }
+    }
+
+    /// One round, or as much of it as there is time for before `shutdown`.
+    ///
+    /// # Errors
+    /// When the database refuses; what was removed by then stays removed.
+    pub async fn round(&self, periods: &Retention, shutdown: &CancellationToken) -> Result<Removed> {
+        let now = self.clock.now();
+        let mut removed = Removed::default();
+        let before = now.minus(periods.hits);
+        let runs = retention::runs_with_hits(&mut self.store.read().await?, before).await?;
+        for run in runs {
+            let mut after = RecipientId(i64::MIN);
+            while !shutdown.is_cancelled() {
+                let mut tx = self.store.write().await?;
+                let step = retention::remove_hits(&mut tx, run, after, before).await?;
+                tx.commit().await?;
+                let Some((last, hits)) = step else { break };
+                after = last;
+                removed.hits += hits;
+                self.metrics.removed("hits", hits);
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+        let before = now.minus(periods.replies);
+        let runs = retention::runs_with_replies(&mut self.store.read().await?, before).await?;
+        for run in runs {
+            let mut after = RecipientId(i64::MIN);
+            while !shutdown.is_cancelled() {
+                let mut tx = self.store.write().await?;
+                let step = retention::remove_replies(&mut tx, run, after).await?;
+                tx.commit().await?;
+                let Some((last, replies)) = step else { break };
+                after = last;
+                removed.replies += replies;
+                self.metrics.removed("replies", replies);
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+        Ok(removed)
+    }
+}

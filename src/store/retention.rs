@@ -1,0 +1,128 @@
+//! Removing details whose time is over, in small batches: hits, of which totals stay, and servers' words.
+
+use super::{Result, Session, recipients};
+use crate::args;
+use crate::domain::id::{RecipientId, RunId};
+use crate::domain::time::Micros;
+
+/// Messages whose hits one call removes.
+const FEW: i64 = 100;
+/// Messages whose servers' words one call removes.
+const SOME: i64 = 500;
+
+const RUNS_WITH_HITS: &str =
+    "SELECT id FROM runs r WHERE r.at < $1 AND EXISTS (SELECT 1 FROM hits h WHERE h.run_id = r.id)
+    ORDER BY id";
+const OLD_HITS: &str = "SELECT recipient_id FROM hits WHERE run_id = $1 AND recipient_id > $2
+    GROUP BY recipient_id HAVING MAX(at) < $3 AND COUNT(verdict) = COUNT(*) ORDER BY recipient_id LIMIT $4";
+const ADD_TOTALS: &str = "INSERT INTO hit_totals (run_id, kind, verdict, messages, total)
+    SELECT run_id, kind, COALESCE(verdict, ''), COUNT(DISTINCT recipient_id), COUNT(*)
+    FROM hits WHERE run_id = $1 AND recipient_id = $2 GROUP BY run_id, kind, COALESCE(verdict, '')
+    ON CONFLICT (run_id, kind, verdict) DO UPDATE
+    SET messages = hit_totals.messages + excluded.messages, total = hit_totals.total + excluded.total";
+const REMOVE_HITS: &str = "DELETE FROM hits WHERE run_id = $1 AND recipient_id = $2";
+const HIT_RUNS: &str = "SELECT r.id FROM runs r WHERE EXISTS
+    (SELECT 1 FROM hits h WHERE h.run_id = r.id AND h.recipient_id = $1) ORDER BY r.id";
+
+const RUNS_WITH_REPLIES: &str = "SELECT id FROM runs WHERE NOT hushed AND ended_at < $1 ORDER BY id";
+const NEXT_MESSAGES: &str =
+    "SELECT recipient_id FROM messages WHERE run_id = $1 AND recipient_id > $2 ORDER BY recipient_id LIMIT $3";
+/// As at erasure: a template's complaint may quote a value, the other reasons of skipped messages are words of ours.
+const HUSH: [&str; 2] = [
+    "UPDATE messages
+    SET reply = CASE WHEN state <> 'skipped' THEN NULL WHEN reply LIKE 'render:%' THEN 'render' ELSE reply END
+    WHERE run_id = $1 AND recipient_id > $2 AND recipient_id <= $3 AND reply IS NOT NULL
+        AND (state <> 'skipped' OR reply LIKE 'render:%')",
+    "UPDATE attempts SET reply = '' WHERE run_id = $1 AND recipient_id > $2 AND recipient_id <= $3 AND reply <> ''",
+];
+const HUSHED: &str = "UPDATE runs SET hushed = TRUE WHERE id = $1";
+
+pub(super) const STATEMENTS: &[&str] = &[
+    RUNS_WITH_HITS,
+    OLD_HITS,
+    ADD_TOTALS,
+    REMOVE_HITS,
+    HIT_RUNS,
+    RUNS_WITH_REPLIES,
+    NEXT_MESSAGES,
+    HUSH[0],
+    HUSH[1],
+    HUSHED,
+];
+
+/// Runs before an instant that still have hits.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn runs_with_hits(session: &mut Session, before: Micros) -> Result<Vec<RunId>> {
+    ids(session, RUNS_WITH_HITS, before).await
+}
+
+/// Removes the hits of a few messages beyond `after` whose last hit came before an instant and was judged;
+/// their number goes to the run's totals. The last of them, and how many there were.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_hits(
+    tx: &mut Session,
+    run: RunId,
+    after: RecipientId,
+    before: Micros,
+) -> Result<Option<(RecipientId, u64)>> {
+    let old: Vec<(i64,)> = tx.all(OLD_HITS, args![run, after, before, FEW]).await?;
+    // All locks come first, so that an erasure of one of them waits for us, or we for it.
+    for (recipient,) in &old {
+        recipients::lock(tx, RecipientId(*recipient)).await?;
+    }
+    let mut removed = 0;
+    for (recipient,) in &old {
+        removed += total(tx, run, RecipientId(*recipient)).await?;
+    }
+    Ok(old.last().map(|(last,)| (RecipientId(*last), removed)))
+}
+
+/// Removes all hits of a person, whose row the caller has locked; their number goes to the runs' totals.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn remove_hits_of(tx: &mut Session, recipient: RecipientId) -> Result<()> {
+    for (run,) in tx.all::<(i64,)>(HIT_RUNS, args![recipient]).await? {
+        total(tx, RunId(run), recipient).await?;
+    }
+    Ok(())
+}
+
+async fn total(tx: &mut Session, run: RunId, recipient: RecipientId) -> Result<u64> {
+    tx.execute(ADD_TOTALS, args![run, recipient]).await?;
+    tx.execute(REMOVE_HITS, args![run, recipient]).await
+}
+
+/// Runs that ended before an instant, about whose messages servers' words are still kept.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn runs_with_replies(session: &mut Session, before: Micros) -> Result<Vec<RunId>> {
+    ids(session, RUNS_WITH_REPLIES, before).await
+}
+
+/// Removes what servers said about a few messages beyond `after`. The last of them and how many texts were
+/// removed; none at the end, which is noted with the run.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_replies(tx: &mut Session, run: RunId, after: RecipientId) -> Result<Option<(RecipientId, u64)>> {
+    let next: Vec<(i64,)> = tx.all(NEXT_MESSAGES, args![run, after, SOME]).await?;
+    let Some((last,)) = next.last() else {
+        tx.change(1, HUSHED, args![run]).await?;
+        return Ok(None);
+    };
+    let mut removed = 0;
+    for sql in HUSH {
+        removed += tx.execute(sql, args![run, after, *last]).await?;
+    }
+    Ok(Some((RecipientId(*last), removed)))
+}
+
+async fn ids(session: &mut Session, sql: &'static str, before: Micros) -> Result<Vec<RunId>> {
+    Ok(session.all::<(i64,)>(sql, args![before]).await?.into_iter().map(|(id,)| RunId(id)).collect())
+}

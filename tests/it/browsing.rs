@@ -1,0 +1,143 @@
+//! The pages in a real browser: with script and without, by mouse and by keyboard alone, and judged by axe-core.
+
+use colloquy::args;
+use colloquy::domain::token::Purpose;
+use colloquy::store::EngineKind;
+
+use crate::pages::Site;
+use crate::support::browser::{Browser, ENTER, SPACE};
+use crate::support::database;
+
+/// The address of a page in the browser.
+fn url(site: &Site, purpose: Purpose) -> String {
+    format!("http://{}{}", site.server.address, site.path(purpose))
+}
+
+#[tokio::test]
+async fn leaving_takes_one_click_with_script_and_without() {
+    for scripts in [true, false] {
+        let db = database(EngineKind::Sqlite).await;
+        let site = Site::open(&db).await;
+        let browser = if scripts { Browser::start().await } else { Browser::without_scripts().await };
+        browser.reader(360, false, "en").await;
+        browser.open(&url(&site, Purpose::Unsubscribe)).await;
+        browser.shows("h1", "Unsubscribe").await;
+        assert_eq!(site.subscribed().await.len(), 2, "looking changes nothing");
+        browser.click("button[value=topic]").await;
+        browser.shows("h1", "Unsubscribed").await;
+        assert_eq!(site.subscribed().await, ["news"]);
+        browser.click("button[value=all]").await;
+        browser.shows("[role=status]", "You will get no more mailings from us.").await;
+        assert!(site.subscribed().await.is_empty());
+        browser.click("main a").await;
+        browser.shows("h1", "Your preferences").await;
+    }
+}
+
+#[tokio::test]
+async fn preferences_are_chosen_with_script_and_without() {
+    for scripts in [true, false] {
+        let db = database(EngineKind::Sqlite).await;
+        let site = Site::open(&db).await;
+        let browser = if scripts { Browser::start().await } else { Browser::without_scripts().await };
+        browser.reader(1200, true, "de").await;
+        browser.open(&url(&site, Purpose::Preferences)).await;
+        for css in ["[value=offers] + span", "[value=events] + span", "[name=tracking] + span"] {
+            browser.click(css).await;
+        }
+        browser.click("main button:not([name])").await;
+        browser.shows("[role=status]", "Ihre Auswahl ist gespeichert.").await;
+        assert_eq!((site.subscribed().await, site.tracking().await), (vec!["events".into(), "news".into()], false));
+    }
+}
+
+#[tokio::test]
+async fn everything_works_by_keyboard_alone_and_shows_where_one_is() {
+    let db = database(EngineKind::Sqlite).await;
+    let site = Site::open(&db).await;
+    let browser = Browser::without_scripts().await;
+    browser.reader(360, false, "en").await;
+    browser.open(&url(&site, Purpose::Unsubscribe)).await;
+    browser.tab_to("button[value=topic]").await;
+    browser.press(ENTER).await;
+    browser.wait_for("document.querySelector('[role=status]')").await;
+    assert_eq!(site.subscribed().await, ["news"]);
+    browser.tab_to("main a").await;
+    browser.press(ENTER).await;
+    browser.wait_for("document.querySelector('[name=save]')").await;
+    browser.tab_to("[value=events]").await;
+    browser.press(SPACE).await;
+    browser.tab_to("[name=tracking]").await;
+    browser.press(SPACE).await;
+    browser.tab_to("main button:not([name])").await;
+    browser.press(ENTER).await;
+    browser.wait_for("document.querySelector('[role=status]')").await;
+    assert_eq!((site.subscribed().await, site.tracking().await), (vec!["events".into(), "news".into()], false));
+    browser.tab_to("footer a").await;
+}
+
+#[tokio::test]
+async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_night() {
+    let browser = Browser::start().await;
+    let mut barriers = Vec::new();
+    for (width, dark, languages) in [(320, false, "de"), (320, true, "en"), (1280, false, "en"), (1280, true, "de")] {
+        let db = database(EngineKind::Sqlite).await;
+        let site = Site::open(&db).await;
+        browser.reader(width, dark, languages).await;
+        let look = async |page: &str| {
+            let found = browser.barriers().await;
+            found.into_iter().map(|barrier| format!("{page}, {width}, {languages}: {barrier}")).collect::<Vec<_>>()
+        };
+        browser.open(&url(&site, Purpose::Preferences)).await;
+        barriers.extend(look("preferences").await);
+        browser.click("main button:not([name])").await;
+        barriers.extend(look("saved").await);
+        browser.open(&url(&site, Purpose::Unsubscribe)).await;
+        barriers.extend(look("leave").await);
+        browser.click("button[value=topic]").await;
+        barriers.extend(look("left").await);
+        browser.click("button[value=all]").await;
+        barriers.extend(look("left all").await);
+        let mut session = site.store.write().await.unwrap();
+        session.execute("UPDATE recipients SET address = NULL WHERE id = $1", args![site.anna]).await.unwrap();
+        session.commit().await.unwrap();
+        browser.open(&url(&site, Purpose::Unsubscribe)).await;
+        barriers.extend(look("gone").await);
+        site.store.close().await;
+        browser.open(&url(&site, Purpose::Preferences)).await;
+        assert_eq!(browser.script("return document.documentElement.lang").await, languages);
+        barriers.extend(look("away").await);
+    }
+    assert!(barriers.is_empty(), "{}", barriers.join("\n"));
+}
+
+#[tokio::test]
+async fn pages_load_nothing_keep_nothing_and_break_no_rule_of_their_policy() {
+    let db = database(EngineKind::Sqlite).await;
+    let site = Site::open(&db).await;
+    let browser = Browser::start().await;
+    browser.reader(360, false, "en").await;
+    for purpose in [Purpose::Unsubscribe, Purpose::Preferences] {
+        browser.open(&url(&site, purpose)).await;
+        let found = "const style = getComputedStyle(document.querySelector('main button'));
+            return [document.cookie, localStorage.length, performance.getEntriesByType('resource').length,
+                style.borderTopWidth, document.scripts.length]";
+        let found = browser.script(found).await;
+        assert_eq!(
+            found,
+            serde_json::json!(["", 0, 0, "2px", 0]),
+            "the style is let through, and nothing else is there"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_with_barriers_is_found_out() {
+    let browser = Browser::start().await;
+    browser.reader(320, false, "en").await;
+    browser.open("data:text/html,<p style='color:%23bbb;width:900px'>faint<input>").await;
+    let barriers = browser.barriers().await.join("\n");
+    for rule in ["color-contrast", "html-has-lang", "document-title", "label: ", "it scrolls sideways"] {
+        assert!(barriers.contains(rule), "{rule} is not among {barriers}");
+    }
+}
