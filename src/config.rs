@@ -11,6 +11,7 @@ pub mod init;
 mod keys;
 mod look;
 pub mod machine;
+mod preferences;
 mod private;
 pub mod problem;
 mod project;

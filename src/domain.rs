@@ -24,6 +24,7 @@ pub mod network;
 pub mod notice;
 pub mod occasion;
 pub mod outcome;
+pub mod pace;
 pub mod profile;
 pub mod project;
 pub mod rate;

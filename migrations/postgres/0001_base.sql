@@ -16,6 +16,8 @@ CREATE TABLE recipients (
     attributes   JSONB NOT NULL DEFAULT '{}',
     tracking     BOOLEAN NOT NULL DEFAULT FALSE,
     paused_until BIGINT,
+    limit_count  BIGINT,                   -- the person's own limit: at most so many messages
+    limit_days   BIGINT,                   -- in so many days
     created_at   BIGINT NOT NULL,
     erased_at    BIGINT
 );
@@ -38,7 +40,7 @@ CREATE TABLE consents (
     recipient_id BIGINT NOT NULL REFERENCES recipients (id),
     seq          BIGINT NOT NULL,
     at           BIGINT NOT NULL,
-    purpose      TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('contact', 'tracking')),
+    purpose      TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('contact', 'tracking', 'frequency')),
     topic        TEXT COLLATE "C" NOT NULL DEFAULT '',
     granted      BOOLEAN NOT NULL,
     payload      TEXT COLLATE "C",

@@ -16,6 +16,8 @@ CREATE TABLE recipients (
     attributes   TEXT NOT NULL DEFAULT '{}',
     tracking     BOOLEAN NOT NULL DEFAULT FALSE,
     paused_until INTEGER,
+    limit_count  INTEGER,                   -- the person's own limit: at most so many messages
+    limit_days   INTEGER,                   -- in so many days
     created_at   INTEGER NOT NULL,
     erased_at    INTEGER
 );
@@ -38,7 +40,7 @@ CREATE TABLE consents (
     recipient_id INTEGER NOT NULL REFERENCES recipients (id),
     seq          INTEGER NOT NULL,
     at           INTEGER NOT NULL,
-    purpose      TEXT NOT NULL CHECK (purpose IN ('contact', 'tracking')),
+    purpose      TEXT NOT NULL CHECK (purpose IN ('contact', 'tracking', 'frequency')),
     topic        TEXT NOT NULL DEFAULT '',
     granted      BOOLEAN NOT NULL,
     payload      TEXT,

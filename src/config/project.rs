@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::check;
 use super::dkim;
 use super::machine;
+use super::preferences;
 use super::problem::{Complaint, name_hint, nearest};
 use super::reader::Section;
 use super::schedule;
@@ -49,6 +50,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         (limits.parsed("frequency_cap", cap), limits.parsed("pause_at_rejections", check::percent))
     });
     let attributes = root.section("attributes", attributes);
+    let choices = root.section("preferences", preferences::read);
     let blackout = root.section("calendar", |calendar| schedule::blackout(calendar));
     let retention = root.section("retention", retention);
     let mut project = Project {
@@ -63,6 +65,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         segments: BTreeMap::new(),
         attributes,
         retention,
+        choices,
         base_url: base_url.unwrap_or_default(),
     };
     let names = root.section("segments", |section| Names::resolve(&section.fields(), &project, campaigns));

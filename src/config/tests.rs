@@ -10,6 +10,7 @@ use crate::domain::campaign::When;
 use crate::domain::dkim::DkimConfig;
 use crate::domain::group::Group;
 use crate::domain::hours::{Days, Window};
+use crate::domain::pace::OwnLimit;
 use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{RelayUrl, Tls};

@@ -21,6 +21,8 @@ pub enum Purpose {
     Contact,
     /// Hits may be kept with the person.
     Tracking,
+    /// How often: granted as they come, else a limit or a pause of the person's own, which the payload tells.
+    Frequency,
 }
 
 impl Purpose {
@@ -30,13 +32,14 @@ impl Purpose {
         match self {
             Self::Contact => "contact",
             Self::Tracking => "tracking",
+            Self::Frequency => "frequency",
         }
     }
 
     /// The purpose of a word from the database.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Contact, Self::Tracking].into_iter().find(|p| p.as_str() == word)
+        [Self::Contact, Self::Tracking, Self::Frequency].into_iter().find(|p| p.as_str() == word)
     }
 }
 

@@ -100,12 +100,14 @@ pub enum Exclusion {
     AlreadyMessaged,
     /// As many messages as the cap allows.
     FrequencyCap,
+    /// As many messages as the recipient wants.
+    OwnLimit,
 }
 
 impl Exclusion {
     /// All reasons in the order in which they are checked.
-    pub const ALL: [Self; 5] =
-        [Self::Suppressed, Self::NoConsent, Self::Paused, Self::AlreadyMessaged, Self::FrequencyCap];
+    pub const ALL: [Self; 6] =
+        [Self::Suppressed, Self::NoConsent, Self::Paused, Self::AlreadyMessaged, Self::FrequencyCap, Self::OwnLimit];
 
     /// The word in the database and in reports.
     #[must_use]
@@ -116,6 +118,7 @@ impl Exclusion {
             Self::Paused => "paused",
             Self::AlreadyMessaged => "already_messaged",
             Self::FrequencyCap => "frequency_cap",
+            Self::OwnLimit => "own_limit",
         }
     }
 

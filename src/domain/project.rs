@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::hours::Days;
+use super::pace::OwnLimit;
 use super::rate::Rate;
 use super::retention::Retention;
 use super::score::{ClusterRules, ScoreRules};
@@ -61,6 +62,22 @@ pub struct Attribute {
     pub editable: bool,
 }
 
+/// What recipients can choose on their pages, besides topics and tracking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choices {
+    /// Limits of their own.
+    pub limits: Vec<OwnLimit>,
+    /// Pauses, in days.
+    pub pauses: Vec<u32>,
+}
+
+/// One a week, one a month; a month's pause.
+impl Default for Choices {
+    fn default() -> Self {
+        Self { limits: vec![OwnLimit { count: 1, days: 7 }, OwnLimit { count: 1, days: 30 }], pauses: vec![30] }
+    }
+}
+
 /// The rules that campaigns, scoring and pages share.
 #[derive(Clone, Debug)]
 pub struct Project {
@@ -86,6 +103,8 @@ pub struct Project {
     pub attributes: BTreeMap<String, Attribute>,
     /// For how long details are kept.
     pub retention: Retention,
+    /// What recipients can choose.
+    pub choices: Choices,
     /// Public base of links, pixel and pages, without trailing slash.
     pub base_url: String,
 }

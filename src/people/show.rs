@@ -28,6 +28,8 @@ pub struct Person {
     pub suppressed: bool,
     /// No mailings before this instant.
     pub paused_until: Option<String>,
+    /// At most so many mailings, by the person's own wish: `1 per 7d`.
+    pub limit: Option<String>,
     /// Topics that are or were subscribed to.
     pub subscriptions: Vec<Topic>,
     /// The ledger of permissions up to the instant.
@@ -64,9 +66,9 @@ pub struct Topic {
 pub struct Consent {
     /// When the person decided, RFC 3339.
     pub at: String,
-    /// `contact` or `tracking`.
+    /// `contact`, `tracking` or `frequency`.
     pub purpose: String,
-    /// The topic; empty for `tracking`.
+    /// The topic; empty for `tracking` and `frequency`.
     pub topic: String,
     /// Given, or withdrawn.
     pub granted: bool,
@@ -105,6 +107,7 @@ pub async fn show(
         tracking: person.tracking,
         suppressed: suppressions::of(&mut session, person.id).await?,
         paused_until: person.paused_until.map(|until| until.to_string()),
+        limit: person.limit.map(|limit| limit.to_string()),
         subscriptions: topics.collect(),
         consents: consents.collect(),
         score: 0.0,
@@ -144,6 +147,9 @@ impl fmt::Display for Person {
         writeln!(f, "  tracking: {}", if self.tracking { "agreed" } else { "no" })?;
         if let Some(until) = &self.paused_until {
             writeln!(f, "  paused until {until}")?;
+        }
+        if let Some(limit) = &self.limit {
+            writeln!(f, "  own limit: at most {limit}")?;
         }
         write!(f, "\n  score {:.1}", self.score)?;
         if let Some(momentum) = self.momentum {

@@ -10,7 +10,7 @@ use crate::domain::address::Address;
 use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers, Timing};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
-use crate::domain::project::{Project, Sender};
+use crate::domain::project::{Choices, Project, Sender};
 use crate::domain::retention::Retention;
 use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::time::Micros;
@@ -83,6 +83,7 @@ pub(super) fn project() -> Project {
         segments: BTreeMap::new(),
         attributes: BTreeMap::new(),
         retention: Retention::default(),
+        choices: Choices::default(),
         base_url: "https://t.alpenlauf.example".into(),
     }
 }

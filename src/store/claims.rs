@@ -194,6 +194,7 @@ pub async fn take_due(tx: &mut Session, claimant: Claimant<'_>, limit: usize) ->
             Exclusion::Paused => "state = 'skipped', due_at = NULL, reply = 'paused'",
             Exclusion::AlreadyMessaged => "state = 'skipped', due_at = NULL, reply = 'already_messaged'",
             Exclusion::FrequencyCap => "state = 'skipped', due_at = NULL, reply = 'frequency_cap'",
+            Exclusion::OwnLimit => "state = 'skipped', due_at = NULL, reply = 'own_limit'",
         };
         update(tx, claimant, set, None, &skipped).await?;
     }

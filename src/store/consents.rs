@@ -14,7 +14,7 @@ pub struct NewConsent<'a> {
     pub at: Micros,
     /// What for.
     pub purpose: Purpose,
-    /// The topic; empty for `tracking`.
+    /// The topic; empty for the others.
     pub topic: &'a str,
     /// Given, or withdrawn.
     pub granted: bool,
@@ -29,9 +29,9 @@ pub struct StoredConsent {
     pub seq: i64,
     /// When the person decided, microseconds.
     pub at: i64,
-    /// `contact` or `tracking`.
+    /// `contact`, `tracking` or `frequency`.
     pub purpose: String,
-    /// The topic; empty for `tracking`.
+    /// The topic; empty for the others.
     pub topic: String,
     /// Given, or withdrawn.
     pub granted: bool,

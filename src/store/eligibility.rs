@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Value;
 use crate::domain::id::RunId;
 use crate::domain::message::{Exclusion, MessageState};
+use crate::domain::pace::{MOST_DAYS, OwnLimit};
 use crate::domain::rate::Rate;
 use crate::domain::time::Micros;
 
@@ -67,11 +68,18 @@ pub fn reason_sql(own: Own, first: usize) -> String {
   WHEN (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
     AND m.run_id >= (SELECT MIN(o.id) FROM runs o WHERE o.ended_at IS NULL OR o.ended_at > {since})
     AND m.at > {since} AND m.run_id <> {run} AND m.state IN ({counted})) >= {cap} THEN '{capped}'
+  WHEN r.limit_count IS NOT NULL AND (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
+    AND m.run_id >= (SELECT MIN(o.id) FROM runs o WHERE o.ended_at IS NULL OR o.ended_at > {at} - {longest})
+    AND m.at > {at} - r.limit_days * {day} AND m.run_id <> {run} AND m.state IN ({counted})) >= r.limit_count
+    THEN '{limited}'
 END",
         suppressed = Exclusion::Suppressed.as_str(),
         no_consent = Exclusion::NoConsent.as_str(),
         paused = Exclusion::Paused.as_str(),
         capped = Exclusion::FrequencyCap.as_str(),
+        longest = i64::from(MOST_DAYS) * OwnLimit::DAY,
+        day = OwnLimit::DAY,
+        limited = Exclusion::OwnLimit.as_str(),
     )
 }
 

@@ -20,7 +20,7 @@ const HUSH: [&str; 2] = [
 ];
 const ERASE: &str = "UPDATE recipients
     SET address = NULL, address_hash = NULL, domain = '', attributes = '{}', tracking = FALSE, paused_until = NULL,
-        erased_at = $2
+        limit_count = NULL, limit_days = NULL, erased_at = $2
     WHERE id = $1";
 
 pub(super) const STATEMENTS: &[&str] = &[UNPROVE, HUSH[0], HUSH[1], ERASE];

@@ -8,6 +8,7 @@ use super::{EngineKind, Result, Session, Value, list};
 use crate::args;
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
+use crate::domain::pace::OwnLimit;
 use crate::domain::time::Micros;
 
 /// Attributes by name, in the order in which they were stored.
@@ -26,6 +27,8 @@ pub struct Recipient {
     pub tracking: bool,
     /// No mailings before this instant.
     pub paused_until: Option<Micros>,
+    /// At most so many mailings.
+    pub limit: Option<OwnLimit>,
     /// When the person came in.
     pub created_at: Micros,
 }
@@ -37,6 +40,8 @@ struct Stored {
     attributes: Json<Attributes>,
     tracking: bool,
     paused_until: Option<i64>,
+    limit_count: Option<i64>,
+    limit_days: Option<i64>,
     created_at: i64,
 }
 
@@ -48,15 +53,17 @@ impl From<Stored> for Recipient {
             attributes: row.attributes.0,
             tracking: row.tracking,
             paused_until: row.paused_until.map(Micros),
+            limit: row.limit_count.zip(row.limit_days).and_then(|(count, days)| {
+                Some(OwnLimit { count: count.try_into().ok()?, days: days.try_into().ok()? })
+            }),
             created_at: Micros(row.created_at),
         }
     }
 }
 
-const BY_ADDRESS: &str = "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE LOWER(address) = LOWER($1)";
-const BY_ID: &str = "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE id = $1";
-const LOCK: &str =
-    "SELECT id, address, attributes, tracking, paused_until, created_at FROM recipients WHERE id = $1 FOR UPDATE";
+const BY_ADDRESS: &str = "SELECT id, address, attributes, tracking, paused_until, limit_count, limit_days, created_at FROM recipients WHERE LOWER(address) = LOWER($1)";
+const BY_ID: &str = "SELECT id, address, attributes, tracking, paused_until, limit_count, limit_days, created_at FROM recipients WHERE id = $1";
+const LOCK: &str = "SELECT id, address, attributes, tracking, paused_until, limit_count, limit_days, created_at FROM recipients WHERE id = $1 FOR UPDATE";
 
 pub(super) const STATEMENTS: &[&str] = &[BY_ADDRESS, BY_ID];
 

@@ -11,6 +11,7 @@ use crate::args;
 use crate::domain::action::kind;
 use crate::domain::consent::{Purpose, Salts};
 use crate::domain::id::{RecipientId, RunId};
+use crate::domain::pace::Pace;
 use crate::domain::time::Micros;
 
 /// Where a decision came from.
@@ -42,8 +43,9 @@ const SET: &str = "INSERT INTO subscriptions (recipient_id, topic, subscribed, s
     WHERE subscriptions.subscribed <> excluded.subscribed";
 const SET_TRACKING: &str = "UPDATE recipients SET tracking = $2 WHERE id = $1 AND tracking <> $2";
 const SET_PAUSE: &str = "UPDATE recipients SET paused_until = $2 WHERE id = $1";
+const SET_LIMIT: &str = "UPDATE recipients SET limit_count = $2, limit_days = $3, paused_until = NULL WHERE id = $1";
 
-pub(super) const STATEMENTS: &[&str] = &[OF, SET, SET_TRACKING, SET_PAUSE];
+pub(super) const STATEMENTS: &[&str] = &[OF, SET, SET_TRACKING, SET_PAUSE, SET_LIMIT];
 
 /// All topics that the person is or was tied to.
 ///
@@ -103,19 +105,34 @@ pub async fn set_tracking(
     if !granted {
         score::forget(session, recipient).await?;
     }
-    record(session, &person, Purpose::Tracking, "", granted, origin).await?;
+    record(session, &person, Purpose::Tracking, "", granted, origin, None).await?;
     Ok(true)
 }
 
-/// Stops mailings until an instant, or lets them go on. `false` when the person is erased or unknown.
+/// Sets how often the person is mailed. A pause leaves the limit for the time after it; anything else ends a pause.
+/// `false` when nothing changes, or the person is erased or unknown.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn pause(session: &mut Session, recipient: RecipientId, until: Option<Micros>) -> Result<bool> {
-    if recipients::lock(session, recipient).await?.is_none() {
+pub async fn set_pace(session: &mut Session, recipient: RecipientId, pace: Pace, origin: &Origin<'_>) -> Result<bool> {
+    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
+    let paused = person.paused_until.filter(|until| *until > origin.at);
+    let limit = match pace {
+        Pace::PausedUntil(until) if paused == Some(until) => return Ok(false),
+        Pace::PausedUntil(until) => {
+            session.change(1, SET_PAUSE, args![recipient, until]).await?;
+            record(session, &person, Purpose::Frequency, "", false, origin, Some(pace)).await?;
+            return Ok(true);
+        }
+        Pace::AtMost(limit) => Some(limit),
+        Pace::Any => None,
+    };
+    if paused.is_none() && person.limit == limit {
         return Ok(false);
     }
-    session.change(1, SET_PAUSE, args![recipient, until]).await?;
+    let values = args![recipient, limit.map(|limit| limit.count), limit.map(|limit| limit.days)];
+    session.change(1, SET_LIMIT, values).await?;
+    record(session, &person, Purpose::Frequency, "", limit.is_none(), origin, Some(pace)).await?;
     Ok(true)
 }
 
@@ -146,7 +163,7 @@ async fn set(
     if session.execute(SET, args![person.id, topic, subscribed, origin.at]).await? == 0 {
         return Ok(false);
     }
-    record(session, person, Purpose::Contact, topic, subscribed, origin).await?;
+    record(session, person, Purpose::Contact, topic, subscribed, origin, None).await?;
     Ok(true)
 }
 
@@ -157,13 +174,17 @@ async fn record(
     topic: &str,
     granted: bool,
     origin: &Origin<'_>,
+    pace: Option<Pace>,
 ) -> Result<()> {
-    let payload = json!({
+    let mut payload = json!({
         "address": person.address.as_ref().map(ToString::to_string),
         "channel": origin.channel,
         "run": origin.run,
         "at": origin.at.to_string(),
     });
+    if let Some(pace) = pace {
+        payload["pace"] = pace.to_string().into();
+    }
     let new = NewConsent { recipient: person.id, at: origin.at, purpose, topic, granted, payload: &payload };
     consents::append(session, &origin.salts, &new).await
 }

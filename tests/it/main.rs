@@ -12,6 +12,7 @@ mod doctor;
 mod failover;
 mod floors;
 mod forgotten;
+mod frequency;
 mod hits;
 mod hours;
 mod http;

@@ -4,6 +4,7 @@ use colloquy::args;
 use colloquy::domain::address::Address;
 use colloquy::domain::consent::{self, Salts};
 use colloquy::domain::id::{RecipientId, RunId};
+use colloquy::domain::pace::{OwnLimit, Pace};
 use colloquy::domain::time::Micros;
 use colloquy::store::subscriptions::{self, Origin};
 use colloquy::store::{Session, Store, consents, recipients, suppressions};
@@ -68,17 +69,36 @@ on_both_engines! {
         assert!(!subscriptions::leave(&mut session, nobody, "offers", &origin(5)).await.unwrap());
         assert!(!subscriptions::join(&mut session, nobody, "offers", &origin(5)).await.unwrap());
         assert!(!subscriptions::set_tracking(&mut session, nobody, true, &origin(5)).await.unwrap());
-        assert!(!subscriptions::pause(&mut session, nobody, Some(Micros(9))).await.unwrap());
+        assert!(!subscriptions::set_pace(&mut session, nobody, Pace::PausedUntil(Micros(9)), &origin(5)).await.unwrap());
     }
 
-    async fn a_pause_is_set_and_lifted(db) {
+    async fn a_limit_outlasts_a_pause_and_each_change_is_in_the_ledger_once(db) {
         let anna = person(&db.store, "anna@example.org").await;
         let mut session = db.store.write().await.unwrap();
-        for until in [Some(Micros(99)), None] {
-            assert!(subscriptions::pause(&mut session, anna, until).await.unwrap());
+        let weekly = OwnLimit { count: 1, days: 7 };
+        for (at, pace, changes, limit, paused) in [
+            (10, Pace::Any, false, None, None),
+            (11, Pace::AtMost(weekly), true, Some(weekly), None),
+            (12, Pace::AtMost(weekly), false, Some(weekly), None),
+            (13, Pace::PausedUntil(Micros(99)), true, Some(weekly), Some(99)),
+            (14, Pace::PausedUntil(Micros(99)), false, Some(weekly), Some(99)),
+            (15, Pace::AtMost(weekly), true, Some(weekly), None),
+            (16, Pace::PausedUntil(Micros(50)), true, Some(weekly), Some(50)),
+            (60, Pace::AtMost(weekly), false, Some(weekly), Some(50)),
+            (61, Pace::Any, true, None, None),
+        ] {
+            assert_eq!(subscriptions::set_pace(&mut session, anna, pace, &origin(at)).await.unwrap(), changes, "{at}");
             let found = recipients::by_id(&mut session, anna).await.unwrap().unwrap();
-            assert_eq!(found.paused_until, until);
+            assert_eq!((found.limit, found.paused_until), (limit, paused.map(Micros)), "{at}");
         }
+        assert_eq!(verify(&mut session, anna).await, 5);
+        let entries = consents::history(&mut session, anna, FOREVER).await.unwrap();
+        let told = |payload: &str| serde_json::from_str::<serde_json::Value>(payload).unwrap();
+        let told: Vec<_> = entries.iter().map(|e| (e.granted, told(e.payload.as_ref().unwrap())["pace"].clone())).collect();
+        assert_eq!(told[0], (false, "at most 1 per 7d".into()));
+        assert_eq!(told[1], (false, "paused until 1970-01-01T00:00:00.000099Z".into()));
+        assert_eq!(told[4], (true, "as they come".into()));
+        assert!(entries.iter().all(|entry| entry.purpose == "frequency"));
     }
 
     async fn suppressing_twice_counts_once_and_keeps_the_first_reason(db) {

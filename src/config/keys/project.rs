@@ -159,6 +159,14 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "At most so many messages to one person in that time, over all topics",
     ),
     PAUSE_AT_REJECTIONS,
+    Key::section("preferences", "What recipients can choose on their pages"),
+    Key::new(
+        "preferences.frequency",
+        Texts,
+        "[\"1 per 7d\", \"1 per 30d\"]",
+        "Limits of their own: at most so many messages in so many days, over all topics; [] for none",
+    ),
+    Key::new("preferences.pause", Texts, "[\"30d\"]", "For how long they can pause; [] for no pause"),
     Key::section("calendar", "Days that are not like others"),
     Key::new(
         "calendar.blackout",

@@ -54,6 +54,8 @@ fn the_complete_example_is_read_as_it_is_written() {
     assert_eq!(project.retention, Retention { hits: days(30), replies: days(14) });
     assert!(project.segments.contains_key("warm"));
     assert_eq!(project.attributes["birthday"].kind, AttributeType::Date);
+    let limit = |days| OwnLimit { count: 1, days };
+    assert_eq!((&project.choices.limits[..], &project.choices.pauses[..]), (&[limit(7), limit(30)][..], &[30][..]));
 }
 
 #[test]
@@ -69,6 +71,7 @@ fn what_is_left_out_has_the_documented_defaults() {
     assert_eq!((short.settings.relays[0].connections, short.settings.relays[0].rate), (10, None));
     assert_eq!((short.project.sender.locale.as_str(), short.project.sender.timezone.as_str()), ("en", "UTC"));
     assert_eq!(short.project.sender.bounce_domain, None);
+    assert_eq!(short.project.choices, complete.project.choices);
     assert_eq!((short.project.frequency_cap, short.project.pause_at_rejections), (None, None));
     assert_eq!(short.project.retention, Retention::default());
 }
@@ -84,6 +87,14 @@ fn values_out_of_their_range_are_refused_where_they_stand() {
     complains_about(
         "[limits]\nfrequency_cap = \"2 in 7d\"",
         "colloquy.toml:14:17 \"2 in 7d\": '2 in 7d' is not a cap such as 2 per 7d (at most so many mails to one person in that time)",
+    );
+    complains_about(
+        "[preferences]\nfrequency = [\"1 per 7d\", \"1 per 12h\"]",
+        "colloquy.toml:14:26 \"1 per 12h\": '1 per 12h' is not a limit such as 1 per 7d (whole days, up to a year)",
+    );
+    complains_about(
+        "[preferences]\npause = [\"2w\", \"14d\"]",
+        "colloquy.toml:14:9 [\"2w\", \"14d\"]: `pause` has the same choice twice",
     );
     complains_about(
         "[limits]\npause_at_rejections = 0.05",
@@ -212,7 +223,7 @@ fn what_is_required_is_asked_for() {
 #[test]
 fn a_key_that_resembles_none_is_answered_with_those_that_there_are() {
     let known = "`sender`, `web`, `database`, `console`, `secrets`, `relay`, `dns`, `dkim`, `topics`, `categories`, \
-                 `score`, `cluster`, `limits`, `attributes`, `calendar`, `segments`, `utm`";
+                 `score`, `cluster`, `limits`, `attributes`, `preferences`, `calendar`, `segments`, `utm`";
     let project = format!("colour = 1\n{PROJECT}");
     assert_eq!(
         complaints(&project, CAMPAIGN),

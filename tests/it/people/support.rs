@@ -9,7 +9,7 @@ use colloquy::clock::Clock;
 use colloquy::domain::address::Address;
 use colloquy::domain::consent;
 use colloquy::domain::id::RecipientId;
-use colloquy::domain::project::{Attribute, AttributeType, Project, Sender};
+use colloquy::domain::project::{Attribute, AttributeType, Choices, Project, Sender};
 use colloquy::domain::score::{ClusterRules, ScoreRules};
 use colloquy::domain::time::Micros;
 use colloquy::people::import::{self, Options, Summary};
@@ -51,6 +51,7 @@ pub fn project() -> Project {
             ("birthday".into(), attribute(AttributeType::Date)),
             ("member".into(), attribute(AttributeType::Bool)),
         ]),
+        choices: Choices::default(),
         base_url: "https://t.alpenlauf.example".into(),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use colloquy::domain::id::{NodeId, RecipientId, RunId};
 use colloquy::domain::message::MessageState;
+use colloquy::domain::pace::Pace;
 use colloquy::domain::run::RunState;
 use colloquy::domain::time::Micros;
 use colloquy::store::claims::{self, Claim, Next};
@@ -373,7 +374,7 @@ impl Play {
             }
             _ => {
                 let until = self.now.plus(PAUSE);
-                subscriptions::pause(&mut tx, who, Some(until)).await.unwrap();
+                subscriptions::set_pace(&mut tx, who, Pace::PausedUntil(until), &origin).await.unwrap();
                 self.barred.paused.insert(who, until);
             }
         }
