@@ -247,12 +247,15 @@ CREATE TABLE actions (
     at           INTEGER NOT NULL,
     run_id       INTEGER,
     url          TEXT,
+    why          TEXT,                      -- of an unsubscribe: the reason that was chosen
+    words        TEXT,                      -- and what was said about it
     scored       BOOLEAN NOT NULL DEFAULT FALSE,
     revised      BOOLEAN NOT NULL DEFAULT FALSE, -- the judge changed it: an older entry of it may stand in the ledger
     counts       BOOLEAN NOT NULL DEFAULT TRUE  -- FALSE: it met a person without tracking consent, and never scores
 );
 CREATE INDEX actions_recipient ON actions (recipient_id, at, id);
 CREATE INDEX actions_unscored ON actions (id) WHERE NOT scored;
+CREATE INDEX actions_left ON actions (run_id) WHERE kind = 'unsubscribe';
 
 -- What is learnt ---------------------------------------------------------------------------------
 -- f, f7 and fa are forward-decayed: points times 2^((at - landmark) / half-life), with the score's

@@ -141,6 +141,11 @@ fn hits(text: &mut String, report: &RunReport) {
         }
     }
     text.push_str(&table.text(2));
+    let left = &report.unsubscribed;
+    if left.people > 0 {
+        let why = if left.why.is_empty() { String::new() } else { format!(": {}", list(&left.why)) };
+        let _ = writeln!(text, "\n  unsubscribed {}  {}{why}", left.people, percent(left.people, accepted));
+    }
 }
 
 fn links(text: &mut String, report: &RunReport) {

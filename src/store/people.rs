@@ -41,7 +41,7 @@ const HITS: &str = "SELECT r.campaign, h.kind, h.at, h.url, h.verdict, h.user_ag
     FROM hits h JOIN messages m ON m.run_id = h.run_id AND m.recipient_id = h.recipient_id
     JOIN runs r ON r.id = h.run_id
     WHERE m.recipient_id = $1 AND h.at <= $2 ORDER BY h.at, h.id";
-const ACTIONS: &str = "SELECT a.kind, a.at, a.category, r.campaign, a.url, s.points
+const ACTIONS: &str = "SELECT a.kind, a.at, a.category, r.campaign, a.url, a.why, a.words, s.points
     FROM actions a LEFT JOIN runs r ON r.id = a.run_id
     LEFT JOIN score_entries s ON s.recipient_id = a.recipient_id AND s.at = a.at AND s.action_id = a.id
     WHERE a.recipient_id = $1 AND a.at <= $2 ORDER BY a.at, a.id";
@@ -78,6 +78,10 @@ pub async fn page(session: &mut Session, after: RecipientId, topic: Option<&str>
     });
     Ok(exported.collect())
 }
+
+type Text = Option<String>;
+/// Kind, time, category, campaign, URL, why, words, points.
+type Action = (String, i64, Text, Text, Text, Text, Text, Option<f64>);
 
 /// Something that happened between a person and us.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -143,10 +147,10 @@ pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micr
         });
         events.push(Event::new("hit", at, details));
     }
-    type Action = (String, i64, Option<String>, Option<String>, Option<String>, Option<f64>);
-    for (action, at, category, campaign, url, points) in session.all::<Action>(ACTIONS, bounds()).await? {
+    for (action, at, category, campaign, url, why, words, points) in session.all::<Action>(ACTIONS, bounds()).await? {
         let details = json!({
-            "action": action, "category": category, "campaign": campaign, "url": url, "points": points,
+            "action": action, "category": category, "campaign": campaign, "url": url, "why": why, "words": words,
+            "points": points,
         });
         events.push(Event::new("action", at, details));
     }

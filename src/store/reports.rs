@@ -4,6 +4,7 @@
 mod clusters;
 mod counts;
 mod hits;
+mod left;
 mod links;
 mod messages;
 mod population;
@@ -20,7 +21,7 @@ use crate::domain::id::RunId;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 
-pub use counts::{ClusterFigures, CodeCount, HitCount, HitCounts, LinkFigures, MessageCounts};
+pub use counts::{ClusterFigures, CodeCount, HitCount, HitCounts, LinkFigures, MessageCounts, Unsubscribed};
 pub use population::{ClusterSize, Population, population};
 pub use queue::{Queue, queue};
 
@@ -87,6 +88,8 @@ pub struct RunReport {
     pub opens: HitCounts,
     /// Requests for tracked links.
     pub clicks: HitCounts,
+    /// Who left by these messages; empty in a status.
+    pub unsubscribed: Unsubscribed,
     /// The hundred links that most people followed, those first; empty in a status.
     pub links: Vec<LinkFigures>,
     /// By the cluster that recipients were in at the run's instant; empty in a status.
@@ -115,6 +118,7 @@ impl RunReport {
             codes: Vec::new(),
             opens: HitCounts::default(),
             clicks: HitCounts::default(),
+            unsubscribed: Unsubscribed::default(),
             links: Vec::new(),
             clusters: Vec::new(),
         }
@@ -139,6 +143,7 @@ pub async fn runs_report(session: &mut Session, which: Which<'_>) -> Result<Vec<
     messages::exclusions(session, &mut reports).await?;
     hits::count(session, &mut reports).await?;
     if !matches!(which, Which::Status) {
+        left::count(session, &mut reports).await?;
         links::count(session, &mut reports).await?;
         clusters::count(session, &mut reports).await?;
     }

@@ -43,9 +43,14 @@ const SET: &str = "INSERT INTO subscriptions (recipient_id, topic, subscribed, s
     WHERE subscriptions.subscribed <> excluded.subscribed";
 const SET_TRACKING: &str = "UPDATE recipients SET tracking = $2 WHERE id = $1 AND tracking <> $2";
 const SET_PAUSE: &str = "UPDATE recipients SET paused_until = $2 WHERE id = $1";
+/// The last leaving by this run's message, unless it was explained before.
+const EXPLAIN: &str = "UPDATE actions SET why = $3, words = $4
+    WHERE recipient_id = $1 AND run_id = $2 AND kind = 'unsubscribe' AND why IS NULL AND words IS NULL AND at = (
+        SELECT MAX(l.at) FROM actions l
+        WHERE l.recipient_id = $1 AND l.run_id = $2 AND l.kind = 'unsubscribe' AND l.at > $5)";
 const SET_LIMIT: &str = "UPDATE recipients SET limit_count = $2, limit_days = $3, paused_until = NULL WHERE id = $1";
 
-pub(super) const STATEMENTS: &[&str] = &[OF, SET, SET_TRACKING, SET_PAUSE, SET_LIMIT];
+pub(super) const STATEMENTS: &[&str] = &[OF, SET, SET_TRACKING, SET_PAUSE, EXPLAIN, SET_LIMIT];
 
 /// All topics that the person is or was tied to.
 ///
@@ -75,6 +80,23 @@ pub async fn leave_all(session: &mut Session, recipient: RecipientId, origin: &O
         left += usize::from(leave_locked(session, &person, &subscription.topic, origin).await?);
     }
     Ok(left)
+}
+
+/// Keeps why a person left by a run's message after `since`: a reason that was chosen, and words. `false` when nobody left
+/// so, or that is explained already: nothing is written.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn explain(
+    session: &mut Session,
+    (recipient, run): (RecipientId, RunId),
+    (why, words): (Option<&str>, Option<&str>),
+    since: Micros,
+) -> Result<bool> {
+    if recipients::lock(session, recipient).await?.is_none() {
+        return Ok(false);
+    }
+    Ok(session.execute(EXPLAIN, args![recipient, run, why, words, since]).await? > 0)
 }
 
 /// Joins a topic by the person's own decision, also one that was left. `false` when it holds already

@@ -1,14 +1,16 @@
 //! What reports and status say about rows made by hand.
 
 use colloquy::args;
+use colloquy::domain::consent::Salts;
 use colloquy::domain::hit::Verdict;
-use colloquy::domain::id::RunId;
+use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::message::MessageState;
 use colloquy::domain::run::RunState;
 use colloquy::domain::score::Scale;
 use colloquy::domain::time::Micros;
 use colloquy::store::reports::{ClusterSize, HitCount, Which, population, queue, runs_report};
-use colloquy::store::{Session, Store};
+use colloquy::store::subscriptions::{self, Origin};
+use colloquy::store::{Session, Store, people};
 
 use crate::support::on_both_engines;
 
@@ -102,6 +104,44 @@ on_both_engines! {
         assert_eq!(report.skipped_because.get("no_consent"), Some(&1));
         assert_eq!(report.excluded.get("suppressed"), Some(&4));
         assert!(!serde_json::to_string(&report).unwrap().contains("p11@"), "a relay's words reached the report");
+    }
+
+    async fn who_left_is_counted_once_and_by_the_reason_that_was_told_soon_after(db) {
+        let mut session = db.store.write().await.unwrap();
+        run(&mut session, 1, "spring", "running").await;
+        let origin = |run, at| Origin { channel: "page", run: Some(RunId(run)), at: Micros(at), salts: Salts::new(&[9; 32]) };
+        for id in 1..=5 {
+            person(&mut session, id, true).await;
+            let who = RecipientId(id);
+            for topic in ["news", "offers"] {
+                subscriptions::join(&mut session, who, topic, &origin(1, 1)).await.unwrap();
+            }
+        }
+        let (who, left) = (RecipientId, HOUR);
+        subscriptions::leave_all(&mut session, who(1), &origin(1, left)).await.unwrap();
+        subscriptions::leave(&mut session, who(2), "news", &origin(1, left)).await.unwrap();
+        subscriptions::leave(&mut session, who(3), "news", &origin(1, left)).await.unwrap();
+        subscriptions::leave(&mut session, who(4), "news", &origin(2, left)).await.unwrap();
+        for (id, run, why, words, since, kept) in [
+            (1, 1, Some("too_many"), Some("Every day!"), 0, true),
+            (1, 1, Some("other"), None, 0, false),
+            (2, 1, None, Some("no reason"), 0, true),
+            (3, 1, Some("too_many"), None, left, false),
+            (4, 1, Some("too_many"), None, 0, false),
+            (5, 1, Some("too_many"), None, 0, false),
+            (77, 1, Some("too_many"), None, 0, false),
+        ] {
+            let explained = subscriptions::explain(&mut session, (who(id), RunId(run)), (why, words), Micros(since)).await;
+            assert_eq!(explained.unwrap(), kept, "{id} in {run}");
+        }
+        session.commit().await.unwrap();
+        let report = report(&db.store, 1).await;
+        assert_eq!(report.unsubscribed.people, 3);
+        assert_eq!(report.unsubscribed.why, [("too_many".to_owned(), 1)].into());
+        let told = people::timeline(&mut db.store.read().await.unwrap(), who(1), Micros(i64::MAX)).await.unwrap();
+        let told: Vec<_> = told.iter().filter(|event| event.kind == "action").collect();
+        assert_eq!(told.len(), 2);
+        assert!(told.iter().all(|event| event.details["why"] == "too_many" && event.details["words"] == "Every day!"));
     }
 
     async fn hits_count_once_per_message_and_in_total_by_verdict(db) {

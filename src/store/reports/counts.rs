@@ -126,6 +126,15 @@ impl HitCounts {
     }
 }
 
+/// People who unsubscribed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unsubscribed {
+    /// How many, from one topic or more.
+    pub people: i64,
+    /// How many of them chose which reason.
+    pub why: BTreeMap<String, i64>,
+}
+
 /// One link and who followed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkFigures {
