@@ -5,11 +5,13 @@
 pub mod action;
 pub mod address;
 pub mod alignment;
+pub mod attribute;
 pub mod campaign;
 pub mod cluster;
 pub mod consent;
 pub mod dkim;
 pub mod group;
+pub mod handout;
 pub mod hindrance;
 pub mod hit;
 pub mod hours;

@@ -5,13 +5,12 @@
 
 pub mod actions;
 pub mod columns;
-pub mod erase;
 pub mod error;
 pub mod export;
 pub mod import;
 pub mod records;
 pub mod retention;
-pub mod show;
+mod show;
 pub mod suppress;
 pub mod table;
 

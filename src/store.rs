@@ -28,6 +28,7 @@ pub mod marks;
 pub mod nodes;
 pub mod notices;
 pub mod people;
+pub mod person;
 pub mod profiles;
 pub mod recipients;
 pub mod reports;

@@ -7,8 +7,9 @@ use anyhow::{Result, anyhow, bail};
 
 use super::suppress::address;
 use crate::app::{Refused, Site};
+use crate::domain::handout;
 use crate::domain::time::Micros;
-use crate::people::{erase, show};
+use crate::store::{erasure, person};
 
 /// One person: show, hand out or erase what is known.
 #[derive(Debug, clap::Args)]
@@ -32,11 +33,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print everything that is stored about a person, as JSON to hand out.
-    #[command(after_help = "Example:\n  colloquy recipient export anna@example.org > anna.json")]
+    /// Print everything that is stored about a person, to hand out: as JSON, or as a table.
+    #[command(after_help = "Examples:\n  colloquy recipient export anna@example.org > anna.json\n  \
+        colloquy recipient export anna@example.org --csv > anna.csv")]
     Export {
         /// The person's address.
         address: String,
+        /// As CSV: what about, number, field, value.
+        #[arg(long)]
+        csv: bool,
     },
     /// Erase a person, and never mail the address again.
     ///
@@ -57,32 +62,43 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     match args.command {
         Command::Show { address, at, json } => {
             let at = at.unwrap_or_else(|| site.clock.now());
-            print(site, &address, at, at, json).await
+            let form = if json { Form::Json } else { Form::Text };
+            print(site, &address, at, at, form).await
         }
-        Command::Export { address } => print(site, &address, site.clock.now(), Micros(i64::MAX), true).await,
+        Command::Export { address, csv } => {
+            let form = if csv { Form::Csv } else { Form::Json };
+            print(site, &address, site.clock.now(), Micros(i64::MAX), form).await
+        }
         Command::Erase { yes: false, .. } => Err(anyhow!(Refused(
             "erasing cannot be undone\n  hint: look with `recipient show` first, then add --yes".to_owned()
         ))),
         Command::Erase { address: typed, .. } => {
             let (address, key) = (address(&typed)?, site.secrets()?.suppression_key());
-            let known = erase::erase(&site.store().await?, &key, &address, site.clock.now()).await?;
+            let known = erasure::forget_address(&site.store().await?, &key, &address, site.clock.now()).await?;
             println!("{}", if known { "erased, and suppressed" } else { "nobody has this address; it is suppressed" });
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-async fn print(site: &Site, typed: &str, at: Micros, until: Micros, json: bool) -> Result<ExitCode> {
+/// How a person is printed.
+enum Form {
+    Text,
+    Json,
+    Csv,
+}
+
+async fn print(site: &Site, typed: &str, at: Micros, until: Micros, form: Form) -> Result<ExitCode> {
     let address = address(typed)?;
     let store = site.store().await?;
     let (score, cluster) = site.score_rules(&store).await?;
-    let Some(person) = show::show(&store, (&score, &cluster), &address, at, until).await? else {
+    let Some(person) = person::known(&store, (&score, &cluster), &address, at, until).await? else {
         bail!("nobody has the address {address}");
     };
-    if json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&person)?)?;
-    } else {
-        write!(io::stdout(), "{person}")?;
+    match form {
+        Form::Text => write!(io::stdout(), "{person}")?,
+        Form::Json => writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&person)?)?,
+        Form::Csv => io::stdout().write_all(&handout::csv(&serde_json::to_value(&person)?))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,15 +4,23 @@
 //! truncated as RFC 2104 §5 allows). It carries everything that answering needs: no look-up, no
 //! open redirect, no enumeration. Tokens stay in mails for years, so a test freezes the layout.
 
+use std::time::Duration;
+
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::id::{RecipientId, RunId};
+use super::time::Micros;
 
 const FORMAT: u8 = 1;
 const TAG: usize = 16;
+
+/// How long a link that was mailed on request opens a person's own data: mails get forwarded.
+pub const OWN_DATA_LIFE: Duration = Duration::from_secs(3_600);
+/// How long a new address can be confirmed.
+pub const NEW_ADDRESS_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Longest token that is looked at, in characters.
 pub const MAX_TOKEN: usize = 4_096;
@@ -39,6 +47,32 @@ pub enum Purpose {
     Preferences,
     /// `/v/`: the message in the browser.
     View,
+    /// `/d/`: what is stored about the person, and changing it. Good for [`OWN_DATA_LIFE`].
+    OwnData {
+        /// When it was asked for.
+        at: Micros,
+    },
+    /// `/a/`: mails to another address from now on. Sent to that one, and good for [`NEW_ADDRESS_LIFE`].
+    NewAddress {
+        /// When it was asked for.
+        at: Micros,
+        /// The new one.
+        address: String,
+        /// The first octets of a keyed digest of the one before: only that one is given up for it.
+        from: [u8; 8],
+    },
+}
+
+impl Purpose {
+    /// Whether it is good at this instant. What was signed by a clock that is ahead, is.
+    #[must_use]
+    pub fn is_good(&self, now: Micros) -> bool {
+        match self {
+            Self::OwnData { at } => now <= at.plus(OWN_DATA_LIFE),
+            Self::NewAddress { at, .. } => now <= at.plus(NEW_ADDRESS_LIFE),
+            _ => true,
+        }
+    }
 }
 
 /// What a token says: for whose message, and what it is good for.
@@ -146,6 +180,20 @@ mod tests {
             ring().sign(&click("https://shop.example.org/trail/1?a=b")),
             "AQFUgIl6AAMBBXRyYWlsJGh0dHBzOi8vc2hvcC5leGFtcGxlLm9yZy90cmFpbC8xP2E9YtiK_JZTsA_PIVEqr2mQeS0"
         );
+    }
+
+    #[test]
+    fn a_link_that_is_for_a_while_is_good_to_the_end_of_it_and_others_for_ever() {
+        let asked = Micros(1_800_000_000_000_000);
+        let own = Purpose::OwnData { at: asked };
+        let moved = Purpose::NewAddress { at: asked, address: "anna@example.org".into(), from: [1; 8] };
+        for (seconds, own_good, moved_good) in
+            [(-60, true, true), (3_600, true, true), (3_601, false, true), (86_401, false, false)]
+        {
+            let now = Micros(asked.0 + seconds * 1_000_000);
+            assert_eq!((own.is_good(now), moved.is_good(now)), (own_good, moved_good), "{seconds}");
+        }
+        assert!(Purpose::Unsubscribe.is_good(Micros(i64::MAX)) && Purpose::Preferences.is_good(Micros(i64::MAX)));
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Erasing a person. What proves that we acted rightly stays, without saying about whom: the links of
 //! the consent chain, the messages' states, and how many hits there were.
 
-use super::{Result, Session, notices, recipients, retention, score};
+use aws_lc_rs::hmac;
+
+use super::{Result, Session, Store, notices, recipients, retention, score, suppressions};
 use crate::args;
+use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
+use crate::domain::suppression::ERASED;
 use crate::domain::time::Micros;
 
 const FORGET: [&str; 2] =
@@ -42,4 +46,39 @@ pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) ->
     }
     session.change(1, ERASE, args![recipient, at]).await?;
     Ok(true)
+}
+
+/// Erases the person with this address, and suppresses the address under the reason `erased`, whether it is known or
+/// not. `false` when it is not known.
+///
+/// # Errors
+/// When the database refuses; then nothing was changed.
+pub async fn forget_address(store: &Store, key: &hmac::Key, address: &Address, at: Micros) -> Result<bool> {
+    let mut session = store.write().await?;
+    suppressions::add(&mut session, &[(address.clone(), address.hash(key))], at, ERASED).await?;
+    let erased = match recipients::find(&mut session, address).await? {
+        Some(person) => erase(&mut session, person.id, at).await?,
+        None => false,
+    };
+    session.commit().await?;
+    store.scrub().await?;
+    Ok(erased)
+}
+
+/// The same for the person with this number, whatever the address is by now. `false` when there is none, or when it was
+/// erased before.
+///
+/// # Errors
+/// When the database refuses; then nothing was changed.
+pub async fn forget(store: &Store, key: &hmac::Key, recipient: RecipientId, at: Micros) -> Result<bool> {
+    let mut session = store.write().await?;
+    let Some(address) = recipients::lock(&mut session, recipient).await?.and_then(|person| person.address) else {
+        return Ok(false);
+    };
+    let hash = address.hash(key);
+    suppressions::add(&mut session, &[(address, hash)], at, ERASED).await?;
+    let erased = erase(&mut session, recipient, at).await?;
+    session.commit().await?;
+    store.scrub().await?;
+    Ok(erased)
 }

@@ -4,8 +4,8 @@ use colloquy::args;
 use colloquy::domain::id::{NodeId, RecipientId, RunId};
 use colloquy::domain::message::MessageState;
 use colloquy::domain::time::Micros;
-use colloquy::people::erase::erase;
 use colloquy::people::import::Options;
+use colloquy::store::erasure::forget_address as erase;
 use colloquy::store::marks::{self, Finish, Marks, MessageKey};
 use colloquy::store::{EngineKind, Store};
 

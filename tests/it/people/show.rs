@@ -4,7 +4,7 @@ use colloquy::args;
 use colloquy::clock::Clock;
 use colloquy::domain::time::Micros;
 use colloquy::people::import::Options;
-use colloquy::people::show::{Person, show};
+use colloquy::store::person::{Person, known as show};
 
 use super::support::{address, file, find, import_with, options, project};
 use crate::support::{Database, on_both_engines};
