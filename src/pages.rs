@@ -6,10 +6,12 @@
 mod form;
 mod html;
 mod look;
+mod pace;
 mod preferences;
 mod samples;
 mod unsubscribe;
 mod view;
+mod why;
 
 pub use look::{BUILT_IN_STYLE, TEMPLATES};
 
@@ -28,6 +30,7 @@ use crate::config::{Loaded, Look, Problems};
 use crate::domain::consent::Salts;
 use crate::domain::id::RecipientId;
 use crate::domain::language;
+use crate::domain::project::Choices;
 use crate::domain::token::{Keyring, Purpose, Token};
 use crate::domain::wording::{self, Wording};
 use crate::store::subscriptions::Origin;
@@ -54,6 +57,10 @@ pub struct Options {
     pub imprint_url: Option<String>,
     /// Titles by topic name.
     pub topics: BTreeMap<String, String>,
+    /// What can be chosen besides topics and tracking.
+    pub choices: Choices,
+    /// IANA name, for dates.
+    pub timezone: String,
     /// Words, templates and style.
     pub look: Look,
 }
@@ -68,6 +75,8 @@ impl From<&Loaded> for Options {
             locale: sender.locale.clone(),
             imprint_url: sender.imprint_url.clone(),
             topics: project.topics.clone(),
+            choices: project.choices.clone(),
+            timezone: sender.timezone.clone(),
             look: look.clone(),
         }
     }

@@ -1,5 +1,6 @@
 //! `[preferences]`: what recipients can choose on their pages.
 
+use super::check;
 use super::problem::Complaint;
 use super::reader::Section;
 use super::value::Field;
@@ -17,7 +18,23 @@ pub(super) fn read(section: &Section<'_>) -> Choices {
     let pauses = section.field("pause").map(|field| {
         choices(&field, |text| pace::parse_pause(text).map_err(|fault| hinted(fault, "up to a year, as in 30d or 4w")))
     });
-    Choices { limits: limits.unwrap_or(usual.limits), pauses: pauses.unwrap_or(usual.pauses) }
+    let reasons = section.field("reasons").map(|field| reasons(&field));
+    Choices { limits: limits.unwrap_or(usual.limits), pauses: pauses.unwrap_or(usual.pauses), reasons }
+}
+
+/// Names and titles.
+fn reasons(field: &Field<'_>) -> Vec<(String, String)> {
+    let reason = |reason: Field<'_>| {
+        check::name(reason.key).unwrap_or_else(|complaint| reason.key_error(complaint));
+        let title =
+            reason.parsed(|text| if text.trim().is_empty() { Err("this is empty") } else { Ok(text.to_owned()) });
+        (reason.key.to_owned(), title.unwrap_or_default())
+    };
+    let reasons: Vec<_> = field.section(|section| section.fields().into_iter().map(reason).collect());
+    if reasons.len() > MOST {
+        field.key_error(Complaint::new(format!("there are more than {MOST} reasons")));
+    }
+    reasons
 }
 
 fn hinted(fault: String, hint: &str) -> Complaint {

@@ -45,13 +45,19 @@ impl fmt::Display for OwnLimit {
     }
 }
 
-/// Reads how long a pause is, as config writes it: `30d`, `4w`. Whole days, 1 to [`MOST_DAYS`].
+/// Reads how long a pause is, as config writes it: `30d`, `4w`. Whole days, 2 to [`MOST_DAYS`].
 ///
 /// # Errors
 /// A sentence that says what is expected.
 pub fn parse_pause(text: &str) -> Result<u32, String> {
-    let days = parse_duration(text).ok().and_then(whole_days);
-    days.ok_or_else(|| format!("'{text}' is not a pause such as 30d, of whole days"))
+    let days = parse_duration(text).ok().and_then(whole_days).filter(|days| *days > 1);
+    days.ok_or_else(|| format!("'{text}' is not a pause such as 30d, of two days at least"))
+}
+
+/// So many days by the clock.
+#[must_use]
+pub fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * DAY)
 }
 
 fn whole_days(time: Duration) -> Option<u32> {
@@ -94,7 +100,7 @@ mod tests {
         {
             assert!(OwnLimit::parse(bad).is_err(), "{bad} was taken");
         }
-        for bad in ["", "0d", "12h", "25h", "53w", "a month"] {
+        for bad in ["", "0d", "1d", "12h", "25h", "53w", "a month"] {
             assert!(parse_pause(bad).is_err(), "{bad} was taken");
         }
     }

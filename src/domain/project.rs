@@ -69,12 +69,15 @@ pub struct Choices {
     pub limits: Vec<OwnLimit>,
     /// Pauses, in days.
     pub pauses: Vec<u32>,
+    /// Reasons for leaving, by name and title; none: the built-in ones, in the reader's language.
+    pub reasons: Option<Vec<(String, String)>>,
 }
 
 /// One a week, one a month; a month's pause.
 impl Default for Choices {
     fn default() -> Self {
-        Self { limits: vec![OwnLimit { count: 1, days: 7 }, OwnLimit { count: 1, days: 30 }], pauses: vec![30] }
+        let limits = vec![OwnLimit { count: 1, days: 7 }, OwnLimit { count: 1, days: 30 }];
+        Self { limits, pauses: vec![30], reasons: None }
     }
 }
 

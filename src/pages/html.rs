@@ -27,6 +27,7 @@ pub(super) struct View {
     pub(super) done: bool,
     pub(super) leave: Option<Leave>,
     pub(super) preferences: Option<Preferences>,
+    pub(super) why: Option<Why>,
     /// Where preferences are, for a link.
     pub(super) preferences_path: Option<String>,
 }
@@ -42,7 +43,33 @@ pub(super) struct Leave {
 #[derive(Debug, Serialize)]
 pub(super) struct Preferences {
     pub(super) topics: Vec<Topic>,
+    /// Whether there is a topic to leave.
+    pub(super) subscribed: bool,
+    /// How often; none when there is no choice.
+    pub(super) paces: Vec<Pick>,
     pub(super) tracking: bool,
+}
+
+/// The form that asks why somebody left.
+#[derive(Debug, Serialize)]
+pub(super) struct Why {
+    pub(super) reasons: Vec<Pick>,
+    /// Most characters of one's own words.
+    pub(super) most: usize,
+}
+
+/// One of several, of which one can be chosen.
+#[derive(Debug, Serialize)]
+pub(super) struct Pick {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) chosen: bool,
+}
+
+impl Pick {
+    pub(super) fn new(value: &str, label: &str, chosen: bool) -> Self {
+        Self { value: value.to_owned(), label: label.to_owned(), chosen }
+    }
 }
 
 /// A topic's box.

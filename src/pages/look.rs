@@ -10,10 +10,11 @@ use crate::config::problem::{Complaint, Place, Problem, Severity, name_hint};
 use crate::config::{Look, PAGES, STYLE};
 
 /// Those that a sender may write anew, by name: the page around everything, and its parts.
-pub const TEMPLATES: [(&str, &str); 3] = [
+pub const TEMPLATES: [(&str, &str); 4] = [
     ("page", include_str!("templates/page.hbs")),
     ("leave", include_str!("templates/leave.hbs")),
     ("preferences", include_str!("templates/preferences.hbs")),
+    ("why", include_str!("templates/why.hbs")),
 ];
 /// Which parts a page has; a layout puts it where it likes.
 const SECTIONS: &str = include_str!("templates/sections.hbs");

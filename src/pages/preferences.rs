@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::form::Form;
 use super::html::{Preferences, Topic, View};
+use super::pace::Wish;
 use super::{Inner, Outcome, Visit};
 use crate::domain::token::Token;
 use crate::store::{Result, Session, recipients, subscriptions};
@@ -13,14 +14,15 @@ impl Inner {
         let (token, t) = (&visit.token, visit.texts);
         let said = match &visit.form {
             None => None,
+            Some(form) if form.all("leave").any(|what| what == "all") => {
+                self.leave_everything(token).await?;
+                Some(t.say("left_all"))
+            }
             // Without this field the form did not arrive whole, and empty boxes mean nothing.
             Some(form) if !form.has("save") => Some(t.say("unreadable")),
-            Some(form) => {
-                self.save(token, form).await?;
-                Some(t.say("saved"))
-            }
+            Some(form) => Some(t.say(if self.save(token, form).await? { "saved" } else { "unreadable" })),
         };
-        let Some(preferences) = self.current(token).await? else {
+        let Some(preferences) = self.current(visit).await? else {
             return Ok(self.html.answer(t, &View::notice(t.say("preferences_title"), t.say("gone"))));
         };
         let view = View {
@@ -31,7 +33,8 @@ impl Inner {
         Ok(self.html.answer(t, &view))
     }
 
-    async fn current(&self, token: &Token) -> Result<Option<Preferences>> {
+    async fn current(&self, visit: &Visit<'_>) -> Result<Option<Preferences>> {
+        let token = &visit.token;
         let mut session = self.store.read().await?;
         let Some(recipient) =
             recipients::by_id(&mut session, token.recipient).await?.filter(|recipient| recipient.address.is_some())
@@ -39,7 +42,9 @@ impl Inner {
             return Ok(None);
         };
         let topics = self.topics(&mut session, token).await?;
-        Ok(Some(Preferences { topics, tracking: recipient.tracking }))
+        let subscribed = topics.iter().any(|topic| topic.subscribed);
+        let paces = self.paces(&recipient, visit.texts, self.clock.now());
+        Ok(Some(Preferences { topics, subscribed, paces, tracking: recipient.tracking }))
     }
 
     /// The project's topics, and what the person has subscribed to besides.
@@ -57,12 +62,22 @@ impl Inner {
         Ok(topics.into_iter().map(topic).collect())
     }
 
-    async fn save(&self, token: &Token, form: &Form) -> Result<()> {
+    async fn leave_everything(&self, token: &Token) -> Result<()> {
+        let mut session = self.store.write().await?;
+        subscriptions::leave_all(&mut session, token.recipient, &self.origin("preferences", token)).await?;
+        session.commit().await
+    }
+
+    /// `false` when the form asks for what is not offered: then nothing is changed.
+    async fn save(&self, token: &Token, form: &Form) -> Result<bool> {
         let recipient = token.recipient;
         let origin = self.origin("preferences", token);
         let mut session = self.store.write().await?;
-        if recipients::lock(&mut session, recipient).await?.is_none() {
-            return Ok(());
+        let Some(person) = recipients::lock(&mut session, recipient).await? else { return Ok(true) };
+        match self.pace_wish(form, &person, origin.at) {
+            Wish::Nothing => {}
+            Wish::Set(pace) => drop(subscriptions::set_pace(&mut session, recipient, pace, &origin).await?),
+            Wish::Unknown => return Ok(false),
         }
         for topic in self.topics(&mut session, token).await? {
             let wanted = form.all("topic").any(|name| name == topic.name);
@@ -73,6 +88,7 @@ impl Inner {
             };
         }
         subscriptions::set_tracking(&mut session, recipient, form.has("tracking"), &origin).await?;
-        session.commit().await
+        session.commit().await?;
+        Ok(true)
     }
 }

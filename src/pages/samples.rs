@@ -1,12 +1,16 @@
 //! One of every page, for trying templates.
 
-use super::html::{Leave, Preferences, Topic, View};
+use super::html::{Leave, Pick, Preferences, Topic, View, Why};
 
 /// Every page in every state that shows something else.
 pub(super) fn samples() -> Vec<View> {
     let topic = |name: &str, subscribed| Topic { name: name.to_owned(), title: name.to_owned(), subscribed };
     let topics = || vec![topic("offers", true), topic("news", false)];
-    let preferences = |tracking| Preferences { topics: topics(), tracking };
+    let picks = || vec![Pick::new("one", "One", true), Pick::new("other", "Other", false)];
+    let preferences = |tracking| {
+        let paces = if tracking { picks() } else { Vec::new() };
+        Preferences { topics: topics(), subscribed: tracking, paces, tracking }
+    };
     vec![
         View::notice("notice", "What there is to say."),
         View {
@@ -14,7 +18,12 @@ pub(super) fn samples() -> Vec<View> {
             preferences_path: Some("/p/x".into()),
             ..View::notice("leave", "?")
         },
-        View { done: true, leave: Some(Leave { topic: false }), ..View::notice("left", "!") },
+        View {
+            done: true,
+            leave: Some(Leave { topic: false }),
+            why: Some(Why { reasons: picks(), most: 9 }),
+            ..View::notice("left", "!")
+        },
         View { preferences: Some(preferences(true)), ..View::notice("preferences", "") },
         View { done: true, preferences: Some(preferences(false)), ..View::notice("preferences", "Saved.") },
     ]

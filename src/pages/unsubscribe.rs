@@ -2,8 +2,8 @@
 //! answered with 200, without a redirect and without a cookie.
 
 use super::form::Form;
-use super::html::{Leave, View};
-use super::{Inner, Outcome, Visit};
+use super::html::{Leave, View, Why};
+use super::{Inner, Outcome, Visit, why};
 use crate::store::{recipients, runs, subscriptions};
 
 /// What a form asks for.
@@ -32,6 +32,7 @@ impl Inner {
     pub(super) async fn unsubscribe(&self, visit: &Visit<'_>) -> Outcome {
         match &visit.form {
             None => self.ask_to_leave(visit).await,
+            Some(form) if why::is_told(form) => self.explain(visit, form).await,
             Some(form) => self.leave(visit, Wish::of(form)).await,
         }
     }
@@ -78,6 +79,7 @@ impl Inner {
         let view = View {
             done: true,
             leave: left.then_some(Leave { topic: false }),
+            why: Some(Why { reasons: self.reasons(t), most: why::MOST_WORDS }),
             preferences_path: Some(self.preferences_path(token)),
             ..View::notice(t.say("left_title"), text)
         };

@@ -16,6 +16,8 @@ use icu_locale::{LanguageIdentifier, Locale, LocaleDirectionality};
 use icu_plurals::{PluralCategory, PluralRules};
 use jiff::tz::TimeZone;
 
+use crate::domain::time::Micros;
+
 pub(super) use date::DateFormat;
 pub(super) use money::{MoneyFormat, WIDTHS, Width};
 pub(super) use number::{MAX_DIGITS, decimal};
@@ -44,6 +46,14 @@ pub(super) struct Formats {
     or: ListFormatter,
     dates: BTreeMap<DateFormat, date::Formatter>,
     money: BTreeMap<MoneyFormat, money::Formatter>,
+}
+
+/// The day of an instant by the clocks of a zone, as a language writes it in full.
+#[must_use]
+pub fn day_in_words(tag: &str, zone: &str, at: Micros) -> String {
+    let (mut formats, style) = (Formats::new(tag, zone), DateFormat::Style("long".to_owned()));
+    let day = formats.prepare_date(style.clone()).and_then(|()| formats.date(&at.to_string(), &style));
+    day.unwrap_or_else(|_| at.to_string())
 }
 
 impl Formats {

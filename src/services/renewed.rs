@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Governed, Governing};
 use crate::clock::Clock;
 use crate::config::Look;
+use crate::domain::project::Choices;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
@@ -58,6 +59,8 @@ fn plain() -> pages::Options {
         locale: "en".to_owned(),
         imprint_url: None,
         topics: BTreeMap::new(),
+        choices: Choices::default(),
+        timezone: "UTC".to_owned(),
         look: Look::default(),
     }
 }

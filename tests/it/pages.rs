@@ -8,6 +8,8 @@ use colloquy::clock::Clock;
 use colloquy::config::Look;
 use colloquy::domain::consent::Salts;
 use colloquy::domain::id::{RecipientId, RunId};
+use colloquy::domain::pace::OwnLimit;
+use colloquy::domain::project::Choices;
 use colloquy::domain::time::Micros;
 use colloquy::domain::token::{Keyring, Purpose, Token};
 use colloquy::pages::{Options, Pages};
@@ -17,6 +19,8 @@ use colloquy::web::Limits;
 
 use crate::http::{Reply, Server};
 use crate::support::{Database, on_both_engines};
+
+mod choices;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
@@ -49,12 +53,18 @@ impl Site {
         session.commit().await.unwrap();
 
         let keys = Arc::new(Keyring::new([(1, [7; 32].as_slice())]));
+        let choices = Choices {
+            limits: vec![OwnLimit { count: 1, days: 7 }, OwnLimit { count: 3, days: 14 }],
+            ..Choices::default()
+        };
         let titles = [("offers", "Angebote <für> dich"), ("news", "News"), ("events", "Events")];
         let options = Options {
             sender: "Alpenlauf & Co".into(),
             locale: "de-DE".into(),
             imprint_url: Some("https://alpenlauf.example/impressum".into()),
             topics: titles.map(|(name, title)| (name.to_owned(), title.to_owned())).into(),
+            choices,
+            timezone: "Europe/Berlin".into(),
             look: Look::default(),
         };
         let pages = Pages::new(Arc::clone(&keys), db.store.clone(), Clock::system(), options);
@@ -167,7 +177,7 @@ on_both_engines! {
         let reply = site.post(Purpose::Unsubscribe, "leave=topic").await.text();
         assert!(reply.contains(r#"role="status""#) && reply.contains(r#"value="all""#), "{reply}");
         assert_eq!(site.subscribed().await, ["news"]);
-        assert!(!site.post(Purpose::Unsubscribe, "leave=all").await.text().contains("<form"));
+        assert!(!site.post(Purpose::Unsubscribe, "leave=all").await.text().contains(r#"name="leave""#));
         assert!(site.subscribed().await.is_empty());
         assert_eq!(site.last_channel().await, "page");
     }

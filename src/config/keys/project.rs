@@ -167,6 +167,8 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "Limits of their own: at most so many messages in so many days, over all topics; [] for none",
     ),
     Key::new("preferences.pause", Texts, "[\"30d\"]", "For how long they can pause; [] for no pause"),
+    Key::section("preferences.reasons", "Why people leave; default: three reasons, in the reader's language"),
+    Key::new("preferences.reasons.*", LINE, "too_many = \"Too many mails\"", "A reason, as the page calls it"),
     Key::section("calendar", "Days that are not like others"),
     Key::new(
         "calendar.blackout",

@@ -97,6 +97,15 @@ fn values_out_of_their_range_are_refused_where_they_stand() {
         "colloquy.toml:14:9 [\"2w\", \"14d\"]: `pause` has the same choice twice",
     );
     complains_about(
+        "[preferences]\npause = [\"1d\"]",
+        "colloquy.toml:14:10 \"1d\": '1d' is not a pause such as 30d, of two days at least (up to a year, as in 30d or 4w)",
+    );
+    complains_about(
+        "[preferences.reasons]\n\"too many\" = \"Too many\"",
+        "colloquy.toml:14:1 \"too many\": `too many` cannot be a name (a name has up to 63 letters a-z, digits, - and _, and starts with a letter or digit)",
+    );
+    complains_about("[preferences.reasons]\nmany = \" \"", "colloquy.toml:14:8 \" \": this is empty");
+    complains_about(
         "[limits]\npause_at_rejections = 0.05",
         "colloquy.toml:14:23 0.05: `pause_at_rejections` must be text, not a number (put it in quotes)",
     );
