@@ -62,7 +62,7 @@ pub fn days(days: u32) -> Duration {
 
 fn whole_days(time: Duration) -> Option<u32> {
     let days = u32::try_from(time.as_secs() / DAY).ok().filter(|days| (1..=MOST_DAYS).contains(days))?;
-    (time.as_secs() % DAY == 0).then_some(days)
+    time.as_secs().is_multiple_of(DAY).then_some(days)
 }
 
 /// What a person wishes.
