@@ -82,8 +82,8 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
     for source in &sources {
         let doc = Doc::new(&source.path, &source.text, keys::CAMPAIGN);
         let campaign = match &base {
-            Some(Base { project, names, utm, .. }) => {
-                let around = campaign::Surroundings { project, files, names, utm: utm.as_ref() };
+            Some(Base { project, names, utm, pictures, .. }) => {
+                let around = campaign::Surroundings { project, files, names, utm: utm.as_ref(), pictures: *pictures };
                 doc.read(|root| campaign::read(root, &source.name, &around)).flatten()
             }
             // Without a project there is nothing to check against but the syntax.

@@ -7,6 +7,7 @@ mod form;
 mod html;
 mod look;
 mod pace;
+mod picture;
 mod preferences;
 mod samples;
 mod unsubscribe;
@@ -35,9 +36,10 @@ use crate::domain::token::{Keyring, Purpose, Token};
 use crate::domain::wording::{self, Wording};
 use crate::store::subscriptions::Origin;
 use crate::store::{Result, Store, recipients};
-use crate::web::{Answer, Handler, method_not_allowed, not_found, text};
+use crate::web::{Answer, Handler, method_not_allowed, not_found, text, try_again};
 use form::Form;
 use html::{Html, View};
+use picture::Gallery;
 use view::Shelf;
 
 /// Most octets of a form.
@@ -82,7 +84,7 @@ impl From<&Loaded> for Options {
     }
 }
 
-/// Answers `/u/`, `/p/` and `/v/`; clones share everything.
+/// Answers `/u/`, `/p/`, `/v/` and `/i/`; clones share everything.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);
 
@@ -93,6 +95,7 @@ struct Inner {
     options: Options,
     html: Html,
     shelf: Shelf,
+    gallery: Gallery,
 }
 
 /// What a page is asked for.
@@ -109,13 +112,17 @@ impl Pages {
     #[must_use]
     pub fn new(keys: Arc<Keyring>, store: Store, clock: Clock, options: Options) -> Self {
         let html = Html::new(options.sender.clone(), options.imprint_url.clone(), &options.look);
-        Self(Arc::new(Inner { keys, store, clock, options, html, shelf: Shelf::default() }))
+        let (shelf, gallery) = Default::default();
+        Self(Arc::new(Inner { keys, store, clock, options, html, shelf, gallery }))
     }
 }
 
 impl Handler for Pages {
     async fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Answer {
         let path = request.uri().path();
+        if let Some(name) = path.strip_prefix("/i/") {
+            return self.picture(request.method(), name.to_owned()).await;
+        }
         let Some((kind, token)) = path.split_at_checked(3) else { return not_found() };
         let (token, picture) = token.split_once('/').map_or((token, None), |(token, id)| (token, Some(id.to_owned())));
         let Some(token) = self.0.keys.verify(token) else { return not_found() };
@@ -143,6 +150,24 @@ impl Handler for Pages {
         // A task of its own: a client that goes away must not cancel a statement in flight.
         let work = tokio::spawn(async move { inner.visit(token, picture.as_deref(), &accepted, form).await });
         work.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
+    }
+}
+
+impl Pages {
+    async fn picture(&self, method: &Method, name: String) -> Answer {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return method_not_allowed("GET, HEAD");
+        }
+        let inner = Arc::clone(&self.0);
+        let work = tokio::spawn(async move { inner.picture(&name).await });
+        match work.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a picture could not be shown");
+                try_again(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS)
+            }
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"),
+        }
     }
 }
 

@@ -70,8 +70,11 @@ CREATE TABLE version_files (
     version_id INTEGER NOT NULL REFERENCES versions (id),
     path       TEXT NOT NULL,
     content    TEXT NOT NULL,
+    -- What names a picture by its content; not set for other files.
+    picture    TEXT,
     PRIMARY KEY (version_id, path)
 ) WITHOUT ROWID;
+CREATE INDEX version_files_picture ON version_files (picture) WHERE picture IS NOT NULL;
 
 CREATE TABLE runs (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::app::{App, Refused};
 use crate::domain::address::Address;
+use crate::domain::campaign::Pictures;
 use crate::domain::profile::Profile;
 use crate::domain::time::Micros;
 use crate::preview::{self, Trial, Verdict};
@@ -16,7 +17,8 @@ use crate::store::Store;
 ///
 /// They are rendered, signed and handed to the campaign's relays as in a run, in the name of one
 /// recipient and to the addresses given. No run begins and nothing is stored: links are plain, there
-/// is no pixel, and the recipient's pages (unsubscribe, preferences, browser view) lead nowhere.
+/// is no pixel, and the recipient's pages (unsubscribe, preferences, browser view) lead nowhere. Pictures go with
+/// the mail even where the campaign links them.
 /// Suppressed addresses get none. Ends with 1 if any was not accepted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy test spring-running --to me@example.org\n  \
@@ -48,6 +50,8 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     if !args.unmarked {
         campaign.mark_subject("[Test] ");
     }
+    // Nothing is stored that could be served.
+    campaign.pictures = Pictures::Embedded;
     let mailing = app.compile(&campaign)?;
     let profile = profile(app, store.as_ref(), &args, &mailing, at).await?;
     let mut relays = site.relays(&app.loaded)?;

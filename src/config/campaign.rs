@@ -9,7 +9,7 @@ use super::segments::Names;
 use super::utm::{self, Parameters};
 use super::value::Field;
 use super::{attachment, check, schedule};
-use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers};
+use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers, Pictures};
 use crate::domain::project::Project;
 use crate::domain::rate::Rate;
 
@@ -19,6 +19,7 @@ pub(super) struct Surroundings<'a> {
     pub files: &'a ProjectFiles,
     pub names: &'a Names,
     pub utm: Option<&'a Parameters>,
+    pub pictures: Pictures,
 }
 
 pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) -> Option<Campaign> {
@@ -32,6 +33,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
     let throttle = root.section("throttle", |throttle| throttle.parsed("rate", Rate::parse));
     let pause_at_rejections = root.section("limits", |limits| limits.parsed("pause_at_rejections", check::percent));
     let links = root.section("links", |links| links.fields().iter().map(|field| link(field, project)).collect());
+    let pictures = root.parsed("pictures", check::pictures).unwrap_or(around.pictures);
     let utm = utm::merged(around.utm, utm::read(root), name);
     let offers = root.section("offers", |section| offers(section, project));
     Some(Campaign {
@@ -45,6 +47,7 @@ pub(super) fn read(root: &Section<'_>, name: &str, around: &Surroundings<'_>) ->
         throttle,
         pause_at_rejections,
         links,
+        pictures,
         utm,
         offers,
     })

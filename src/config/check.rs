@@ -9,6 +9,7 @@ use url::Url;
 
 use super::problem::Complaint;
 use crate::domain::address::Address;
+use crate::domain::campaign::Pictures;
 use crate::domain::time::parse_duration;
 
 /// A name that may stand in a List-Id (RFC 2919), a path, and a segment without quoting.
@@ -87,6 +88,16 @@ pub fn percent(text: &str) -> Result<f64, Complaint> {
     let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
     let complaint = || Complaint::new(format!("'{text}' is not a share such as 5%")).hint("above 0% and up to 100%");
     number.filter(|number| *number > 0.0 && *number <= 100.0).map(|number| number / 100.0).ok_or_else(complaint)
+}
+
+/// How readers get pictures.
+pub fn pictures(text: &str) -> Result<Pictures, Complaint> {
+    match text {
+        "embedded" => Ok(Pictures::Embedded),
+        "linked" => Ok(Pictures::Linked),
+        _ => Err(Complaint::new(format!("'{text}' is no way for pictures"))
+            .hint("embedded: they go with each mail; linked: they are served below base_url")),
+    }
 }
 
 /// An address without a display name.

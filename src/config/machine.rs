@@ -80,6 +80,7 @@ pub fn machine(files: &ProjectFiles, reach: Reach) -> Result<Machine, Problems> 
         let web = match reach {
             Reach::Services => root.section("web", |section| {
                 section.field("base_url");
+                section.field("pictures");
                 web(section)
             }),
             Reach::Database => web(&Section::absent(&doc, "web")),

@@ -16,6 +16,7 @@ use super::utm::{self, Parameters};
 use super::value::Field;
 use crate::domain::action::kind;
 use crate::domain::alignment::same_organisation;
+use crate::domain::campaign::Pictures;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
 use crate::domain::retention::Retention;
@@ -29,14 +30,17 @@ pub(super) struct Base {
     pub names: Names,
     /// What campaigns append to their links.
     pub utm: Option<Parameters>,
+    /// How readers get the pictures of campaigns that do not say it.
+    pub pictures: Pictures,
 }
 
 /// Reads the whole file; `campaigns` are the names that conditions may speak of.
 pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     let sender = root.section("sender", sender);
-    let (base_url, web) = root.section("web", |web| {
+    let (base_url, pictures, web) = root.section("web", |web| {
         let base = web.required("base_url", "base_url = \"https://t.example.org\"");
-        (base.and_then(|field| field.parsed(check::base_url)), machine::web(web))
+        let pictures = web.parsed("pictures", check::pictures);
+        (base.and_then(|field| field.parsed(check::base_url)), pictures.unwrap_or_default(), machine::web(web))
     });
     let settings = settings::read(root, web, &sender.timezone);
     if !sender.from_address.is_empty() {
@@ -70,7 +74,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     };
     let names = root.section("segments", |section| Names::resolve(&section.fields(), &project, campaigns));
     project.segments = names.segments();
-    Base { project, settings, names, utm: utm::read(root) }
+    Base { project, settings, names, utm: utm::read(root), pictures }
 }
 
 fn sender(section: &Section<'_>) -> Sender {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::civil::{date, datetime, time};
 
 use super::*;
-use crate::domain::campaign::When;
+use crate::domain::campaign::{Pictures, When};
 use crate::domain::dkim::DkimConfig;
 use crate::domain::group::Group;
 use crate::domain::hours::{Days, Window};

@@ -35,6 +35,8 @@ pub struct Campaign {
     pub pause_at_rejections: Option<f64>,
     /// Categories by URL pattern, first match wins; `*` matches any run of characters.
     pub links: Vec<LinkRule>,
+    /// How readers get its pictures.
+    pub pictures: Pictures,
     /// What is appended to links; none: nothing.
     pub utm: Option<Utm>,
     /// What `offers` picks from.
@@ -72,6 +74,16 @@ pub struct Content {
     pub text_template: Option<String>,
     /// Files that the mail carries, in the file's order.
     pub attachments: Vec<Attachment>,
+}
+
+/// How readers get the pictures that stand among the templates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pictures {
+    /// They go with each mail.
+    #[default]
+    Embedded,
+    /// They are served below the project's base address.
+    Linked,
 }
 
 /// A file that a mail carries.

@@ -1,5 +1,7 @@
 //! What a file holds, by the ending of its name (IANA media types).
 
+use aws_lc_rs::digest;
+
 /// Endings and types.
 const TYPES: [(&str, &str); 25] = [
     ("csv", "text/csv"),
@@ -34,6 +36,13 @@ const TYPES: [(&str, &str); 25] = [
 pub fn media_type(path: &str) -> Option<&'static str> {
     let (_, ending) = path.rsplit_once('.')?;
     TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending)).map(|(_, media)| *media)
+}
+
+/// What names a picture by its content, in lines of base64: half of its SHA-256, in hexadecimal.
+#[must_use]
+pub fn picture_id(encoded: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, encoded.as_bytes());
+    hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether a mail can show a file of that name as a picture.

@@ -41,6 +41,8 @@ struct Look {
     recipient: String,
     faults: Vec<Fault>,
     base_url: String,
+    /// Pictures that the mail links, by their address, as addresses that bring them along.
+    linked: BTreeMap<String, String>,
     mail: Option<Explained>,
 }
 
@@ -66,7 +68,7 @@ impl Workshop {
     /// The mail's HTML, harmless; none where there is no mail.
     pub async fn body(&self, asked: &Asked) -> Option<String> {
         let look = self.mail(asked).await;
-        look.mail.map(|mail| body::harmless(&mail, &look.base_url))
+        look.mail.map(|mail| body::harmless(&mail, &look.base_url, &look.linked))
     }
 
     async fn mail(&self, asked: &Asked) -> Look {
@@ -101,6 +103,8 @@ impl Workshop {
                 return look.faults.extend(problems.into_iter().map(|problem| Fault::template(problem, &texts)));
             }
         };
+        let linked = mailing.linked();
+        look.linked = linked.map(|(shown, media, octets)| (shown.to_owned(), body::data_url(media, &octets))).collect();
         let at = asked.at.unwrap_or_else(|| self.options.clock.now());
         let made_up = made_up(&loaded.project, &mailing);
         let profile = match &self.options.store {

@@ -11,6 +11,7 @@ use super::edition::{Edition, Part};
 use super::headers::Fixed;
 use super::helpers::{Escape, registry};
 use super::html::Event;
+use super::images::{self, Images, Way};
 use super::inline::{self, Styles};
 use super::links::{Links, Numbered, Rules};
 use super::locale::Formats;
@@ -23,8 +24,8 @@ use super::tag::{Kind, Tag, closing, scan};
 use super::traced::{Place, Traced};
 use super::utm::Tagger;
 use super::variables::Names;
-use super::{flatten, html, images, mjml, opening, text, written};
-use crate::domain::campaign::{Campaign, Content, OfferItem};
+use super::{flatten, html, mjml, opening, text, written};
+use crate::domain::campaign::{Campaign, Content, OfferItem, Pictures};
 use crate::domain::project::{Project, Sender};
 
 /// Octets of a mail's pictures and attachments, encoded.
@@ -35,7 +36,7 @@ struct Html {
     part: Part,
     /// The template of the text part.
     derived: Traced,
-    images: Vec<Enclosure>,
+    images: Images,
 }
 
 struct Compiler<'a> {
@@ -115,6 +116,7 @@ impl Compiler<'_> {
         let subject = self.line("subject", &content.subject).and_then(|(source, _)| self.finish(&source));
         let formats = Arc::new(std::mem::replace(&mut self.formats, Formats::new("und", "UTC")));
         let Html { part: html, images, .. } = html?;
+        let Images { embedded: images, linked, .. } = images;
         self.weighed(&images, &attachments);
         Some(Edition {
             tag: self.tag.to_owned(),
@@ -123,6 +125,7 @@ impl Compiler<'_> {
             text: text?,
             subject: subject?,
             images,
+            linked,
             attachments,
             escaping: registry(Escape::Html, &formats, self.utm.as_ref()),
             plain: registry(Escape::None, &formats, self.utm.as_ref()),
@@ -144,8 +147,12 @@ impl Compiler<'_> {
             Rules { categories: &self.project.categories, patterns: &self.campaign.links, utm: self.utm.as_ref() };
         let Numbered { mut edits, targets } = self.links.number_html(&source, &events, &rules, &mut self.problems);
         let domain = self.project.sender.from_address.rsplit('@').next().unwrap_or_default();
-        let images = images::embed(&source, &events, self.files, domain, &mut self.problems);
-        edits.extend(images.edits);
+        let way = match self.campaign.pictures {
+            Pictures::Embedded => Way::Embedded { domain },
+            Pictures::Linked => Way::Linked { base_url: self.project.base_url.trim_end_matches('/') },
+        };
+        let mut images = images::find(&source, &events, self.files, way, &mut self.problems);
+        edits.append(&mut images.edits);
         let right_to_left = self.formats.is_right_to_left();
         edits.extend(opening::language(source.text(), &events, self.tag, right_to_left, self.is_own));
         let body_end = source.text().to_ascii_lowercase().rfind("</body").unwrap_or(source.text().len());
@@ -153,7 +160,7 @@ impl Compiler<'_> {
         edits.sort_by_key(|(range, _)| (range.start, range.end));
         let derived = text::derive(&source, &tags, &events, &targets);
         let part = self.finish(&source.edited(&edits))?;
-        Some(Html { part, derived, images: images.list })
+        Some(Html { part, derived, images })
     }
 
     fn attachments(&mut self) -> Vec<Enclosure> {

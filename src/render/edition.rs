@@ -16,8 +16,10 @@ pub(super) struct Edition {
     pub html: Part,
     pub text: Part,
     pub subject: Part,
-    /// What the HTML part shows.
+    /// What the HTML part shows of the mail itself.
     pub images: Vec<Enclosure>,
+    /// What it shows from our address, which is the picture's id.
+    pub linked: Vec<Enclosure>,
     pub attachments: Vec<Enclosure>,
     /// Helpers for the HTML part.
     pub escaping: Handlebars<'static>,

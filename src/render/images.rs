@@ -1,32 +1,41 @@
-//! Pictures that stand among the templates: each goes with the mail and is shown from there.
+//! Pictures that stand among the templates: each goes with the mail and is shown from there, or is linked and shown from
+//! where its version is served.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-
-use aws_lc_rs::digest;
 
 use super::html::Event;
 use super::mime::Enclosure;
 use super::problem::{TemplateProblem, nearest, problem};
 use super::traced::Traced;
-use crate::domain::media::{is_image, media_type};
+use crate::domain::media::{is_image, media_type, picture_id};
 
 /// What was found in an HTML text.
 #[derive(Default)]
 pub(super) struct Images {
     /// What stands for the pictures' addresses.
     pub edits: Vec<(Range<usize>, String)>,
-    /// Each picture once.
-    pub list: Vec<Enclosure>,
+    /// Each picture that goes with the mail, once.
+    pub embedded: Vec<Enclosure>,
+    /// Each picture that is linked, once; its id is its address.
+    pub linked: Vec<Enclosure>,
 }
 
-/// Finds `<img src="images/logo.png">`, a path under `templates/`; `files` holds the pictures in lines of
-/// base64, `domain` makes their names unique in the world.
-pub(super) fn embed(
+/// How a reader gets a campaign's pictures.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// With the mail; the domain makes their names unique in the world.
+    Embedded { domain: &'a str },
+    /// From below this address, without trailing slash.
+    Linked { base_url: &'a str },
+}
+
+/// Finds `<img src="images/logo.png">`, a path under `templates/`; `files` holds the pictures in lines of base64.
+pub(super) fn find(
     source: &Traced,
     events: &[Event],
     files: &BTreeMap<String, String>,
-    domain: &str,
+    way: Way<'_>,
     problems: &mut Vec<TemplateProblem>,
 ) -> Images {
     let mut images = Images::default();
@@ -50,13 +59,22 @@ pub(super) fn embed(
             problems.push(problem(&source.place(src.value.start), format!("there is no picture '{path}'"), Some(hint)));
             continue;
         };
-        let hash = digest::digest(&digest::SHA256, encoded.as_bytes());
-        let hash: String = hash.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-        let id = format!("{hash}@{domain}");
-        images.edits.push((src.value.clone(), format!("cid:{id}")));
-        if images.list.iter().all(|image| image.id != id) {
-            let name = written.rsplit('/').next().unwrap_or(written);
-            images.list.push(Enclosure::image(id, media, name, encoded));
+        let name = written.rsplit('/').next().unwrap_or(written);
+        let hash = picture_id(encoded);
+        let (id, shown, list) = match way {
+            Way::Embedded { domain } => {
+                let id = format!("{hash}@{domain}");
+                (id.clone(), format!("cid:{id}"), &mut images.embedded)
+            }
+            Way::Linked { base_url } => {
+                let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+                let url = format!("{base_url}/i/{hash}.{ending}");
+                (url.clone(), url, &mut images.linked)
+            }
+        };
+        images.edits.push((src.value.clone(), shown));
+        if list.iter().all(|image| image.id != id) {
+            list.push(Enclosure::image(id, media, name, encoded));
         }
     }
     images

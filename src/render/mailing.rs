@@ -177,6 +177,12 @@ impl Mailing {
         images.map(|image| (image.id.as_str(), image.media.as_str(), image.octets()))
     }
 
+    /// The pictures that messages link: addresses, media types, octets.
+    pub fn linked(&self) -> impl Iterator<Item = (&str, &str, Vec<u8>)> {
+        let images = self.editions.iter().flat_map(|edition| &edition.linked);
+        images.map(|image| (image.id.as_str(), image.media.as_str(), image.octets()))
+    }
+
     /// The languages that it is written in (BCP 47), the campaign's own first.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         self.editions.iter().map(|edition| edition.tag.as_str())

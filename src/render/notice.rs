@@ -15,7 +15,7 @@ use super::mailing::{Envelope, Mailing, Scratch};
 use super::problem::{RenderError, TemplateProblem};
 use super::{flatten, message};
 use crate::domain::address::Address;
-use crate::domain::campaign::{Campaign, Content, Offers, Timing};
+use crate::domain::campaign::{Campaign, Content, Offers, Pictures, Timing};
 use crate::domain::id::{NoticeId, RecipientId, RunId};
 use crate::domain::language::lookup;
 use crate::domain::notice::NoticeKind;
@@ -190,6 +190,7 @@ fn programme(kind: NoticeKind, content: Content, languages: BTreeMap<String, Con
         throttle: None,
         pause_at_rejections: None,
         links: Vec::new(),
+        pictures: Pictures::Embedded,
         utm: None,
         offers: Offers::default(),
     }

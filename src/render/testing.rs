@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Envelope, Explained, Mailing, RenderError, Scratch, TemplateProblem};
 use crate::domain::address::Address;
-use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers, Timing};
+use crate::domain::campaign::{Campaign, Content, LinkRule, OfferItem, Offers, Pictures, Timing};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::project::{Choices, Project, Sender};
@@ -42,6 +42,7 @@ pub(super) fn campaign() -> Campaign {
         throttle: None,
         pause_at_rejections: None,
         links: vec![LinkRule { pattern: "https://shop.example.org/running/*".into(), category: "running".into() }],
+        pictures: Pictures::Embedded,
         utm: None,
         offers: Offers {
             explore: 0.0,

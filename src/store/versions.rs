@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Result, Session, values};
 use crate::args;
 use crate::domain::id::VersionId;
+use crate::domain::media::{is_image, picture_id};
 use crate::domain::time::Micros;
 
 const BY_HASH: &str = "SELECT id FROM versions WHERE hash = $1";
@@ -14,9 +15,10 @@ const APPLY: &str =
 const APPLIED: &str = "SELECT id, at FROM versions WHERE applied IS NOT NULL ORDER BY applied DESC LIMIT 1";
 const FILES: &str = "SELECT path, content FROM version_files WHERE version_id = $1 ORDER BY path";
 
+const PICTURE: &str = "SELECT path, content FROM version_files WHERE picture = $1 LIMIT 1";
 const SENT: &str = "SELECT version_id FROM runs ORDER BY id DESC LIMIT 1";
 
-pub(super) const STATEMENTS: &[&str] = &[BY_HASH, INSERT, APPLY, APPLIED, FILES, SENT];
+pub(super) const STATEMENTS: &[&str] = &[BY_HASH, INSERT, APPLY, APPLIED, FILES, PICTURE, SENT];
 
 /// Keeps `files` under their hash; the same content is kept once.
 ///
@@ -30,8 +32,16 @@ pub async fn freeze(tx: &mut Session, files: &BTreeMap<String, String>, hash: &s
     };
     let rows = files.iter().collect::<Vec<_>>();
     for chunk in rows.chunks(100) {
-        let sql = format!("INSERT INTO version_files (version_id, path, content) VALUES {}", values(1, chunk.len(), 3));
-        let args = chunk.iter().flat_map(|(path, content)| args![id, path.as_str(), content.as_str()]).collect();
+        let sql = format!(
+            "INSERT INTO version_files (version_id, path, content, picture) VALUES {}",
+            values(1, chunk.len(), 4)
+        );
+        // Attachments are nobody's business.
+        let is_shown = |path: &str| path.starts_with("templates/") && is_image(path);
+        let named = |path: &str, content: &str| is_shown(path).then(|| picture_id(content));
+        let row =
+            |(path, content): &(&String, &String)| args![id, path.as_str(), content.as_str(), named(path, content)];
+        let args = chunk.iter().flat_map(row).collect();
         tx.execute(sql, args).await?;
     }
     Ok(VersionId(id))
@@ -71,4 +81,12 @@ pub async fn governing(session: &mut Session) -> Result<Option<VersionId>> {
 /// When the database refuses.
 pub async fn files(session: &mut Session, version: VersionId) -> Result<BTreeMap<String, String>> {
     Ok(session.all::<(String, String)>(FILES, args![version]).await?.into_iter().collect())
+}
+
+/// A picture of any version by what [`picture_id`] names it: its path, and its lines of base64.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn picture(session: &mut Session, id: &str) -> Result<Option<(String, String)>> {
+    session.first(PICTURE, args![id]).await
 }

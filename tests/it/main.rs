@@ -27,6 +27,7 @@ mod pages;
 mod peers;
 mod people;
 mod permissions;
+mod pictures;
 mod plan;
 mod preview;
 mod project;

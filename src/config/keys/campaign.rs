@@ -1,6 +1,6 @@
 //! The keys of `config/campaigns/NAME.toml`.
 
-use super::Kind::{Anything, Form, Number, Text, Texts, Time};
+use super::Kind::{Anything, Form, Number, OneOf, Text, Texts, Time};
 use super::{DURATION, Key, PAUSE_AT_REJECTIONS, RATE, UTM};
 
 /// In the order in which editors offer them.
@@ -20,6 +20,12 @@ pub(in crate::config) const CAMPAIGN: &[Key] = &[
         Text,
         "\"What is new this month\"",
         "What mailboxes show behind the subject, one line, a Handlebars template",
+    ),
+    Key::new(
+        "pictures",
+        OneOf(&["embedded", "linked"]),
+        "\"linked\"",
+        "Whether its pictures go with each mail, or are served below base_url; default: as [web] pictures says",
     ),
     Key::new("valid_for", DURATION, "\"24h\"", "What has not left so long after the run's instant is skipped"),
     Key::sections("attachment", "A file that the mail carries"),

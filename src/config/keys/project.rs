@@ -58,6 +58,12 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "10000",
         "Requests at once from one client network; default: 5 seconds of per_network",
     ),
+    Key::new(
+        "web.pictures",
+        OneOf(&["embedded", "linked"]),
+        "\"linked\"",
+        "Whether the pictures of templates go with each mail, which is the default, or are served below base_url",
+    ),
     Key::section("console", "What operators reach: metrics, health, live view"),
     Key::new("console.listen", Text, "\"127.0.0.1:8081\"", "IP and port to listen on"),
     Key::section("secrets", "Keys that sign links"),

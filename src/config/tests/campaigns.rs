@@ -315,3 +315,18 @@ fn an_attachment_is_a_file_of_the_project() {
         assert!(found[0].starts_with("spring.toml:"), "{found:?}");
     }
 }
+
+#[test]
+fn pictures_go_with_the_mail_or_are_linked_as_campaign_or_project_say() {
+    let pictures = |web: &str, campaign: &str| {
+        let project = PROJECT.replace("[web]\n", &format!("[web]\n{web}"));
+        taken(&project, &format!("{CAMPAIGN}{campaign}")).campaigns["spring"].pictures
+    };
+    assert_eq!(pictures("", ""), Pictures::Embedded);
+    assert_eq!(pictures("pictures = \"linked\"\n", ""), Pictures::Linked);
+    assert_eq!(pictures("pictures = \"linked\"\n", "pictures = \"embedded\"\n"), Pictures::Embedded);
+    complains_about(
+        "pictures = \"link\"",
+        "spring.toml:4:12 \"link\": 'link' is no way for pictures (embedded: they go with each mail; linked: they are served below base_url)",
+    );
+}

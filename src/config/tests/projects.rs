@@ -142,7 +142,7 @@ fn values_out_of_their_range_are_refused_where_they_stand() {
     );
     complains_about(
         "[web.x]",
-        "colloquy.toml:13:6 x: unknown key `x` in [web] (known: `base_url`, `trusted_proxies`, `per_network`, `burst`, `listen`)",
+        "colloquy.toml:13:6 x: unknown key `x` in [web] (known: `base_url`, `pictures`, `trusted_proxies`, `per_network`, `burst`, `listen`)",
     );
 }
 

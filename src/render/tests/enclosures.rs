@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::campaign::Attachment;
+use crate::domain::campaign::{Attachment, Campaign, Pictures};
+use crate::domain::media::picture_id;
 use crate::render::testing::{campaign, files, profile, project, render};
-use crate::render::{Mailing, TemplateProblem};
+use crate::render::{Lint, Mailing, TemplateProblem};
 
 fn problems(page: &str, more: &[(&str, &str)]) -> Vec<TemplateProblem> {
     let mut files: BTreeMap<_, _> = files(&[("spring", page)]);
@@ -58,4 +59,23 @@ fn mjml_shows_pictures_that_go_with_the_mail() {
     assert_eq!((media, octets.as_slice()), ("image/png", b"x".as_slice()));
     let shown = mailing.with_pictures_at(&explained.html, "/v/t");
     assert!(shown.contains(&format!("src=\"/v/t/{id}\"")) && !shown.contains("cid:"), "{shown}");
+}
+
+#[test]
+fn a_linked_picture_is_shown_from_our_address_and_weighs_nothing() {
+    let page = "<p>Hi</p><img src=\"images/a.PNG\" alt=\"A\"><img src=\"images/a.PNG\" alt=\"\">";
+    let mut files = files(&[("spring", page)]);
+    files.insert("templates/images/a.PNG".into(), "eA==\r\n".into());
+    let linked = Campaign { pictures: Pictures::Linked, ..campaign() };
+    let mailing = Mailing::compile(&linked, &project(), &files).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let explained = render(&mailing, &profile()).unwrap();
+    let id = picture_id("eA==\r\n");
+    let address = format!("src=\"https://t.alpenlauf.example/i/{id}.png\"");
+    assert_eq!(explained.html.matches(&address).count(), 2, "{}", explained.html);
+    let message = String::from_utf8(explained.message.bytes.clone()).unwrap();
+    assert!(!message.contains("Content-ID") && !message.contains("multipart/related"), "{message}");
+    let linked: Vec<_> = mailing.linked().map(|(shown, media, octets)| (shown.to_owned(), media.to_owned(), octets)).collect();
+    let shown = format!("https://t.alpenlauf.example/i/{id}.png");
+    assert_eq!(linked, [(shown, "image/png".to_owned(), b"x".to_vec())], "a preview needs no service");
+    assert!(mailing.lint(&explained).iter().all(|lint| !matches!(lint, Lint::BrokenPicture { .. })));
 }
