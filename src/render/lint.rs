@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 
 use url::{Host, Url};
 
@@ -22,6 +23,11 @@ const GMAIL_CLIP: usize = 102 * 1024;
 const LETTERS: usize = 250;
 /// Letters for each further picture.
 const LETTERS_MORE: usize = 50;
+
+/// Octets of pictures and attachments that go with each mail, encoded, which nobody minds.
+const LIGHT: usize = 1_024 * 1_024;
+/// Characters of a mail's beginning that are told.
+const BEGINNING: usize = 40;
 
 /// Something in a rendered mailing that a marketer should repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +71,20 @@ pub enum Lint {
         /// Its address as the mail has it.
         src: String,
     },
+    /// What goes with each mail makes it slow to fetch, and dear where data are.
+    Heavy {
+        /// Pictures.
+        pictures: usize,
+        /// Attachments.
+        attachments: usize,
+        /// Octets of them, encoded.
+        size: usize,
+    },
+    /// Behind the subject mailboxes show what the mail happens to begin with.
+    NoPreheader {
+        /// What that is.
+        begins: String,
+    },
     /// Hardly anything is left where pictures are not shown, and filters take it for unwanted mail.
     LittleText {
         /// Pictures.
@@ -92,6 +112,9 @@ impl Lint {
             Self::BrokenPicture { .. } => {
                 "write its whole address, https://…, or the path of a local picture in the img itself, not in a variable"
             }
+            Self::Heavy { pictures: 0, .. } => "link to the files",
+            Self::Heavy { .. } => "make the pictures smaller, or write pictures = \"linked\"",
+            Self::NoPreheader { .. } => "write preheader = \"…\" beside the subject",
             Self::LittleText { .. } => "say it in text, too",
             Self::EmptySubject => "write a subject, and defaults for the variables in it",
         }
@@ -113,6 +136,14 @@ impl fmt::Display for Lint {
             Self::Leftover { part } => write!(f, "braces of a tag are left in the {part}"),
             Self::BrokenLink { number, url } => write!(f, "link {number} leads to '{url}', which is no address"),
             Self::BrokenPicture { src } => write!(f, "the picture '{src}' is not in the mail, and has no address"),
+            Self::Heavy { pictures, attachments, size } => {
+                let megabytes = *size as f64 / LIGHT as f64;
+                write!(
+                    f,
+                    "its pictures ({pictures}) and attachments ({attachments}) make each mail {megabytes:.1} MB heavy"
+                )
+            }
+            Self::NoPreheader { begins } => write!(f, "without a preheader mailboxes show '{begins}'"),
             Self::LittleText { pictures, letters } => {
                 write!(f, "the mail is made of pictures: {pictures} of them, and {letters} letters of text")
             }
@@ -145,6 +176,11 @@ pub(super) fn lint(mailing: &Mailing, sample: &Explained) -> Vec<Lint> {
     let (pictures, letters) = seen(&sample.html, &[&mailing.base_url, "/o/"].concat());
     let wanted = LETTERS + LETTERS_MORE * pictures.saturating_sub(1);
     add(pictures > 0 && letters < wanted, Lint::LittleText { pictures, letters });
+    let Weight { pictures, attachments, size } = weight(mailing, &sample.language);
+    add(size > LIGHT, Lint::Heavy { pictures, attachments, size });
+    if let Some(begins) = beginning(&sample.html) {
+        add(true, Lint::NoPreheader { begins });
+    }
     for src in pictures_nowhere(&sample.html) {
         add(true, Lint::BrokenPicture { src });
     }
@@ -157,6 +193,37 @@ pub(super) fn lint(mailing: &Mailing, sample: &Explained) -> Vec<Lint> {
         add(true, Lint::LinkWithoutCategory { number: link.number, url: link.url.clone() });
     }
     found
+}
+
+/// What goes with each mail of a language.
+struct Weight {
+    pictures: usize,
+    attachments: usize,
+    /// Octets, encoded.
+    size: usize,
+}
+
+fn weight(mailing: &Mailing, language: &str) -> Weight {
+    let edition = mailing.editions.iter().find(|edition| edition.tag == language).unwrap_or(&mailing.editions[0]);
+    let enclosed = edition.images.iter().chain(&edition.attachments);
+    Weight {
+        pictures: edition.images.len(),
+        attachments: edition.attachments.len(),
+        size: enclosed.map(|enclosure| enclosure.part.len()).sum(),
+    }
+}
+
+/// The first words, where nothing that is hidden stands before them.
+fn beginning(page: &str) -> Option<String> {
+    let events = html::read(page, &[]).unwrap_or_default();
+    let words = |range: Range<usize>| html::decode(&page[range]).split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut texts = look::texts(page, &events).into_iter().map(|(range, look)| (words(range), look));
+    let (words, look) = texts.find(|(words, _)| words.contains(char::is_alphanumeric))?;
+    if look.hidden {
+        return None;
+    }
+    let short: String = words.chars().take(BEGINNING).collect();
+    Some(if short.len() < words.len() { format!("{}…", short.trim_end()) } else { words })
 }
 
 /// Pictures besides the pixel, and the letters that a reader sees.

@@ -1,7 +1,10 @@
 //! What is found in a mailing, and what is not.
 
+use std::collections::BTreeMap;
+
+use crate::domain::campaign::{Attachment, Campaign, Pictures};
 use crate::domain::profile::Profile;
-use crate::render::testing::{compile, profile, render};
+use crate::render::testing::{campaign, compile, files, profile, project, render};
 use crate::render::{Lint, Mailing};
 
 /// What every mailing needs, with `{}` for what a test adds.
@@ -9,7 +12,15 @@ const GOOD: &str = "<html lang=\"en\"><body>{}<p>{{sender.postal_address}} <a hr
     data-track=\"off\">Imprint</a> <a href=\"{{unsubscribe_url}}\">Unsubscribe</a></p></body></html>";
 
 fn mailing(inside: &str) -> Mailing {
-    compile(&GOOD.replace("{}", inside)).unwrap_or_else(|problems| panic!("{problems:?}"))
+    carrying(inside, campaign(), &[])
+}
+
+/// The same of a campaign, with further files.
+fn carrying(inside: &str, mut campaign: Campaign, more: &[(&str, String)]) -> Mailing {
+    campaign.content.preheader = Some("What is new".into());
+    let mut files: BTreeMap<_, _> = files(&[("spring", &GOOD.replace("{}", inside))]);
+    files.extend(more.iter().map(|(path, text)| ((*path).to_owned(), text.clone())));
+    Mailing::compile(&campaign, &project(), &files).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn sample(mailing: &Mailing) -> Vec<Lint> {
@@ -36,6 +47,7 @@ fn what_a_sample_lacks_is_named() {
         Lint::NoUnsubscribeInText,
         Lint::NoPostalAddress,
         Lint::NoImprint,
+        Lint::NoPreheader { begins: "x".into() },
         Lint::LinkWithoutCategory { number: 1, url: "https://x.example".into() },
     ];
     assert_eq!(sample(&bare), expected);
@@ -46,6 +58,41 @@ fn a_mail_that_gmail_would_clip_is_named_with_its_size() {
     let large = mailing(&"x".repeat(110_000));
     let size = render(&large, &profile()).unwrap().html.len();
     assert_eq!(sample(&large), [Lint::HtmlClipped { size }]);
+}
+
+#[test]
+fn what_goes_with_each_mail_is_weighed_together() {
+    let half = "x".repeat(600_000);
+    let text = "Word ".repeat(100);
+    let page = format!("<img src=\"a.png\" alt=\"A\"><img src=\"a.png\" alt=\"\"><p>{text}</p>");
+    let mut heavy = campaign();
+    let attachment = Attachment { file: "files/a.pdf".into(), name: "a.pdf".into(), media: "application/pdf".into() };
+    heavy.content.attachments.push(attachment);
+    let files = [("templates/a.png", half.clone()), ("files/a.pdf", half)];
+    let found = sample(&carrying(&page, heavy.clone(), &files));
+    assert!(
+        matches!(found[..], [Lint::Heavy { pictures: 1, attachments: 1, size: 1_200_000..1_201_000 }]),
+        "the picture goes along once: {found:?}"
+    );
+    assert_eq!(found[0].to_string(), "its pictures (1) and attachments (1) make each mail 1.1 MB heavy");
+    let linked = Campaign { pictures: Pictures::Linked, ..heavy };
+    assert_eq!(sample(&carrying(&page, linked, &files)), []);
+}
+
+#[test]
+fn a_mail_says_what_mailboxes_show_of_it() {
+    let begins = |html: &str| {
+        let found = sample(&compile(html).unwrap());
+        found.into_iter().find_map(|lint| if let Lint::NoPreheader { begins } = lint { Some(begins) } else { None })
+    };
+    assert_eq!(
+        begins("<title>News</title><style>p{}</style><p> &nbsp;</p><p>R&amp;B\n for {{first_name}}</p>").as_deref(),
+        Some("R&B for Anna")
+    );
+    let long = begins("<p>Open this mail in your browser if it does not look right</p>");
+    assert_eq!(long.as_deref(), Some("Open this mail in your browser if it doe…"));
+    assert_eq!(begins("<div style=\"display:none\">New shoes</div><p>Open in your browser</p>"), None);
+    assert_eq!(begins("<style>.pre{display:none}</style><div class=\"pre\">New shoes</div><p>Browser</p>"), None);
 }
 
 #[test]
@@ -122,6 +169,8 @@ fn contrast_is_judged_by_what_is_seen_where_that_is_known() {
     for (inside, faint) in [
         ("<style>.a{background:#17402f}.a b{color:#d5e6dc}</style><div class=\"a\"><b>x</b></div>", false),
         ("<style>.a{background:#17402f}.a b{color:#000}</style><div class=\"a\"><b>x</b></div>", true),
+        ("<style>p{color:#eee}@media (prefers-color-scheme: dark){p{color:#fff !important}}</style><p>x</p>", true),
+        ("<style>i{color:#eee}</style><style>i.b{color:#222}</style><i class=\"b\">x</i>", false),
         ("<table><tr><td bgcolor=\"black\"><font color=\"white\">x</font></td><td>y</td></tr></table>", false),
         ("<p style=\"background:#000\"><a href=\"https://x.example\">x</a></p>", true),
         ("<p style=\"background:#fff url(https://x.example/a.png)\"><span style=\"color:#eee\">x</span></p>", false),
