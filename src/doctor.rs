@@ -6,11 +6,12 @@ mod disk;
 mod dkim;
 mod dns;
 mod domains;
+mod leaving;
 mod machine;
 mod relays;
 mod web;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,19 +81,22 @@ pub struct Patient<'a> {
     pub clock: Clock,
     /// The server to ask instead of the system's.
     pub dns: Option<SocketAddr>,
+    /// Addresses that mail is known to leave from.
+    pub leaves_from: Vec<IpAddr>,
 }
 
 /// Runs all checks at once; findings come in the same order each time.
 pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let dns = Dns::new(patient.dns);
     let dns = &dns;
-    let checks: [(&str, BoxFuture<'_, Vec<Finding>>); 7] = [
+    let checks: [(&str, BoxFuture<'_, Vec<Finding>>); 8] = [
         ("database", Box::pin(database::look(patient))),
         ("machine", Box::pin(machine::look(patient))),
         ("disk", Box::pin(disk::look(patient))),
         ("relays", Box::pin(relays::look(patient, dns))),
         ("dkim", Box::pin(dkim::look(patient, dns))),
         ("domains", Box::pin(domains::look(patient, dns))),
+        ("SPF", Box::pin(leaving::look(patient, dns))),
         ("base_url", Box::pin(web::look(patient, dns))),
     ];
     let bounded = checks.map(|(name, check)| async move {

@@ -1,6 +1,6 @@
 //! `colloquy doctor`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -16,7 +16,8 @@ use crate::doctor::{Level, Patient, examine};
 /// Nothing is changed, no mail is sent. Ends with 1 when something fails.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy doctor\n  colloquy doctor --json\n  \
-    colloquy doctor --dns 9.9.9.9:53     as another resolver sees it")]
+    colloquy doctor --dns 9.9.9.9:53     as another resolver sees it\n  \
+    colloquy doctor --leaves-from 192.0.2.10     what SPF says of mail from this address")]
 pub struct Args {
     /// Print JSON.
     #[arg(long)]
@@ -24,6 +25,9 @@ pub struct Args {
     /// Ask this DNS server instead of the system's.
     #[arg(long, value_name = "IP:PORT")]
     dns: Option<SocketAddr>,
+    /// See whether SPF lets mail leave from these addresses; default: from where the relays listen.
+    #[arg(long, value_name = "IP", num_args = 1..)]
+    leaves_from: Vec<IpAddr>,
 }
 
 pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -37,6 +41,7 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
         relays: relays.iter().map(|config| (config.name.clone(), relay(config))).collect(),
         clock: app.clock.clone(),
         dns: args.dns,
+        leaves_from: args.leaves_from,
     };
     let findings = examine(&patient).await;
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);

@@ -8,6 +8,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts,
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{RData, RecordType};
+use mail_auth::MessageAuthenticator;
 
 /// Why DNS did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,12 @@ impl Dns {
             }
         };
         Self(builder.with_options(options).build().map_err(|error| error.to_string()))
+    }
+
+    /// What evaluates SPF by the same servers; none where there are none.
+    #[must_use]
+    pub fn authenticator(&self) -> Option<MessageAuthenticator> {
+        self.0.as_ref().ok().map(|resolver| MessageAuthenticator(resolver.clone()))
     }
 
     /// The texts at a name, each with its strings joined (RFC 7208 §3.3).

@@ -11,7 +11,7 @@ use crate::domain::outcome::Stage;
 use crate::domain::relay::RelayUrl;
 use crate::relay::{OpenError, Relay};
 
-/// How long a relay may take to be ready for a message.
+/// How long a relay may take to be ready for a message, and DNS to tell its name.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) async fn look(patient: &Patient<'_>, dns: &Dns) -> Vec<Finding> {
@@ -30,7 +30,11 @@ async fn opened(check: String, relay: &Relay, dns: &Dns) -> Vec<Finding> {
     let RelayUrl::Smtp { host, port, .. } = &config.url else {
         return vec![Finding::ok(check, "writes files, sends nothing")];
     };
-    let (session, named) = tokio::join!(timeout(PATIENCE, relay.open()), reverse(dns, host));
+    let (session, named) = tokio::join!(timeout(PATIENCE, relay.open()), timeout(PATIENCE, reverse(dns, host)));
+    let named = named.unwrap_or_else(|_| {
+        let found = format!("DNS does not answer within {} seconds", PATIENCE.as_secs());
+        Some(Finding::warn(format!("PTR of {host}"), found, "look at the machine's resolver, or use --dns"))
+    });
     let session = match session {
         Ok(Ok(session)) => session,
         Ok(Err(error)) => {

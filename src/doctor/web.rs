@@ -1,8 +1,11 @@
 //! Whether recipients reach us under the address that stands in their mails.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::header::{DATE, HOST};
@@ -23,6 +26,22 @@ use crate::domain::token::{Purpose, Token};
 /// Clocks further apart than this spoil schedules and signatures.
 const APART: f64 = 30.0;
 const MAX_BODY: usize = 64 * 1_024;
+/// How long one address may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why nothing came back.
+enum Fault {
+    /// No way leads there from this machine, or none that answers.
+    Unreachable(String),
+    /// What went wrong at the other end.
+    Wrong(String),
+}
+
+impl From<String> for Fault {
+    fn from(words: String) -> Self {
+        Self::Wrong(words)
+    }
+}
 
 /// What came back.
 struct Reply {
@@ -61,21 +80,43 @@ pub(super) async fn look(patient: &Patient<'_>, dns: &Dns) -> Vec<Finding> {
     let token = Token { run: RunId(0), recipient: RecipientId(0), purpose: Purpose::Unsubscribe };
     let page = format!("{}/u/{}", url.path().trim_end_matches('/'), keyring.sign(&token));
     let forged = format!("{}/c/forged", url.path().trim_end_matches('/'));
-    for address in addresses {
+    let (url, page, forged) = (&url, page.as_str(), forged.as_str());
+    let asked = addresses.iter().map(|address| async move { (*address, both(url, *address, page, forged).await) });
+    let replies = join_all(asked).await;
+    let answers = replies.iter().any(|(_, reply)| reply.is_ok());
+    for (address, reply) in replies {
         let check = format!("{check} at {address}");
-        let asked = tokio::join!(get(&url, address, &page), get(&url, address, &forged));
-        match asked {
-            (Ok(page), Ok(forged)) => {
+        match reply {
+            Ok((page, forged)) => {
                 findings.push(judged(check, &page, &forged));
                 findings.extend(page.date.map(|date| clock(patient.clock.now(), date)));
             }
-            (Err(words), _) | (_, Err(words)) => {
-                let mend = "is `colloquy run` at work, and does the proxy lead to [web] listen?";
-                findings.push(Finding::fail(check, words, mend));
-            }
+            Err(fault) => findings.push(unanswered(check, address, answers, fault)),
         }
     }
     findings
+}
+
+/// The page, and the answer to a forged link.
+async fn both(url: &Url, address: IpAddr, page: &str, forged: &str) -> Result<(Reply, Reply), Fault> {
+    let asked = async { tokio::try_join!(get(url, address, page), get(url, address, forged)) };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| {
+        Err(Fault::Unreachable(format!("{address} does not answer within {} seconds", PATIENCE.as_secs())))
+    })
+}
+
+/// Many machines reach no IPv6, which says nothing about what recipients reach; as long as another address answers.
+fn unanswered(check: String, address: IpAddr, others_answer: bool, fault: Fault) -> Finding {
+    match fault {
+        Fault::Unreachable(words) if address.is_ipv6() && others_answer => Finding::warn(
+            check,
+            format!("not known, as this machine does not reach it: {words}"),
+            "look from a machine with IPv6, or take the AAAA record away if nothing listens there",
+        ),
+        Fault::Unreachable(words) | Fault::Wrong(words) => {
+            Finding::fail(check, words, "is `colloquy run` at work, and does the proxy lead to [web] listen?")
+        }
+    }
 }
 
 fn judged(check: String, page: &Reply, forged: &Reply) -> Finding {
@@ -110,20 +151,28 @@ fn clock(ours: Micros, theirs: Micros) -> Finding {
 }
 
 /// One GET at an address of the URL's host, redirects not followed.
-async fn get(url: &Url, address: IpAddr, path: &str) -> Result<Reply, String> {
+async fn get(url: &Url, address: IpAddr, path: &str) -> Result<Reply, Fault> {
     let port = url.port_or_known_default().unwrap_or(443);
     let host = url.host_str().unwrap_or_default();
-    let words = |error: std::io::Error| format!("{address}:{port}: {error}");
-    let stream = TcpStream::connect((address, port)).await.map_err(words)?;
+    let fault = |error: std::io::Error| {
+        let words = format!("{address}, port {port}: {error}");
+        match error.kind() {
+            ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::AddrNotAvailable => {
+                Fault::Unreachable(words)
+            }
+            _ => Fault::Wrong(words),
+        }
+    };
+    let stream = TcpStream::connect((address, port)).await.map_err(fault)?;
     let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let request = Request::get(path).header(HOST, authority).header("user-agent", "colloquy-doctor");
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
     if url.scheme() != "https" {
-        return exchange(TokioIo::new(stream), request).await;
+        return Ok(exchange(TokioIo::new(stream), request).await?);
     }
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|error| error.to_string())?;
     let stream = connector()?.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
-    exchange(TokioIo::new(stream), request).await
+    Ok(exchange(TokioIo::new(stream), request).await?)
 }
 
 /// Trusts what the system trusts.

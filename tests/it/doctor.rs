@@ -27,8 +27,12 @@ fn colloquy(project: &Project) -> Command {
 
 /// What the doctor says: its exit code, its words, and its findings as `level check`.
 async fn examined(project: &Project, dns: std::net::SocketAddr) -> (i32, String, Vec<String>) {
+    examined_with(project, dns, &[]).await
+}
+
+async fn examined_with(project: &Project, dns: std::net::SocketAddr, more: &[&str]) -> (i32, String, Vec<String>) {
     let mut command = colloquy(project);
-    command.args(["doctor", "--json", "--dns", &dns.to_string()]).env("RELAY_PASSWORD", "hunter2");
+    command.args(["doctor", "--json", "--dns", &dns.to_string()]).args(more).env("RELAY_PASSWORD", "hunter2");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let words = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     let said: Value = serde_json::from_str(&words).unwrap_or_else(|_| panic!("{words}"));
@@ -138,6 +142,44 @@ on_both_engines! {
             assert!(findings.iter().any(|found| found == expected), "{expected} in {words}");
         }
         assert_eq!(postgres, findings.iter().any(|found| found == "ok clock of the database"), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_only_this_machine_does_not_reach_is_warned_of_and_spf_is_evaluated_for_those_named() {
+    let project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), |_, _| None).await;
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    edit(
+        &project,
+        &[(
+            "base_url = \"http://127.0.0.1:1\"\nlisten = \"127.0.0.1:0\"",
+            &format!("base_url = \"http://t.shop.example:{plain}\"\nlisten = \"127.0.0.1:{plain}\""),
+        )],
+    );
+    let dns = dns::serve(vec![
+        record("t.shop.example", "A", "127.0.0.1"),
+        // Set aside for documentation: nothing answers there (RFC 3849).
+        record("t.shop.example", "AAAA", "2001:db8::1"),
+        record("shop.example", "TXT", "v=spf1 ip4:192.0.2.1 include:spf.relay.example ~all"),
+        record("spf.relay.example", "TXT", "v=spf1 ip6:2001:db8:1::/48 -all"),
+        record("shop.example", "MX", "10 t.shop.example"),
+    ])
+    .await;
+    let _service = Service::start(&project, plain).await;
+    let named = ["--leaves-from", "192.0.2.1", "192.0.2.9", "2001:db8:1::7"];
+    let (_, words, findings) = examined_with(&project, dns, &named).await;
+    for expected in [
+        "ok base_url at 127.0.0.1",
+        "warn base_url at 2001:db8::1",
+        "ok SPF for 192.0.2.1",
+        "fail SPF for 192.0.2.9",
+        "ok SPF for 2001:db8:1::7",
+    ] {
+        assert!(findings.iter().any(|found| found == expected), "{expected} in {words}");
+    }
+    for said in ["this machine does not reach it", "does not let it send: softfail", "add ip4:192.0.2.9 to the record"]
+    {
+        assert!(words.contains(said), "{said} in {words}");
     }
 }
 

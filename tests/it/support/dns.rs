@@ -33,6 +33,7 @@ fn answer(query: &[u8], records: &[Record]) -> Vec<u8> {
         12 => "PTR",
         15 => "MX",
         16 => "TXT",
+        28 => "AAAA",
         _ => "",
     };
     let here = |record: &&Record| format!("{}.", record.0) == name;
@@ -63,6 +64,7 @@ fn data(kind: &str, value: &str) -> Vec<u8> {
     };
     match kind {
         "A" => value.split('.').map(|octet| octet.parse().unwrap()).collect(),
+        "AAAA" => value.parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec(),
         "MX" => {
             let (preference, host) = value.split_once(' ').unwrap();
             [&preference.parse::<u16>().unwrap().to_be_bytes()[..], &name(host)].concat()
