@@ -74,7 +74,8 @@ fn a_linked_picture_is_shown_from_our_address_and_weighs_nothing() {
     assert_eq!(explained.html.matches(&address).count(), 2, "{}", explained.html);
     let message = String::from_utf8(explained.message.bytes.clone()).unwrap();
     assert!(!message.contains("Content-ID") && !message.contains("multipart/related"), "{message}");
-    let linked: Vec<_> = mailing.linked().map(|(shown, media, octets)| (shown.to_owned(), media.to_owned(), octets)).collect();
+    let linked: Vec<_> =
+        mailing.linked().map(|(shown, media, octets)| (shown.to_owned(), media.to_owned(), octets)).collect();
     let shown = format!("https://t.alpenlauf.example/i/{id}.png");
     assert_eq!(linked, [(shown, "image/png".to_owned(), b"x".to_vec())], "a preview needs no service");
     assert!(mailing.lint(&explained).iter().all(|lint| !matches!(lint, Lint::BrokenPicture { .. })));
