@@ -8,6 +8,7 @@ mod memory;
 mod redirect;
 mod render;
 mod send;
+mod sign;
 mod support;
 
 use std::process::ExitCode;
@@ -17,10 +18,11 @@ use self::support::Figure;
 /// A benchmark's name and what it measures.
 type Bench = (&'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     ("import", import::run),
     ("render", render::run),
     ("send", send::run),
+    ("sign", sign::run),
     ("redirect", redirect::run),
     ("memory", memory::run),
 ];

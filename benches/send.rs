@@ -2,12 +2,12 @@
 //! the same message; and the processor time that a message takes.
 
 use std::fs;
-use std::path::Path;
 
-use crate::support::{Figure, Project, Sink, Target, median, write_recipients};
+use crate::support::{Figure, Project, Sink, Target, Usage, median, write_recipients};
 
 const MESSAGES: usize = 30_000;
-const SESSIONS: usize = 10;
+/// Connections to the sink.
+pub const SESSIONS: usize = 10;
 const ROUNDS: usize = 3;
 const LINKS: usize = 10;
 const HTML_BYTES: usize = 20_000;
@@ -17,8 +17,10 @@ pub fn run() -> Vec<Figure> {
     let csv = dir.path().join("recipients.csv");
     write_recipients(&csv, MESSAGES);
     let message = dir.path().join("message");
-    let bytes = sample(&message);
-    println!("  one message: {bytes} bytes on the wire");
+    let sample = sample();
+    println!("  one message: {} bytes on the wire", sample.len());
+    // smtp-source ends the lines itself.
+    fs::write(&message, sample.replace("\r\n", "\n")).unwrap();
 
     let sink = Sink::start();
     let (mut ratios, mut costs) = (Vec::new(), Vec::new());
@@ -27,8 +29,7 @@ pub fn run() -> Vec<Figure> {
         let project = Project::new(&format!("smtp://127.0.0.1:{}", sink.port), SESSIONS, &template());
         project.import(&csv);
         let ours = project.send(MESSAGES);
-        let rate = |wall: std::time::Duration| MESSAGES as f64 / wall.as_secs_f64();
-        let (limit, rate) = (rate(source.wall), rate(ours.wall));
+        let (limit, rate) = (rate(MESSAGES, &source), rate(MESSAGES, &ours));
         let cost = ours.cpu.as_secs_f64() * 1000.0 / MESSAGES as f64;
         println!(
             "  send {rate:>6.0}/s with {cost:.3} ms of CPU a message, smtp-source {limit:>6.0}/s, ratio {:.3}",
@@ -44,8 +45,13 @@ pub fn run() -> Vec<Figure> {
     ]
 }
 
-/// Writes a message as it goes over the wire, for `smtp-source`, which ends the lines itself.
-fn sample(path: &Path) -> usize {
+/// Messages a second.
+pub fn rate(messages: usize, usage: &Usage) -> f64 {
+    messages as f64 / usage.wall.as_secs_f64()
+}
+
+/// A message as it goes over the wire.
+pub fn sample() -> String {
     let project = Project::new("file:outbox", 1, &template());
     let one = project.path("one.csv");
     write_recipients(&one, 1);
@@ -55,8 +61,7 @@ fn sample(path: &Path) -> usize {
     let mail = fs::read_to_string(mail).unwrap();
     let links = mail.replace("=\r\n", "").matches("https://t.bench.example/c/").count();
     assert!(links >= 2 * LINKS, "{links} links in the HTML and the text part");
-    fs::write(path, mail.replace("\r\n", "\n")).unwrap();
-    mail.len()
+    mail
 }
 
 /// Personalised HTML of 20 KB with tracked links; its text part is made from it.

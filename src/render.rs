@@ -30,6 +30,7 @@ mod offers;
 mod opening;
 mod paths;
 mod problem;
+mod program;
 mod signatures;
 mod sink;
 mod tag;

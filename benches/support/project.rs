@@ -45,6 +45,13 @@ impl Project {
         project
     }
 
+    /// Adds lines to its settings.
+    pub fn configure(&self, lines: &str) {
+        let path = self.path("config/colloquy.toml");
+        let settings = fs::read_to_string(&path).unwrap();
+        fs::write(path, settings + lines).unwrap();
+    }
+
     /// A path inside the project.
     pub fn path(&self, inside: &str) -> PathBuf {
         self.dir.path().join(inside)

@@ -21,6 +21,7 @@ use super::{Error, Result};
 use crate::clock::{self, Clock};
 use crate::domain::address::Address;
 use crate::domain::consent::{self, Digest, Salts};
+use crate::domain::id::RecipientId;
 use crate::domain::project::Project;
 use crate::store::Store;
 use crate::store::imports::{self, GRANTS, ImportRow, Proof, Tally, Terms};
@@ -103,9 +104,12 @@ pub async fn run(
     let (sender, mut batches) = mpsc::channel(AHEAD);
     let reading = tokio::task::spawn_blocking(move || reader.read(&sender));
     let (mut tally, mut done) = (Tally::default(), Progress { octets: 0, rows: 0 });
+    let mut strangers = after == RecipientId(0);
     while let Some(batch) = batches.recv().await {
         let Batch { rows, duplicates, octets } = batch;
-        tally += imports::apply(store, &terms, || clock.now(), &rows).await?;
+        let written = imports::apply(store, &terms, || clock.now(), &rows, strangers).await?;
+        strangers = written.all_new();
+        tally += written;
         tally.duplicates += duplicates;
         done.octets = octets;
         done.rows += rows.len() as u64 + duplicates;

@@ -19,6 +19,7 @@ use super::mailing::Mailing;
 use super::message_helpers::OFFERS;
 use super::mime::Enclosure;
 use super::problem::{TemplateProblem, nearest, problem};
+use super::program::Program;
 use super::signatures::{is_variable_alone, signature};
 use super::tag::{Kind, Tag, closing, scan};
 use super::traced::{Place, Traced};
@@ -266,8 +267,8 @@ impl Compiler<'_> {
 
     fn finish(&mut self, source: &Traced) -> Option<Part> {
         let source = source.edited(&rewritten(source.text()));
-        let template = self.parse(&source)?;
-        Some(Part { template, source })
+        let program = Program::new(self.parse(&source)?);
+        Some(Part { program, source })
     }
 
     fn parse(&mut self, source: &Traced) -> Option<Template> {

@@ -1,8 +1,9 @@
 //! What the readers of one language get: the campaign's own content, or that of a `[language.…]`.
 
-use handlebars::{Handlebars, Template};
+use handlebars::Handlebars;
 
 use super::mime::Enclosure;
+use super::program::Program;
 use super::traced::Traced;
 use crate::domain::language::{self, lookup};
 use crate::domain::profile::Profile;
@@ -29,8 +30,8 @@ pub(super) struct Edition {
 
 /// A part of the mail.
 pub(super) struct Part {
-    pub template: Template,
-    /// What the template was compiled from.
+    pub program: Program,
+    /// What it was compiled from.
     pub source: Traced,
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::links::rule_for;
+use super::links::{Link, rule_for};
 use super::mailing::{Envelope, Mailing, RenderedLink};
 use super::offers;
 use crate::domain::profile::Profile;
@@ -73,6 +73,11 @@ impl<'a> Job<'a> {
         self.offer.swap(number, Ordering::Relaxed)
     }
 
+    /// Where a link leads, if that is the same for everyone.
+    pub fn fixed_target(&self, number: u16) -> Option<&'a str> {
+        self.numbered(number)?.url.as_deref()
+    }
+
     /// Writes what a link's target becomes: signed with consent to tracking, else as it is.
     pub fn link(&self, number: u16, url: &str, escape: &dyn Fn(&str) -> String, write: &mut dyn FnMut(&str)) {
         let item = self.offer.load(Ordering::Relaxed);
@@ -99,13 +104,17 @@ impl<'a> Job<'a> {
 
     /// A target that only the message knows, with the campaign's parameters.
     fn tagged<'u>(&self, number: u16, url: &'u str) -> Cow<'u, str> {
-        let link = usize::from(number).checked_sub(1).and_then(|i| self.mailing.links.get(i));
-        let tagger = self.mailing.utm.as_ref().filter(|_| link.is_some_and(|link| link.utm && link.url.is_none()));
+        let tagged = |link: &Link| link.utm && link.url.is_none();
+        let tagger = self.mailing.utm.as_ref().filter(|_| self.numbered(number).is_some_and(tagged));
         tagger.map_or(Cow::Borrowed(url), |tagger| tagger.tagged(url))
     }
 
+    fn numbered(&self, number: u16) -> Option<&'a Link> {
+        self.mailing.links.get(usize::from(number).checked_sub(1)?)
+    }
+
     fn category(&self, number: u16, item: u16, url: &str) -> Option<String> {
-        let link = self.mailing.links.get(usize::from(number).checked_sub(1)?)?;
+        let link = self.numbered(number)?;
         let offer = usize::from(item).checked_sub(1).and_then(|i| self.mailing.campaign.offers.items.get(i));
         let own = link.category.as_deref().or(offer.map(|o| o.category.as_str()));
         let by_rule = || match link.url {

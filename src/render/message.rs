@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable};
+use handlebars::{Context, Handlebars, RenderErrorReason};
 use serde_json::{Map, Value};
 
 use super::body;
@@ -10,10 +10,9 @@ use super::edition::{Edition, Part, choose};
 use super::headers::{date, field, list_unsubscribe, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
 use super::mailing::{Envelope, Mailing, Rendered};
-use super::message_helpers::{OFFERS, register};
+use super::message_helpers::OFFERS;
 use super::paths::{return_path, unsubscribe_by_mail};
 use super::problem::RenderError;
-use super::sink::Sink;
 use super::text::squeeze;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
@@ -109,10 +108,7 @@ fn part(
     out: &mut String,
 ) -> Result<(), RenderError> {
     out.clear();
-    let mut rc = RenderContext::new(None);
-    register(&mut rc, job);
-    let done = part.template.render(registry, context, &mut rc, &mut Sink(out));
-    done.map_err(|e| explain(&e, part))
+    part.program.run(registry, job, context, out).map_err(|e| explain(&e, part))
 }
 
 fn explain(error: &handlebars::RenderError, part: &Part) -> RenderError {

@@ -23,6 +23,9 @@ use crate::domain::token::Purpose;
 /// The key under which templates' data holds the campaign's offers.
 pub(super) const OFFERS: &str = "__offers";
 
+/// The helper that stands for a link's target.
+pub(super) const TRACK: &str = "__track";
+
 #[derive(Clone, Copy)]
 enum Role {
     Track,
@@ -34,7 +37,7 @@ enum Role {
 }
 
 const ROLES: [(&str, Role); 6] = [
-    ("__track", Role::Track),
+    (TRACK, Role::Track),
     ("__pixel", Role::Pixel),
     ("__offers", Role::EachOffer),
     ("offers", Role::Offers),
@@ -106,10 +109,9 @@ impl OfMessage<'_> {
         out: &mut dyn Output,
     ) -> HelperResult {
         let number = h.param(0).and_then(|p| p.value().as_u64()).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
-        let fixed = usize::from(number).checked_sub(1).and_then(|i| self.job.mailing.links.get(i)?.url.as_deref());
         let mut written = Ok(());
         let mut write = |text: &str| written = out.write(text);
-        if let Some(url) = fixed {
+        if let Some(url) = self.job.fixed_target(number) {
             self.job.link(number, url, r.get_escape_fn(), &mut write);
         } else if let Some(inner) = h.template() {
             let target = unescaped(inner, r, ctx, rc)?;

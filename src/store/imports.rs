@@ -97,6 +97,14 @@ pub struct Tally {
     pub kept_unsubscribed: u64,
 }
 
+impl Tally {
+    /// Whether all rows were for people who were not known.
+    #[must_use]
+    pub fn all_new(&self) -> bool {
+        *self == Self { new: self.new, ..Self::default() }
+    }
+}
+
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.new += other.new;
@@ -126,20 +134,27 @@ pub async fn last_recipient(session: &mut Session) -> Result<RecipientId> {
 
 /// Writes one batch of at most a few thousand rows in one transaction. Rows in the order of their
 /// addresses are the faster ones, and two imports of such rows cannot lock each other out. Who is new has joined `now`,
-/// which is asked for when nobody else can begin a run before the batch is there.
+/// which is asked for when nobody else can begin a run before the batch is there. Where nobody of the rows is likely
+/// to be known (`strangers`), they are taken in without a look, and looked up only when one of them is.
 ///
 /// # Errors
 /// When the database refuses; then nothing of the batch was written.
-pub async fn apply(store: &Store, terms: &Terms, now: impl Fn() -> Micros, rows: &[ImportRow]) -> Result<Tally> {
+pub async fn apply(
+    store: &Store,
+    terms: &Terms,
+    now: impl Fn() -> Micros,
+    rows: &[ImportRow],
+    mut strangers: bool,
+) -> Result<Tally> {
     let mut tries = 0;
     loop {
         let mut session = store.write().await?;
-        match write(&mut session, terms, now(), rows).await? {
+        match write(&mut session, terms, now(), rows, strangers).await? {
             Some(tally) if terms.dry_run => return session.rollback().await.map(|()| tally),
             Some(tally) => return session.commit().await.map(|()| tally),
             None => session.rollback().await?,
         }
-        tries += 1;
+        tries += usize::from(!std::mem::take(&mut strangers));
         if tries == TRIES {
             return Err(Error::Corrupt("recipients appear and vanish while they are imported".to_owned()));
         }
@@ -160,10 +175,20 @@ struct Known {
     refused: bool,
 }
 
-/// `None` when another import took one of the new addresses in the meantime.
-async fn write(session: &mut Session, terms: &Terms, now: Micros, rows: &[ImportRow]) -> Result<Option<Tally>> {
-    let known = known(session, terms, rows).await?;
-    let suppressed = bulk::suppressed(session, rows).await?;
+/// `None` when somebody taken for new is known: another import took one of the addresses in the meantime, or
+/// nobody looked.
+async fn write(
+    session: &mut Session,
+    terms: &Terms,
+    now: Micros,
+    rows: &[ImportRow],
+    strangers: bool,
+) -> Result<Option<Tally>> {
+    // Of somebody suppressed it matters whether they are known.
+    let (known, suppressed) = match strangers && !bulk::any_suppression(session).await? {
+        true => (HashMap::new(), Hashes::new()),
+        false => (known(session, terms, rows).await?, bulk::suppressed(session, rows).await?),
+    };
     let (mut tally, mut fresh, mut changes) = (Tally::default(), Vec::new(), Changes::default());
     for row in rows {
         let suppressed = suppressed.contains(&row.hash);

@@ -258,10 +258,15 @@ pub(super) async fn track(session: &mut Session, who: &[i64]) -> Result<()> {
     Ok(())
 }
 
+/// Whether anybody is suppressed.
+pub(super) async fn any_suppression(session: &mut Session) -> Result<bool> {
+    Ok(session.first::<(i64,)>(ANY_SUPPRESSION, vec![]).await?.is_some())
+}
+
 /// Which of the rows' addresses are suppressed.
 pub(super) async fn suppressed(session: &mut Session, people: &[ImportRow]) -> Result<Hashes> {
     let mut found = Hashes::new();
-    if session.first::<(i64,)>(ANY_SUPPRESSION, vec![]).await?.is_none() {
+    if !any_suppression(session).await? {
         return Ok(found);
     }
     for chunk in chunks(people) {

@@ -178,6 +178,16 @@ on_both_engines! {
         assert_eq!(ledger(&db, old.id).await, [granted("contact", "offers")]);
     }
 
+    async fn a_suppressed_address_is_not_among_the_first_people(db) {
+        let mut session = db.store.write().await.unwrap();
+        let gone = address("gone@example.org");
+        suppressions::add(&mut session, &[(gone.clone(), gone.hash(&key()))], Micros(1), "asked").await.unwrap();
+        session.commit().await.unwrap();
+        let summary = import(&db, "address\ngone@example.org\nok@example.org\n").await;
+        assert_eq!(summary.tally, Tally { new: 1, suppressed: 1, ..Tally::default() });
+        assert!(find(&db, "gone@example.org").await.is_none());
+    }
+
     async fn a_second_topic_adds_to_the_chain(db) {
         let csv = file(&db, "people.csv", "address\na@example.org\nb@example.org\nc@example.org\n");
         import_with(&db, &options(csv.clone())).await;
