@@ -21,6 +21,8 @@ const TAG: usize = 16;
 pub const OWN_DATA_LIFE: Duration = Duration::from_secs(3_600);
 /// How long a new address can be confirmed.
 pub const NEW_ADDRESS_LIFE: Duration = Duration::from_secs(24 * 3_600);
+/// Octets that most tokens fit in.
+const ROOM: usize = 192;
 
 /// Longest token that is looked at, in characters.
 pub const MAX_TOKEN: usize = 4_096;
@@ -110,11 +112,22 @@ impl Keyring {
     /// The token's text.
     #[must_use]
     pub fn sign(&self, token: &Token) -> String {
+        self.sign_behind(&[], token)
+    }
+
+    /// The token's text behind others, such as the address of the page that takes it.
+    #[must_use]
+    pub fn sign_behind(&self, front: &[&str], token: &Token) -> String {
         let key = &self.0[0];
-        let mut bytes = postcard::to_extend(token, vec![FORMAT, key.id]).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(ROOM);
+        bytes.extend([FORMAT, key.id]);
+        let mut bytes = postcard::to_extend(token, bytes).unwrap_or_default();
         let tag = hmac::sign(&key.hmac, &bytes);
         bytes.extend_from_slice(&tag.as_ref()[..TAG]);
-        URL_SAFE_NO_PAD.encode(bytes)
+        let mut text = String::with_capacity(front.iter().map(|f| f.len()).sum::<usize>() + bytes.len() * 4 / 3 + 1);
+        text.extend(front.iter().copied());
+        URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+        text
     }
 
     /// Reads a token. A forged, cut or foreign one is `None`, whatever is wrong with it.

@@ -47,8 +47,7 @@ impl<'a> Job<'a> {
 
     /// The address of one of the recipient's pages, or of the pixel.
     pub fn page(&self, path: &str, purpose: Purpose) -> String {
-        let token = self.keyring.sign(&self.token(purpose));
-        [&self.mailing.base_url, path, &token].concat()
+        self.keyring.sign_behind(&[&self.mailing.base_url, path], &self.token(purpose))
     }
 
     /// The offers' indices in the recipient's order, from `skip` on and at most `limit`.
