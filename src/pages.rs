@@ -5,6 +5,7 @@
 
 mod form;
 mod html;
+mod keep;
 mod look;
 mod pace;
 mod picture;
@@ -84,7 +85,7 @@ impl From<&Loaded> for Options {
     }
 }
 
-/// Answers `/u/`, `/p/`, `/v/` and `/i/`; clones share everything.
+/// Answers `/u/`, `/p/`, `/k/`, `/v/` and `/i/`; clones share everything.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);
 
@@ -127,7 +128,11 @@ impl Handler for Pages {
         let (token, picture) = token.split_once('/').map_or((token, None), |(token, id)| (token, Some(id.to_owned())));
         let Some(token) = self.0.keys.verify(token) else { return not_found() };
         let takes_forms = match (&token.purpose, kind) {
-            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") if picture.is_none() => true,
+            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") | (Purpose::Keep, "/k/")
+                if picture.is_none() =>
+            {
+                true
+            }
             (Purpose::View, "/v/") => false,
             _ => return not_found(),
         };
@@ -179,6 +184,7 @@ impl Inner {
         let visit = Visit { token, texts, form };
         let answer = match visit.token.purpose {
             Purpose::Unsubscribe => self.unsubscribe(&visit).await,
+            Purpose::Keep => self.keep(&visit).await,
             Purpose::View => self.view(&visit.token, picture).await,
             _ => self.preferences(&visit).await,
         };

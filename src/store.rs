@@ -24,6 +24,7 @@ pub mod erasure;
 pub mod forecast;
 pub mod hits;
 pub mod imports;
+pub mod lapses;
 pub mod marks;
 pub mod nodes;
 pub mod notices;
@@ -91,6 +92,7 @@ pub fn statements() -> Vec<&'static str> {
         erasure::STATEMENTS,
         forecast::STATEMENTS,
         imports::STATEMENTS,
+        lapses::STATEMENTS.as_slice(),
         nodes::STATEMENTS,
         notices::STATEMENTS,
         notices::MARKS,

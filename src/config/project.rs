@@ -170,6 +170,7 @@ fn retention(section: &Section<'_>) -> Retention {
     Retention {
         hits: section.parsed("hits", check::span).unwrap_or(usual.hits),
         replies: section.parsed("replies", check::span).unwrap_or(usual.replies),
+        unused_consent: section.parsed("unused_consent", check::span),
     }
 }
 
@@ -191,8 +192,8 @@ fn attributes(section: &Section<'_>) -> BTreeMap<String, Attribute> {
 }
 
 /// Names that templates already know.
-const BUILT_IN: [&str; 8] =
-    ["address", "cluster", "email", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
+const BUILT_IN: [&str; 9] =
+    ["address", "cluster", "email", "keep_url", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
 
 fn attribute_name(text: &str) -> Result<(), Complaint> {
     if BUILT_IN.contains(&text) {

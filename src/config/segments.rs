@@ -26,6 +26,7 @@ impl Names {
             attributes: project.attributes.clone(),
             segments: BTreeMap::new(),
             warm: project.score.warm,
+            lapses_after: project.retention.unused_consent,
         };
         let mut names = Self { catalog, declared: named.iter().map(|field| field.key.to_owned()).collect() };
         let mut waiting: Vec<Waiting<'_>> = named

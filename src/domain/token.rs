@@ -63,6 +63,8 @@ pub enum Purpose {
         /// The first octets of a keyed digest of the one before: only that one is given up for it.
         from: [u8; 8],
     },
+    /// `/k/`: keeps a consent that would lapse.
+    Keep,
 }
 
 impl Purpose {

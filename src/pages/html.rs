@@ -25,6 +25,8 @@ pub(super) struct View {
     pub(super) text: String,
     /// Whether the text is the result of a form.
     pub(super) done: bool,
+    /// Whether a consent can be kept here.
+    pub(super) keep: bool,
     pub(super) leave: Option<Leave>,
     pub(super) preferences: Option<Preferences>,
     pub(super) why: Option<Why>,

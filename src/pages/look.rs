@@ -12,6 +12,7 @@ use crate::config::{Look, PAGES, STYLE};
 /// Those that a sender may write anew, by name: the page around everything, and its parts.
 pub const TEMPLATES: [(&str, &str); 4] = [
     ("page", include_str!("templates/page.hbs")),
+    ("keep", include_str!("templates/keep.hbs")),
     ("leave", include_str!("templates/leave.hbs")),
     ("preferences", include_str!("templates/preferences.hbs")),
     ("why", include_str!("templates/why.hbs")),

@@ -13,6 +13,7 @@ pub(super) fn samples() -> Vec<View> {
     };
     vec![
         View::notice("notice", "What there is to say."),
+        View { keep: true, preferences_path: Some("/p/x".into()), ..View::notice("keep", "?") },
         View {
             leave: Some(Leave { topic: true }),
             preferences_path: Some("/p/x".into()),

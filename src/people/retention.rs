@@ -6,11 +6,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::Result;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
+use crate::domain::consent::Salts;
 use crate::domain::id::RecipientId;
 use crate::domain::retention::Retention;
 use crate::metrics::Metrics;
-use crate::store::{Store, retention};
+use crate::store::subscriptions::Origin;
+use crate::store::{Store, lapses, retention};
 
 /// Between two rounds; true time, also beside a fast clock.
 const ROUND: Duration = Duration::from_secs(3_600);
@@ -32,6 +34,8 @@ pub struct Removed {
     pub hits: u64,
     /// Texts of servers.
     pub replies: u64,
+    /// Subscriptions whose consent lapsed.
+    pub consents: u64,
 }
 
 impl Janitor {
@@ -47,7 +51,9 @@ impl Janitor {
             if let Some(periods) = periods() {
                 match self.round(&periods, &shutdown).await {
                     Ok(removed) if removed == Removed::default() => debug!("nothing is kept for longer than its time"),
-                    Ok(Removed { hits, replies }) => info!(hits, replies, "removed what was kept for its time"),
+                    Ok(Removed { hits, replies, consents }) => {
+                        info!(hits, replies, consents, "removed what was kept for its time");
+                    }
                     Err(error) => warn!(%error, "what is kept for longer than its time could not be removed"),
                 }
             }
@@ -63,9 +69,17 @@ impl Janitor {
     /// # Errors
     /// When the database refuses; what was removed by then stays removed.
     pub async fn round(&self, periods: &Retention, shutdown: &CancellationToken) -> Result<Removed> {
-        let now = self.clock.now();
         let mut removed = Removed::default();
-        let before = now.minus(periods.hits);
+        self.hits(periods.hits, shutdown, &mut removed).await?;
+        self.replies(periods.replies, shutdown, &mut removed).await?;
+        if let Some(unused) = periods.unused_consent {
+            self.consents(unused, shutdown, &mut removed).await?;
+        }
+        Ok(removed)
+    }
+
+    async fn hits(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
+        let before = self.clock.now().minus(period);
         let runs = retention::runs_with_hits(&mut self.store.read().await?, before).await?;
         for run in runs {
             let mut after = RecipientId(i64::MIN);
@@ -80,7 +94,11 @@ impl Janitor {
                 tokio::time::sleep(BREATH).await;
             }
         }
-        let before = now.minus(periods.replies);
+        Ok(())
+    }
+
+    async fn replies(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
+        let before = self.clock.now().minus(period);
         let runs = retention::runs_with_replies(&mut self.store.read().await?, before).await?;
         for run in runs {
             let mut after = RecipientId(i64::MIN);
@@ -95,6 +113,25 @@ impl Janitor {
                 tokio::time::sleep(BREATH).await;
             }
         }
-        Ok(removed)
+        Ok(())
+    }
+
+    async fn consents(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
+        let now = self.clock.now();
+        let since = now.minus(period);
+        let mut after = (RecipientId(i64::MIN), String::new());
+        while !shutdown.is_cancelled() {
+            let ties = lapses::unused_since(&mut self.store.read().await?, since, &after, now).await?;
+            let Some(last) = ties.last() else { break };
+            after = last.clone();
+            let origin = Origin { channel: "lapsed", run: None, at: now, salts: Salts::new(&clock::secret()) };
+            let mut tx = self.store.write().await?;
+            let lapsed = lapses::lapse(&mut tx, &ties, since, &origin).await?;
+            tx.commit().await?;
+            removed.consents += lapsed;
+            self.metrics.removed("consents", lapsed);
+            tokio::time::sleep(BREATH).await;
+        }
+        Ok(())
     }
 }

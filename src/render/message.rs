@@ -58,9 +58,11 @@ impl Scratch {
         map.insert("score".into(), ((job.profile.score * 10.0).round() / 10.0).into());
         map.insert("cluster".into(), job.profile.cluster.as_deref().unwrap_or("").into());
         map.insert("unsubscribe_url".into(), unsubscribe.into());
-        for (name, path, purpose) in
-            [("preferences_url", "/p/", Purpose::Preferences), ("view_url", "/v/", Purpose::View)]
-        {
+        for (name, path, purpose) in [
+            ("preferences_url", "/p/", Purpose::Preferences),
+            ("view_url", "/v/", Purpose::View),
+            ("keep_url", "/k/", Purpose::Keep),
+        ] {
             if job.mailing.names.built_in.contains(name) {
                 map.insert(name.into(), job.page(path, purpose).into());
             }

@@ -4,7 +4,7 @@ use super::html::decode;
 use super::tag::{Kind, Tag, scan};
 
 /// The house's own pages; their links are not counted.
-const OWN_PAGES: [&str; 3] = ["unsubscribe_url", "preferences_url", "view_url"];
+const OWN_PAGES: [&str; 4] = ["unsubscribe_url", "preferences_url", "view_url", "keep_url"];
 
 /// A link's target as written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use super::signatures::{is_variable_alone, names, signature};
 use super::traced::{Place, Traced};
 
 /// What every template can use besides the recipient's attributes.
-pub(super) const BUILT_IN: [&str; 7] =
-    ["address", "cluster", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
+pub(super) const BUILT_IN: [&str; 8] =
+    ["address", "cluster", "keep_url", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
 
 /// The fields of `sender`.
 pub(super) const SENDER: [&str; 9] = [

@@ -49,6 +49,7 @@ impl<'a> Writer<'a> {
             Expr::Received(test) => self.received(test),
             Expr::Subscribed(test) => self.subscribed(test),
             Expr::Cools { below, within } => self.cools(*below, *within),
+            Expr::ConsentLapses { topic, within, after } => self.consent_lapses(topic.as_deref(), *after - *within),
             Expr::Rose(period) => self.rose(period),
             Expr::Segment { expr, .. } => self.expr(expr),
         }

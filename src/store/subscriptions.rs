@@ -109,6 +109,23 @@ pub async fn join(session: &mut Session, recipient: RecipientId, topic: &str, or
     set(session, &person, topic, true, origin).await
 }
 
+/// Renews the consent to a topic, or joins it, by the person's own decision. `false` when the person is erased.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn renew(session: &mut Session, recipient: RecipientId, topic: &str, origin: &Origin<'_>) -> Result<bool> {
+    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
+    if !set(session, &person, topic, true, origin).await? {
+        record(session, &person, Purpose::Contact, topic, true, origin).await?;
+    }
+    Ok(true)
+}
+
+/// Ends a subscription that the person did not leave. `false` when it was left before.
+pub(super) async fn end(session: &mut Session, person: &Recipient, topic: &str, origin: &Origin<'_>) -> Result<bool> {
+    set(session, person, topic, false, origin).await
+}
+
 /// Gives or withdraws the permission to keep hits with the person; withdrawing forgets what was learnt.
 /// `false` when nothing changes.
 ///

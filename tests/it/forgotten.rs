@@ -244,10 +244,10 @@ on_both_engines! {
         let (metrics, going) = (Metrics::new(), CancellationToken::new());
         let janitor = Janitor::new(dialog.store().clone(), clock.clone(), metrics.clone());
         let day = Duration::from_secs(86_400);
-        let periods = Retention { hits: day * 20, replies: day * 10 };
+        let periods = Retention { hits: day * 20, replies: day * 10, unused_consent: None };
         assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed::default());
         clock.set(clock.now().plus(day * 11));
-        assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { hits: 0, replies: 4 });
+        assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { replies: 4, ..Removed::default() });
         assert!(!holds(&dialog.everything().await, "unknown here"));
         assert_eq!((dialog.count("hits").await, dialog.count("messages WHERE code = 550").await), (4, 1));
 
@@ -261,10 +261,10 @@ on_both_engines! {
         session.execute(sql, args![late]).await.unwrap();
         session.commit().await.unwrap();
         clock.set(clock.now().plus(day * 10));
-        assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { hits: 2, replies: 0 });
+        assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { hits: 2, ..Removed::default() });
         assert_eq!(dialog.report().await, report);
         clock.set(clock.now().plus(day * 11));
-        assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { hits: 2, replies: 0 });
+        assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { hits: 2, ..Removed::default() });
         assert_eq!((dialog.count("hits").await, dialog.count("actions").await), (0, actions));
         assert_eq!(dialog.report().await, report, "the numbers stay");
         assert!(metrics.encode().contains("colloquy_removed_total{what=\"hits\"} 4"));

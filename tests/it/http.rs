@@ -68,6 +68,21 @@ pub async fn get_from(url: &str, headers: &[(&str, &str)]) -> Reply {
     Reply::parse(&answer)
 }
 
+/// Sends a form to an `http://ADDRESS/…`.
+pub async fn post_to(url: &str, form: &str) -> Reply {
+    let (address, path) = url.strip_prefix("http://").unwrap().split_at(url[7..].find('/').unwrap());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    Reply::parse(&answer)
+}
+
 /// An answer; the `Date` header is left out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {

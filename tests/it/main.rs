@@ -18,6 +18,7 @@ mod hours;
 mod http;
 mod idle;
 mod kill;
+mod lapses;
 mod look;
 mod mailing;
 mod mime;

@@ -71,6 +71,8 @@ const TESTS: &[&str] = &[
     "subscribed(\"offers\", since = \"2026-04-01\")",
     "cools(within = \"14d\")",
     "cools(below = 5, within = \"30d\")",
+    "consent_lapses(within = \"60d\")",
+    "consent_lapses(topic = \"news\", within = \"95d\")",
     "rose(within = \"30d\")",
     "rose()",
     "segment(\"warm\")",

@@ -150,6 +150,12 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "\"90d\"",
         "What servers said about the messages of a run, from its end on",
     ),
+    Key::new(
+        "retention.unused_consent",
+        DURATION,
+        "\"730d\"",
+        "Consent to a topic lapses when its person did nothing for so long; without it never",
+    ),
     Key::section("utm", "Parameters of links that tell a web site where a visit comes from"),
     UTM[0],
     UTM[1],

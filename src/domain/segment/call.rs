@@ -50,6 +50,7 @@ impl<'a> Parser<'a> {
                 })
             }
             "cools" => a.cools()?,
+            "consent_lapses" => a.consent_lapses()?,
             "rose" => a.rose()?,
             _ => a.segment()?,
         };
@@ -107,6 +108,20 @@ impl Arguments<'_> {
         let missing = SegmentError::new(self.span.clone(), "`cools` needs to know how far to look ahead");
         let within = self.duration("within")?.ok_or_else(|| missing.hint("write `cools(within = \"7d\")`"))?;
         Ok(Expr::Cools { below, within })
+    }
+
+    fn consent_lapses(&mut self) -> Result<Expr> {
+        let (topic, within) = (self.topic()?, self.duration("within")?);
+        let fail = |message: &str| SegmentError::new(self.span.clone(), message);
+        let Some(after) = self.catalog.lapses_after else {
+            return Err(fail("consent never lapses here").hint("set `[retention] unused_consent = \"730d\"`"));
+        };
+        let missing = || fail("`consent_lapses` needs to know how far to look ahead");
+        let within = within.ok_or_else(|| missing().hint("write `consent_lapses(within = \"30d\")`"))?;
+        if within >= after {
+            return Err(fail("this finds everybody, as no consent lasts for longer").hint("look less far ahead"));
+        }
+        Ok(Expr::ConsentLapses { topic, within, after })
     }
 
     fn rose(&mut self) -> Result<Expr> {

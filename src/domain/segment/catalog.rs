@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use super::{Condition, Result, SegmentError};
 use crate::domain::project::Attribute;
@@ -21,6 +22,8 @@ pub struct Catalog {
     pub segments: BTreeMap<String, Condition>,
     /// `[score] warm`, the threshold of `cools()` without `below`.
     pub warm: f64,
+    /// `[retention] unused_consent`, what `consent_lapses()` looks ahead to.
+    pub lapses_after: Option<Duration>,
 }
 
 impl Catalog {

@@ -46,6 +46,15 @@ pub enum Expr {
         /// How far ahead.
         within: Duration,
     },
+    /// Consent to a topic will lapse, if nothing happens.
+    ConsentLapses {
+        /// The topic; any.
+        topic: Option<String>,
+        /// How far ahead.
+        within: Duration,
+        /// After so much time in which it was not used.
+        after: Duration,
+    },
     /// The score rose to the project's threshold.
     Rose(Period),
     /// A named rule.

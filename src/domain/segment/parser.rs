@@ -5,7 +5,7 @@ use super::lexer::{Lexeme, Token, lex};
 use super::{Catalog, Expr, MAX_DEPTH, Measure, Op, Result, SegmentError};
 
 /// The words that a test begins with.
-const SUBJECTS: [&str; 16] = [
+const SUBJECTS: [&str; 17] = [
     "score",
     "momentum",
     "affinity",
@@ -18,6 +18,7 @@ const SUBJECTS: [&str; 16] = [
     "did",
     "subscribed",
     "cools",
+    "consent_lapses",
     "rose",
     "segment",
     "true",

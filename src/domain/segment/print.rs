@@ -36,6 +36,12 @@ impl Display for Expr {
                 call(f, "subscribed", arguments, s.period)
             }
             Self::Cools { below, within } => write!(f, "cools(below = {below}, within = {})", duration(*within)),
+            Self::ConsentLapses { topic, within, after: _ } => {
+                let mut arguments = Vec::new();
+                named(&mut arguments, "topic", topic.as_ref());
+                arguments.push(format!("within = {}", duration(*within)));
+                call(f, "consent_lapses", arguments, Period::default())
+            }
             Self::Rose(period) => call(f, "rose", Vec::new(), *period),
             Self::Segment { name, .. } => write!(f, "segment({})", quoted(name)),
         }

@@ -27,6 +27,7 @@ fn catalog() -> Catalog {
         ]),
         segments: BTreeMap::new(),
         warm: 20.0,
+        lapses_after: Some(Duration::from_secs(730 * 86_400)),
     };
     let warm = Condition::parse(r#"score >= 20 and not cools(within = "7d")"#, &catalog).unwrap();
     catalog.segments.insert("warm".to_owned(), warm);
@@ -131,6 +132,8 @@ fn what_cannot_be_meant_is_refused() {
     refused("attr.x = \"a", "\"a", "does not end", "close it");
     refused("attr.x = \"a\u{0}b\"", "\u{0}", "control character", "");
     refused(r#"attr.x = "\n""#, r"\n", "unknown escape", "backslash");
+    refused("consent_lapses()", "consent_lapses()", "how far to look ahead", "within");
+    refused(r#"consent_lapses(within = "730d")"#, r#"consent_lapses(within = "730d")"#, "finds everybody", "less far");
     refused("cools()", "cools()", "how far to look ahead", "within");
     refused(r#"cools(below = 0, within = "7d")"#, r#"cools(below = 0, within = "7d")"#, "fades toward zero", "");
     refused("rose(above = 21)", "21", "only the rise to 20", "[score] warm");
@@ -239,6 +242,11 @@ fn leaf() -> impl Strategy<Value = Expr> {
         (topic(), option::of(duration()), period())
             .prop_map(|(topic, longer_than, period)| Expr::Subscribed(Subscribed { topic, longer_than, period })),
         (1..1000_u32, duration()).prop_map(|(below, within)| Expr::Cools { below: f64::from(below), within }),
+        (topic(), duration()).prop_map(|(topic, within)| Expr::ConsentLapses {
+            topic,
+            within,
+            after: Duration::from_secs(730 * 86_400)
+        }),
         period().prop_map(Expr::Rose),
         Just(parse("segment(\"warm\")")),
     ]

@@ -1,8 +1,11 @@
 //! What happened and when: actions, messages, subscriptions.
 
+use std::time::Duration;
+
 use super::Writer;
 use crate::domain::message::MessageState;
 use crate::domain::segment::{ActionTest, Period, Received, Subscribed};
+use crate::store::lapses::unused;
 
 impl Writer<'_> {
     pub(super) fn action(&mut self, test: &ActionTest) -> String {
@@ -39,6 +42,13 @@ impl Writer<'_> {
                         AND d.purpose = c.purpose AND d.at <= {at} AND d.seq > c.seq)) END)",
             topic.unwrap_or_default(),
         )
+    }
+
+    pub(super) fn consent_lapses(&mut self, topic: Option<&str>, unused_for: Duration) -> String {
+        let test =
+            Subscribed { topic: topic.map(str::to_owned), longer_than: Some(unused_for), period: Period::default() };
+        let (since, until) = (self.bind(self.at.minus(unused_for)), self.at());
+        format!("({} AND {})", self.subscribed(&test), unused("r.id", &since, &until))
     }
 
     /// `column` lies in the period, and not after the instant.

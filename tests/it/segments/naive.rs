@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use colloquy::domain::score::ScoreRules;
-use colloquy::domain::segment::{AttributeTest, Expr, Measure, Op, Period, Test};
+use colloquy::domain::segment::{AttributeTest, Expr, Measure, Op, Period, Subscribed, Test};
 use serde_json::Value;
 
 use super::population::{DAY, Person, run_of};
@@ -57,6 +57,18 @@ impl Reader<'_> {
                             && self.within(*since, &test.period)
                     })
             }),
+            Expr::ConsentLapses { topic, within, after } => {
+                let unused_for = *after - *within;
+                let old = Subscribed { topic: topic.clone(), longer_than: Some(unused_for), ..Subscribed::default() };
+                let recent = |at: i64| at > self.at - micros(unused_for) && at <= self.at;
+                self.holds(&Expr::Subscribed(old))
+                    && !self
+                        .person
+                        .actions
+                        .iter()
+                        .any(|a| a.kind != "void" && a.kind != "unsubscribe" && recent(a.at.0))
+                    && !self.person.decisions.iter().any(|(_, joined, at)| *joined && recent(*at))
+            }
             Expr::Cools { below, within } => {
                 close(self.score(self.at), Op::Ge, *below)
                     && close(self.faded(self.at, self.at + micros(*within)), Op::Lt, *below)

@@ -70,7 +70,12 @@ impl Population {
                 points: points.map(|(kind, points)| (kind.to_owned(), points)).into(),
             },
             cluster: ClusterRules { half_life: days(90), min_points: 8.0, min_share: 0.4, margin: 0.1, prior: 2.0 },
-            catalog: Catalog { warm: 20.0, attributes: attributes(), ..Catalog::default() },
+            catalog: Catalog {
+                warm: 20.0,
+                attributes: attributes(),
+                lapses_after: Some(days(100)),
+                ..Catalog::default()
+            },
             clusters: BTreeMap::new(),
         };
         let warm = population.parse("score >= 20 and not cools(within = \"7d\")");
