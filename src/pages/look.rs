@@ -10,7 +10,7 @@ use crate::config::problem::{Complaint, Place, Problem, Severity, name_hint};
 use crate::config::{Look, PAGES, STYLE};
 
 /// Those that a sender may write anew, by name: the page around everything, and its parts.
-pub const TEMPLATES: [(&str, &str); 4] = [
+pub const TEMPLATES: [(&str, &str); 5] = [
     ("page", include_str!("templates/page.hbs")),
     ("keep", include_str!("templates/keep.hbs")),
     ("leave", include_str!("templates/leave.hbs")),

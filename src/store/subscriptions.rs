@@ -116,7 +116,7 @@ pub async fn join(session: &mut Session, recipient: RecipientId, topic: &str, or
 pub async fn renew(session: &mut Session, recipient: RecipientId, topic: &str, origin: &Origin<'_>) -> Result<bool> {
     let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
     if !set(session, &person, topic, true, origin).await? {
-        record(session, &person, Purpose::Contact, topic, true, origin).await?;
+        record(session, &person, Purpose::Contact, topic, true, origin, None).await?;
     }
     Ok(true)
 }

@@ -92,6 +92,10 @@ async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_ni
         barriers.extend(look("preferences").await);
         browser.click("main button:not([name])").await;
         barriers.extend(look("saved").await);
+        browser.open(&url(&site, Purpose::Keep)).await;
+        barriers.extend(look("keep").await);
+        browser.click("button[name=keep]").await;
+        barriers.extend(look("kept").await);
         browser.open(&url(&site, Purpose::Unsubscribe)).await;
         barriers.extend(look("leave").await);
         browser.click("button[value=topic]").await;
@@ -117,7 +121,7 @@ async fn pages_load_nothing_keep_nothing_and_break_no_rule_of_their_policy() {
     let site = Site::open(&db).await;
     let browser = Browser::start().await;
     browser.reader(360, false, "en").await;
-    for purpose in [Purpose::Unsubscribe, Purpose::Preferences] {
+    for purpose in [Purpose::Unsubscribe, Purpose::Preferences, Purpose::Keep] {
         browser.open(&url(&site, purpose)).await;
         let found = "const style = getComputedStyle(document.querySelector('main button'));
             return [document.cookie, localStorage.length, performance.getEntriesByType('resource').length,

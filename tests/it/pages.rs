@@ -73,7 +73,11 @@ impl Site {
     }
 
     pub fn path(&self, purpose: Purpose) -> String {
-        let letter = if purpose == Purpose::Unsubscribe { 'u' } else { 'p' };
+        let letter = match purpose {
+            Purpose::Unsubscribe => 'u',
+            Purpose::Keep => 'k',
+            _ => 'p',
+        };
         format!("/{letter}/{}", self.keys.sign(&Token { run: self.run, recipient: self.anna, purpose }))
     }
 
