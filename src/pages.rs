@@ -35,6 +35,7 @@ use crate::domain::language;
 use crate::domain::project::Choices;
 use crate::domain::token::{Keyring, Purpose, Token};
 use crate::domain::wording::{self, Wording};
+use crate::store::recipients::Recipient;
 use crate::store::subscriptions::Origin;
 use crate::store::{Result, Store, recipients};
 use crate::web::{Answer, Handler, method_not_allowed, not_found, text, try_again};
@@ -200,12 +201,16 @@ impl Inner {
 
     /// What pages say to a person, as far as it is known who reads. While the database is away, the browser decides.
     async fn wording(&self, person: Option<RecipientId>, accepted: &str) -> &Wording {
-        let known = match (person, self.store.read().await) {
-            (Some(person), Ok(mut session)) => recipients::by_id(&mut session, person).await.ok().flatten(),
-            _ => None,
+        let known = match person {
+            Some(person) => self.person(person).await.ok().flatten(),
+            None => None,
         };
         let own = known.as_ref().and_then(|person| person.attributes.get(language::ATTRIBUTE)?.as_str());
         wording::choose(&self.options.look.wordings, own, accepted, &self.options.locale)
+    }
+
+    async fn person(&self, person: RecipientId) -> Result<Option<Recipient>> {
+        recipients::by_id(&mut self.store.read().await?, person).await
     }
 
     fn origin(&self, channel: &'static str, token: &Token) -> Origin<'static> {

@@ -56,8 +56,18 @@ impl ProjectFiles {
     }
 }
 
-/// Reads all of it.
+/// Reads all of it. What is wrong with a frozen look is told and passed over: sentences come and go with releases, and
+/// no mail should wait for that.
 pub(super) fn read(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Look {
+    let mut found = Vec::new();
+    let look = read_strictly(files, &mut found);
+    let frozen = matches!(files, ProjectFiles::Frozen(_));
+    let severity = |problem: &Problem| if frozen { Severity::Warning } else { problem.severity };
+    problems.extend(found.into_iter().map(|problem| Problem { severity: severity(&problem), ..problem }));
+    look
+}
+
+fn read_strictly(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Look {
     let mut look = Look::default();
     let listed = files.looks().and_then(|mut paths| {
         paths.extend(files.list(PAGES, "hbs")?);

@@ -16,6 +16,8 @@ use crate::store::{Store, lapses, retention};
 
 /// Between two rounds; true time, also beside a fast clock.
 const ROUND: Duration = Duration::from_secs(3_600);
+/// Between two rounds that look at every subscription for unused consent.
+const LONG_ROUND: u32 = 24;
 /// Between two batches, in which others write.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -47,8 +49,12 @@ impl Janitor {
 
     /// Goes round until `shutdown`. `periods` tells what counts at the time; nothing is removed while that is none.
     pub async fn run(self, periods: impl Fn() -> Option<Retention>, shutdown: CancellationToken) {
-        while !shutdown.is_cancelled() {
-            if let Some(periods) = periods() {
+        for round in (0..LONG_ROUND).cycle() {
+            if shutdown.is_cancelled() {
+                return;
+            }
+            if let Some(mut periods) = periods() {
+                periods.unused_consent = periods.unused_consent.filter(|_| round == 0);
                 match self.round(&periods, &shutdown).await {
                     Ok(removed) if removed == Removed::default() => debug!("nothing is kept for longer than its time"),
                     Ok(Removed { hits, replies, consents }) => {
