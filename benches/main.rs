@@ -5,7 +5,6 @@
 
 mod import;
 mod memory;
-mod pages;
 mod redirect;
 mod render;
 mod send;
@@ -19,13 +18,12 @@ use self::support::Figure;
 /// A benchmark's name and what it measures.
 type Bench = (&'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 6] = [
     ("import", import::run),
     ("render", render::run),
     ("send", send::run),
     ("sign", sign::run),
     ("redirect", redirect::run),
-    ("pages", pages::run),
     ("memory", memory::run),
 ];
 

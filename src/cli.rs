@@ -4,12 +4,14 @@ mod actions;
 mod apply;
 mod calendar;
 mod check;
+mod consent;
 mod demo;
 mod dkim;
 mod doctor;
 mod export;
 mod import;
 mod init;
+mod join;
 mod pages;
 mod plan;
 mod preview;
@@ -73,6 +75,7 @@ enum Command {
     Actions(actions::Args),
     Recipient(recipient::Args),
     Suppress(suppress::Args),
+    Consent(consent::Args),
     Plan(plan::Args),
     Preview(preview::Args),
     Test(test::Args),
@@ -88,6 +91,7 @@ enum Command {
     Cancel(runs::Cancel),
     Score(score::Args),
     Pages(pages::Args),
+    Join(join::Args),
     Dkim(dkim::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),
@@ -142,6 +146,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Actions(args) => actions::run(args, &open()?).await,
         Command::Recipient(args) => recipient::run(args, &site(Reach::Database)?).await,
         Command::Suppress(args) => suppress::run(args, &site(Reach::Database)?).await,
+        Command::Consent(args) => consent::run(args, &site(Reach::Database)?).await,
         Command::Plan(args) => plan::run(args, &open()?).await,
         Command::Preview(args) => preview::run(args, site(Reach::Database)?).await,
         Command::Test(args) => test::run(args, &open()?).await,
@@ -157,6 +162,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Cancel(args) => runs::cancel(args, &site(Reach::Database)?).await,
         Command::Score(args) => score::run(args, &site(Reach::Database)?).await,
         Command::Pages(pages::Args { command: pages::Command::Show(args) }) => pages::show(&args),
+        Command::Join(join::Args { command: join::Command::Form(args) }) => join::form(&args, &open()?),
+        Command::Join(join::Args { command: join::Command::Key(args) }) => join::key(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::New(args) }) => dkim::new(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::Show(_) }) => dkim::show(&open()?),
         Command::Doctor(args) => doctor::run(args, &open()?).await,

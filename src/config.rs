@@ -8,6 +8,7 @@ mod check;
 pub mod dkim;
 pub mod files;
 pub mod init;
+mod join;
 mod keys;
 mod look;
 pub mod machine;
@@ -40,6 +41,7 @@ pub use secrets::Secrets;
 pub use settings::Settings;
 
 use crate::domain::campaign::Campaign;
+use crate::domain::join::Joining;
 use crate::domain::project::Project;
 use files::{CAMPAIGNS, PROJECT_FILE};
 use problem::{Complaint, Severity};
@@ -55,6 +57,8 @@ pub struct Loaded {
     pub campaigns: BTreeMap<String, Campaign>,
     /// What belongs to the machine and the relays.
     pub settings: Settings,
+    /// How strangers join; none: they cannot.
+    pub join: Option<Joining>,
     /// How pages look and what they say.
     pub look: Look,
     /// What is allowed but probably not meant.
@@ -94,10 +98,10 @@ pub fn load(files: &ProjectFiles) -> Result<Loaded, Problems> {
     }
     let look = look::read(files, &mut problems);
     match base {
-        Some(Base { project, settings, .. })
+        Some(Base { project, settings, join, .. })
             if problems.iter().all(|problem| problem.severity == Severity::Warning) =>
         {
-            Ok(Loaded { project, campaigns, settings, look, warnings: problems })
+            Ok(Loaded { project, campaigns, settings, join, look, warnings: problems })
         }
         _ => Err(Problems(problems)),
     }

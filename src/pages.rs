@@ -5,6 +5,7 @@
 
 mod form;
 mod html;
+pub mod join;
 mod keep;
 mod look;
 mod pace;
@@ -30,7 +31,7 @@ use hyper::{Method, Request, StatusCode};
 use crate::clock::{self, Clock};
 use crate::config::{Loaded, Look, Problems};
 use crate::domain::consent::Salts;
-use crate::domain::id::RecipientId;
+use crate::domain::id::{RecipientId, RunId};
 use crate::domain::language;
 use crate::domain::project::Choices;
 use crate::domain::token::{Keyring, Purpose, Token};
@@ -215,7 +216,8 @@ impl Inner {
 
     fn origin(&self, channel: &'static str, token: &Token) -> Origin<'static> {
         let salts = Salts::new(&clock::secret());
-        Origin { channel, run: Some(token.run), at: self.clock.now(), salts }
+        // A notice is of no run.
+        Origin { channel, run: Some(token.run).filter(|run| *run != RunId::NOTICES), at: self.clock.now(), salts }
     }
 
     fn title<'a>(&'a self, topic: &'a str) -> &'a str {

@@ -8,10 +8,12 @@ pub mod columns;
 pub mod error;
 pub mod export;
 pub mod import;
+pub mod proof;
 pub mod records;
 pub mod retention;
 mod show;
 pub mod suppress;
 pub mod table;
+pub mod verify;
 
 pub use error::{Error, Result};

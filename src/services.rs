@@ -17,12 +17,13 @@ use crate::console::{self, Console};
 use crate::domain::token::Keyring;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
+use crate::pages::join::Desk;
 use crate::people::retention::Janitor;
 use crate::send::Sender;
 use crate::store::Store;
 use crate::store::spool::Spool;
 use crate::track::{self, Forwarder, ForwarderOptions, Intake, Judge, JudgeOptions, Tracker};
-use crate::web::{self, Limits};
+use crate::web::{self, Limits, Proxies};
 use renewed::RenewedPages;
 
 /// A part of the service.
@@ -88,7 +89,7 @@ impl Services {
         let has = |role| roles.contains(&role);
         services.tasks.spawn(follower.run(services.last.clone()));
         if has(Role::Tracker) || has(Role::Pages) {
-            let pages = has(Role::Pages).then(|| services.pages(&site, &keyring, governed.clone()));
+            let pages = has(Role::Pages).then(|| services.pages(&site, &keyring, governed.clone())).transpose()?;
             services.listen(&site, keyring, &metrics, pages, has(Role::Tracker)).await?;
         }
         if has(Role::Scorer) {
@@ -110,11 +111,14 @@ impl Services {
         Ok(services)
     }
 
-    fn pages(&self, site: &Site, keyring: &Arc<Keyring>, governed: Governed) -> RenewedPages {
+    fn pages(&self, site: &Site, keyring: &Arc<Keyring>, governed: Governed) -> Result<RenewedPages> {
+        let secrets = site.secrets()?;
+        let proxies = Proxies::new(site.machine.web.trusted_proxies.clone());
+        let desk = Desk::new(secrets.suppression_key(), secrets.api_keys(), proxies);
         let (keyring, last) = (Arc::clone(keyring), self.last.clone());
-        let (pages, renewal) = renewed::pages(keyring, self.store.clone(), site.clock.clone(), governed, last);
+        let (pages, renewal) = renewed::pages(keyring, desk, self.store.clone(), site.clock.clone(), governed, last);
         self.tasks.spawn(renewal);
-        pages
+        Ok(pages)
     }
 
     async fn send(&mut self, site: &Site, metrics: Metrics, mut governed: Governed) -> Result<()> {

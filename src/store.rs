@@ -24,6 +24,7 @@ pub mod erasure;
 pub mod forecast;
 pub mod hits;
 pub mod imports;
+pub mod joins;
 pub mod lapses;
 pub mod marks;
 pub mod nodes;
@@ -92,6 +93,7 @@ pub fn statements() -> Vec<&'static str> {
         erasure::STATEMENTS,
         forecast::STATEMENTS,
         imports::STATEMENTS,
+        joins::STATEMENTS,
         lapses::STATEMENTS.as_slice(),
         nodes::STATEMENTS,
         notices::STATEMENTS,

@@ -210,6 +210,31 @@ CREATE INDEX notices_due ON notices (due_at) WHERE state IN ('waiting', 'deferre
 CREATE INDEX notices_held ON notices (node_id) WHERE node_id IS NOT NULL;
 CREATE INDEX notices_recipient ON notices (recipient_id) WHERE recipient_id IS NOT NULL;
 
+-- Who has asked to join and has not confirmed: no recipients yet. They vanish at expires_at.
+CREATE TABLE joins (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    address      TEXT NOT NULL,             -- empty once confirmed
+    address_hash BLOB NOT NULL,
+    topics       TEXT NOT NULL,             -- JSON list
+    tracking     BOOLEAN NOT NULL,
+    attributes   TEXT NOT NULL,             -- JSON; empty once confirmed
+    proof        TEXT NOT NULL,             -- JSON: wording, form, request; empty once confirmed
+    at           INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    confirmed_at INTEGER,
+    notice_id    INTEGER                    -- the mail that asks for confirmation
+);
+CREATE INDEX joins_expires ON joins (expires_at);
+CREATE INDEX joins_address ON joins (address_hash);
+
+-- How often an address was asked of late, whoever asked.
+CREATE TABLE join_limits (
+    address_hash BLOB PRIMARY KEY,
+    last_at      INTEGER NOT NULL,
+    since        INTEGER NOT NULL,          -- the day's beginning
+    asked        INTEGER NOT NULL           -- since then
+) WITHOUT ROWID;
+
 -- What comes back --------------------------------------------------------------------------------
 
 CREATE TABLE hits (

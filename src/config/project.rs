@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::check;
 use super::dkim;
+use super::join;
 use super::machine;
 use super::preferences;
 use super::problem::{Complaint, name_hint, nearest};
@@ -17,6 +18,7 @@ use super::value::Field;
 use crate::domain::action::kind;
 use crate::domain::alignment::same_organisation;
 use crate::domain::campaign::Pictures;
+use crate::domain::join::Joining;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
 use crate::domain::retention::Retention;
@@ -28,6 +30,8 @@ pub(super) struct Base {
     pub settings: Settings,
     /// What conditions of campaigns may speak of.
     pub names: Names,
+    /// How strangers join.
+    pub join: Option<Joining>,
     /// What campaigns append to their links.
     pub utm: Option<Parameters>,
     /// How readers get the pictures of campaigns that do not say it.
@@ -74,7 +78,8 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     };
     let names = root.section("segments", |section| Names::resolve(&section.fields(), &project, campaigns));
     project.segments = names.segments();
-    Base { project, settings, names, utm: utm::read(root), pictures }
+    let join = join::read(root, &project);
+    Base { project, settings, names, join, utm: utm::read(root), pictures }
 }
 
 fn sender(section: &Section<'_>) -> Sender {
@@ -195,7 +200,7 @@ fn attributes(section: &Section<'_>) -> BTreeMap<String, Attribute> {
 const BUILT_IN: [&str; 9] =
     ["address", "cluster", "email", "keep_url", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
 
-fn attribute_name(text: &str) -> Result<(), Complaint> {
+pub(super) fn attribute_name(text: &str) -> Result<(), Complaint> {
     if BUILT_IN.contains(&text) {
         let complaint = Complaint::new(format!("`{text}` is built in and cannot be an attribute"));
         return Err(complaint.hint("choose another name, also in the header of the CSV file"));

@@ -3,11 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SecureRandom;
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret as _, SecretBox};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 
 use super::private;
 use super::problem::{Complaint, Problem, Problems};
@@ -23,6 +24,8 @@ pub struct Secrets {
     /// With their ids, the one that signs first.
     signing: Vec<(u8, Key)>,
     suppression: Key,
+    /// Who may ask `/api/subscribe`: a name, and the SHA-256 of a key that is kept nowhere.
+    api: Vec<(String, [u8; 32])>,
 }
 
 impl Secrets {
@@ -31,7 +34,7 @@ impl Secrets {
     /// # Errors
     /// When the random source fails.
     pub fn generate(random: &dyn SecureRandom) -> io::Result<Self> {
-        Ok(Self { signing: vec![(1, new_key(random)?)], suppression: new_key(random)? })
+        Ok(Self { signing: vec![(1, new_key(random)?)], suppression: new_key(random)?, api: Vec::new() })
     }
 
     /// Reads a file that nobody but its owner may read.
@@ -75,10 +78,54 @@ impl Secrets {
         Keyring::new(self.signing.iter().map(|(id, key)| (*id, key.expose_secret().as_slice())))
     }
 
+    /// Which programs may ask `/api/subscribe`.
+    #[must_use]
+    pub fn api_keys(&self) -> ApiKeys {
+        ApiKeys(self.api.clone())
+    }
+
     /// The HMAC-SHA256 key under which suppressed addresses are hashed.
     #[must_use]
     pub fn suppression_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, self.suppression.expose_secret())
+    }
+}
+
+/// A new key for `/api/subscribe`, and the line of the secrets file that lets it in.
+///
+/// # Errors
+/// When the random source fails.
+pub fn new_api_key(name: &str, random: &dyn SecureRandom) -> io::Result<(SecretString, String)> {
+    let secret = new_key(random)?;
+    let key = SecretString::from(format!("colloquy_{}", URL_SAFE_NO_PAD.encode(secret.expose_secret())));
+    let hash: String = api_hash(key.expose_secret()).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((key, format!("\n[[api]]\nname = \"{name}\"\nsha256 = \"{hash}\"\n")))
+}
+
+fn api_hash(key: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    hash
+}
+
+/// Which programs may ask `/api/subscribe`.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeys(Vec<(String, [u8; 32])>);
+
+impl ApiKeys {
+    /// What the keys are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whose key it is. All are compared, each in constant time.
+    #[must_use]
+    pub fn owner(&self, key: &str) -> Option<&str> {
+        let hash = api_hash(key);
+        self.0.iter().fold(None, |found, (name, known)| {
+            let same = constant_time::verify_slices_are_equal(known, &hash).is_ok();
+            if same { Some(name.as_str()) } else { found }
+        })
     }
 }
 
@@ -112,8 +159,31 @@ fn read(root: &Section<'_>) -> Option<Secrets> {
         root.missing("signing", "[[signing]] with id and key");
     }
     let signing: Vec<_> = signing.into_iter().flatten().collect();
+    let api = root.each("api", |section| {
+        let name = section
+            .required("name", "name = \"shop\"")
+            .and_then(|field| field.parsed(|text| super::check::name(text).map(|()| text.to_owned())));
+        let hash =
+            section.required("sha256", "the one that `colloquy join key` printed").and_then(|field| hash(&field));
+        Some((name?, hash?))
+    });
     (!signing.is_empty()).then_some(())?;
-    Some(Secrets { signing, suppression: suppression? })
+    Some(Secrets { signing, suppression: suppression?, api: api.into_iter().flatten().collect() })
+}
+
+fn hash(field: &Field<'_>) -> Option<[u8; 32]> {
+    field.parsed(|text| {
+        let complaint = || Complaint::new("this is not the hash of a key").hint("`colloquy join key NAME` makes one");
+        let digits = |at: usize| text.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+        let mut hash = [0; 32];
+        if text.len() != 64 {
+            return Err(complaint());
+        }
+        for (at, byte) in hash.iter_mut().enumerate() {
+            *byte = digits(at).ok_or_else(complaint)?;
+        }
+        Ok(hash)
+    })
 }
 
 fn key(field: &Field<'_>) -> Option<Key> {

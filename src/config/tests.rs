@@ -18,6 +18,7 @@ use crate::domain::retention::Retention;
 use crate::domain::warm_up::WarmUp;
 
 mod campaigns;
+mod joining;
 mod machines;
 mod projects;
 mod relays;

@@ -71,15 +71,27 @@ pub fn commitment(salt: &[u8; SALT], payload: &str) -> Digest {
 #[must_use]
 pub fn link(previous: &Digest, commitment: &Digest, terms: &Terms<'_>) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
-    context.update(previous);
-    context.update(commitment);
-    context.update(&terms.seq.to_be_bytes());
-    context.update(&terms.at.0.to_be_bytes());
-    context.update(&[u8::from(terms.granted)]);
-    context.update(terms.purpose.as_str().as_bytes());
-    context.update(&[0]);
-    context.update(terms.topic.as_bytes());
+    covered(previous, commitment, terms, |octets| context.update(octets));
     finish(context)
+}
+
+/// The octets that a link is the SHA-256 of.
+#[must_use]
+pub fn chained(previous: &Digest, commitment: &Digest, terms: &Terms<'_>) -> Vec<u8> {
+    let mut all = Vec::new();
+    covered(previous, commitment, terms, |octets| all.extend_from_slice(octets));
+    all
+}
+
+fn covered(previous: &Digest, commitment: &Digest, terms: &Terms<'_>, mut take: impl FnMut(&[u8])) {
+    take(previous);
+    take(commitment);
+    take(&terms.seq.to_be_bytes());
+    take(&terms.at.0.to_be_bytes());
+    take(&[u8::from(terms.granted)]);
+    take(terms.purpose.as_str().as_bytes());
+    take(&[0]);
+    take(terms.topic.as_bytes());
 }
 
 fn finish(context: digest::Context) -> Digest {
@@ -106,8 +118,26 @@ pub struct Entry<'a> {
 /// # Errors
 /// The number of the first entry that is missing or does not fit, and why.
 pub fn verify<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Result<(), (i64, &'static str)> {
-    let mut previous = Digest::default();
-    for (seq, entry) in (1..).zip(entries) {
+    let mut chain = Chain::default();
+    entries.into_iter().try_for_each(|entry| chain.take(&entry))
+}
+
+/// A chain that is verified entry by entry.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    /// How many entries were taken.
+    seq: i64,
+    /// The link of the last.
+    previous: Digest,
+}
+
+impl Chain {
+    /// Verifies the next entry.
+    ///
+    /// # Errors
+    /// As [`verify`].
+    pub fn take(&mut self, entry: &Entry<'_>) -> Result<(), (i64, &'static str)> {
+        let seq = self.seq + 1;
         if entry.terms.seq != seq {
             return Err((seq, "the entry is missing"));
         }
@@ -118,12 +148,13 @@ pub fn verify<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Result<(), (i
                 return Err((seq, "the payload is not what was committed to"));
             }
         }
-        previous = link(&previous, &stored, &entry.terms);
-        if previous != entry.chain {
+        let next = link(&self.previous, &stored, &entry.terms);
+        if next != entry.chain {
             return Err((seq, "the chain is broken"));
         }
+        *self = Self { seq, previous: next };
+        Ok(())
     }
-    Ok(())
 }
 
 /// Salts expanded from one secret seed, so that a bulk write asks the machine for randomness once.

@@ -65,6 +65,8 @@ pub enum Purpose {
     },
     /// `/k/`: keeps a consent that would lapse.
     Keep,
+    /// `/j/`: confirms a request to join; the number of the request stands in the recipient's place.
+    Confirm,
 }
 
 impl Purpose {

@@ -1,5 +1,5 @@
-//! The pages' HTML and the headers that go with it. Everything is escaped; there is no script, no
-//! cookie, nothing from elsewhere.
+//! The pages' HTML and the headers that go with it. Everything is escaped; there is no cookie, nothing
+//! from elsewhere, and no script but the one by which a browser works while very many join.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,9 @@ pub(super) struct View {
     pub(super) leave: Option<Leave>,
     pub(super) preferences: Option<Preferences>,
     pub(super) why: Option<Why>,
+    pub(super) join: Option<JoinForm>,
+    /// Whether there is a button that confirms.
+    pub(super) confirm: bool,
     /// Where preferences are, for a link.
     pub(super) preferences_path: Option<String>,
 }
@@ -80,6 +83,39 @@ pub(super) struct Topic {
     pub(super) name: String,
     pub(super) title: String,
     pub(super) subscribed: bool,
+}
+
+/// The form for joining.
+#[derive(Debug, Serialize)]
+pub(super) struct JoinForm {
+    pub(super) address: String,
+    /// Whether the address is none.
+    pub(super) wrong: bool,
+    /// What there is to choose from; empty where there is one thing.
+    pub(super) topics: Vec<Topic>,
+    pub(super) fields: Vec<Field>,
+    pub(super) wording: Words,
+    pub(super) tracking: Option<Words>,
+    pub(super) ticked: bool,
+    pub(super) stamp: String,
+    /// Bits of work that the browser is to do.
+    pub(super) work: Option<u8>,
+}
+
+/// A field for text.
+#[derive(Debug, Serialize)]
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) value: String,
+    pub(super) autocomplete: &'static str,
+}
+
+/// What somebody agrees to, and its language.
+#[derive(Debug, Serialize)]
+pub(super) struct Words {
+    pub(super) lang: String,
+    pub(super) text: String,
 }
 
 impl View {

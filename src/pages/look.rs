@@ -10,12 +10,14 @@ use crate::config::problem::{Complaint, Place, Problem, Severity, name_hint};
 use crate::config::{Look, PAGES, STYLE};
 
 /// Those that a sender may write anew, by name: the page around everything, and its parts.
-pub const TEMPLATES: [(&str, &str); 5] = [
+pub const TEMPLATES: [(&str, &str); 7] = [
     ("page", include_str!("templates/page.hbs")),
     ("keep", include_str!("templates/keep.hbs")),
     ("leave", include_str!("templates/leave.hbs")),
     ("preferences", include_str!("templates/preferences.hbs")),
     ("why", include_str!("templates/why.hbs")),
+    ("join", include_str!("templates/join.hbs")),
+    ("confirm", include_str!("templates/confirm.hbs")),
 ];
 /// Which parts a page has; a layout puts it where it likes.
 const SECTIONS: &str = include_str!("templates/sections.hbs");

@@ -1,6 +1,6 @@
 //! One of every page, for trying templates.
 
-use super::html::{Leave, Pick, Preferences, Topic, View, Why};
+use super::html::{Field, JoinForm, Leave, Pick, Preferences, Topic, View, Why, Words};
 
 /// Every page in every state that shows something else.
 pub(super) fn samples() -> Vec<View> {
@@ -11,7 +11,23 @@ pub(super) fn samples() -> Vec<View> {
         let paces = if tracking { picks() } else { Vec::new() };
         Preferences { topics: topics(), subscribed: tracking, paces, tracking }
     };
+    let words = |text: &str| Words { lang: "en".into(), text: text.into() };
+    let field = || Field { name: "city".into(), label: "City".into(), value: String::new(), autocomplete: "off" };
+    let join = |topics, work| JoinForm {
+        address: String::new(),
+        wrong: work,
+        topics,
+        fields: vec![field()],
+        wording: words("Yes."),
+        tracking: Some(words("Yes, too.")),
+        ticked: work,
+        stamp: "x".into(),
+        work: work.then_some(17),
+    };
     vec![
+        View { join: Some(join(topics(), true)), done: true, ..View::notice("join", "Once more.") },
+        View { join: Some(join(Vec::new(), false)), ..View::notice("join", "") },
+        View { confirm: true, ..View::notice("confirm", "?") },
         View::notice("notice", "What there is to say."),
         View { keep: true, preferences_path: Some("/p/x".into()), ..View::notice("keep", "?") },
         View {

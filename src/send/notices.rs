@@ -14,7 +14,7 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::profile::Profile;
 use crate::render::{Mailing, Notices};
 use crate::store::notices::{self, ClaimedNotice, Stamp};
-use crate::store::{Result, Session, versions};
+use crate::store::{Result, Session, joins, versions};
 
 /// How often it is looked whether one is due. Somebody waits for it; true time, also beside a fast clock.
 const LOOK: Duration = Duration::from_millis(500);
@@ -28,7 +28,7 @@ const AHEAD: f64 = 5.0;
 /// Notices whose fate is settled are kept so long.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
-/// How often those that are older are forgotten.
+/// How often those that are older are forgotten, and requests to join whose time has passed.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
 
 /// The notices of the version that governs. By kind: what all of a kind share.
@@ -63,7 +63,7 @@ impl Sender {
             if swept.is_none_or(|at: tokio::time::Instant| at.elapsed() >= SWEEP) {
                 swept = Some(tokio::time::Instant::now());
                 if let Err(error) = self.forget_notices().await {
-                    warn!(%error, "old notices could not be forgotten");
+                    warn!(%error, "old notices and requests could not be forgotten");
                 }
             }
             if self.stops_within(LOOK).await {
@@ -160,6 +160,7 @@ impl Sender {
     async fn forget_notices(&self) -> Result<()> {
         let mut tx = self.store.write().await?;
         notices::forget(&mut tx, self.clock.now().minus(KEPT)).await?;
+        joins::forget(&mut tx, self.clock.now()).await?;
         tx.commit().await
     }
 }

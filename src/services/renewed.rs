@@ -15,6 +15,7 @@ use crate::config::Look;
 use crate::domain::project::Choices;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
+use crate::pages::join::{Desk, Joining};
 use crate::pages::{self, Pages};
 use crate::score::{self, Scorer};
 use crate::store::Store;
@@ -22,7 +23,7 @@ use crate::web::{Answer, Handler};
 
 /// The pages, in the words of the version that governs.
 #[derive(Clone)]
-pub(super) struct RenewedPages(watch::Receiver<Pages>);
+pub(super) struct RenewedPages(watch::Receiver<Joining<Pages>>);
 
 impl Handler for RenewedPages {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
@@ -34,14 +35,19 @@ impl Handler for RenewedPages {
 /// The pages, and what renews them until `end`.
 pub(super) fn pages(
     keyring: Arc<Keyring>,
+    desk: Desk,
     store: Store,
     clock: Clock,
     mut governed: Governed,
     end: CancellationToken,
 ) -> (RenewedPages, impl Future<Output = ()> + Send) {
+    let desk = Arc::new(desk);
     let make = move |governing: &Option<Arc<Governing>>| {
-        let options = governing.as_ref().map_or_else(plain, |it| pages::Options::from(&it.loaded));
-        Pages::new(Arc::clone(&keyring), store.clone(), clock.clone(), options)
+        let loaded = governing.as_ref().map(|it| &it.loaded);
+        let options = loaded.map_or_else(plain, pages::Options::from);
+        let (keys, store, clock) = (Arc::clone(&keyring), store.clone(), clock.clone());
+        let pages = Pages::new(Arc::clone(&keys), store.clone(), clock.clone(), options.clone());
+        Joining::new(keys, store, clock, Arc::clone(&desk), (options, loaded), pages)
     };
     let (renewed, current) = watch::channel(make(&governed.borrow_and_update()));
     let renewal = async move {

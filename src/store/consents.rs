@@ -66,7 +66,27 @@ const INSERT: &str = "INSERT INTO consents
 const HISTORY: &str = "SELECT seq, at, purpose, topic, granted, payload, salt, commitment, chain
     FROM consents WHERE recipient_id = $1 AND at <= $2 ORDER BY seq";
 
-pub(super) const STATEMENTS: &[&str] = &[LAST, INSERT, HISTORY];
+const PAGE: &str = "SELECT recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain
+    FROM consents WHERE recipient_id >= $1 AND (recipient_id > $2 OR seq > $3) AND recipient_id <= $4
+    ORDER BY recipient_id, seq LIMIT $5";
+const UNPROVED: &str = "SELECT s.recipient_id, s.topic FROM subscriptions s
+    WHERE s.recipient_id >= $1 AND (s.recipient_id > $2 OR s.topic > $3) AND s.recipient_id <= $4 AND s.subscribed
+        AND COALESCE((SELECT c.granted FROM consents c
+            WHERE c.recipient_id = s.recipient_id AND c.purpose = 'contact' AND c.topic = s.topic
+            ORDER BY c.seq DESC LIMIT 1), FALSE) = FALSE
+    ORDER BY s.recipient_id, s.topic LIMIT $5";
+
+pub(super) const STATEMENTS: &[&str] = &[LAST, INSERT, HISTORY, PAGE, UNPROVED];
+
+/// An entry with its person.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Located {
+    /// Whose.
+    pub recipient_id: i64,
+    /// The entry.
+    #[sqlx(flatten)]
+    pub consent: StoredConsent,
+}
 
 /// Appends to the person's chain. The caller holds the recipient's lock ([`super::recipients::lock`]).
 ///
@@ -112,6 +132,36 @@ pub async fn history(session: &mut Session, recipient: RecipientId, until: Micro
         }
     }
     Ok(entries)
+}
+
+/// The next entries of everybody, or of `only`, behind an entry (recipient, number): by recipient, then in the
+/// chain's order. A proof that several share comes with the first alone.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn page(
+    session: &mut Session,
+    after: (i64, i64),
+    only: Option<RecipientId>,
+    limit: u32,
+) -> Result<Vec<Located>> {
+    let last = only.map_or(i64::MAX, |recipient| recipient.0);
+    session.all(PAGE, args![after.0, after.0, after.1, last, limit]).await
+}
+
+/// The next subscriptions that hold although the ledger's last word about them is no consent.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn unproved(
+    session: &mut Session,
+    after: (i64, &str),
+    only: Option<RecipientId>,
+    limit: u32,
+) -> Result<Vec<(RecipientId, String)>> {
+    let last = only.map_or(i64::MAX, |recipient| recipient.0);
+    let rows: Vec<(i64, String)> = session.all(UNPROVED, args![after.0, after.0, after.1, last, limit]).await?;
+    Ok(rows.into_iter().map(|(id, topic)| (RecipientId(id), topic)).collect())
 }
 
 pub(super) fn to_digest(stored: &[u8]) -> Result<Digest> {

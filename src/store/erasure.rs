@@ -3,7 +3,7 @@
 
 use aws_lc_rs::hmac;
 
-use super::{Result, Session, Store, notices, recipients, retention, score, suppressions};
+use super::{Result, Session, Store, joins, notices, recipients, retention, score, suppressions};
 use crate::args;
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
@@ -38,6 +38,7 @@ pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) ->
     let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
     if let Some(address) = &person.address {
         notices::erase(session, recipient, address).await?;
+        joins::erase(session, address).await?;
     }
     score::clear(session, &[recipient]).await?;
     retention::remove_hits_of(session, recipient).await?;
@@ -58,7 +59,12 @@ pub async fn forget_address(store: &Store, key: &hmac::Key, address: &Address, a
     suppressions::add(&mut session, &[(address.clone(), address.hash(key))], at, ERASED).await?;
     let erased = match recipients::find(&mut session, address).await? {
         Some(person) => erase(&mut session, person.id, at).await?,
-        None => false,
+        None => {
+            // Somebody may have asked to join with it. No recipient has the number 0.
+            notices::erase(&mut session, RecipientId(0), address).await?;
+            joins::erase(&mut session, address).await?;
+            false
+        }
     };
     session.commit().await?;
     store.scrub().await?;

@@ -126,6 +126,22 @@ pub(super) async fn end(session: &mut Session, person: &Recipient, topic: &str, 
     set(session, person, topic, false, origin).await
 }
 
+/// Subscribes a person whose row is locked to a topic, also one that was left; the caller appends the consent.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn set_proven(session: &mut Session, recipient: RecipientId, topic: &str, at: Micros) -> Result<()> {
+    session.execute(SET, args![recipient, topic, true, at]).await.map(drop)
+}
+
+/// Lets hits be kept with a person whose row is locked; the caller appends the consent.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn track_proven(session: &mut Session, recipient: RecipientId) -> Result<()> {
+    session.execute(SET_TRACKING, args![recipient, true]).await.map(drop)
+}
+
 /// Gives or withdraws the permission to keep hits with the person; withdrawing forgets what was learnt.
 /// `false` when nothing changes.
 ///

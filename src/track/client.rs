@@ -8,6 +8,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::HeaderMap;
 
 use crate::domain::network::{Block, Network};
+use crate::web::Proxies;
 
 /// After so many requests the networks that have gone quiet are forgotten.
 const FORGET_EVERY: u32 = 1 << 16;
@@ -15,7 +16,7 @@ const FORGET_EVERY: u32 = 1 << 16;
 /// Tells clients apart by their truncated network, and limits each.
 #[derive(Debug)]
 pub struct Clients {
-    trusted: Vec<Block>,
+    proxies: Proxies,
     limiter: DefaultKeyedRateLimiter<Network>,
     seen: AtomicU32,
 }
@@ -25,7 +26,7 @@ impl Clients {
     #[must_use]
     pub fn new(trusted: Vec<Block>, per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         let limiter = RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst));
-        Self { trusted, limiter, seen: AtomicU32::new(0) }
+        Self { proxies: Proxies::new(trusted), limiter, seen: AtomicU32::new(0) }
     }
 
     /// The client's network: that of the peer, or of the last hop that a trusted peer names in
@@ -33,11 +34,7 @@ impl Clients {
     ///
     /// A trusted peer that names nobody stands for all clients, so it is not limited.
     pub fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Network> {
-        let peer = peer.to_canonical();
-        if !peer.is_loopback() && !self.trusted.iter().any(|block| block.contains(peer)) {
-            return self.limited(peer.into());
-        }
-        match last_hop(headers) {
+        match self.proxies.client(peer, headers) {
             Some(client) => self.limited(client.into()),
             None => Some(peer.into()),
         }
@@ -50,11 +47,6 @@ impl Clients {
         }
         self.limiter.check_key(&network).is_ok().then_some(network)
     }
-}
-
-fn last_hop(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    last.rsplit(',').next()?.trim().parse().ok()
 }
 
 #[cfg(test)]

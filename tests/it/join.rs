@@ -1,0 +1,6 @@
+//! Joining with confirmation, over real sockets, on both engines.
+
+mod abuse;
+mod api;
+mod confirming;
+mod desk;
