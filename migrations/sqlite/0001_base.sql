@@ -165,7 +165,7 @@ CREATE TABLE messages (
     reply        TEXT,                      -- the server's words, or why it was skipped
     PRIMARY KEY (run_id, recipient_id)
 ) WITHOUT ROWID;
-CREATE INDEX messages_due ON messages (run_id, due_at) WHERE state IN ('waiting', 'deferred');
+CREATE INDEX messages_due ON messages (run_id, wave, due_at) WHERE state IN ('waiting', 'deferred');
 CREATE INDEX messages_held ON messages (node_id) WHERE node_id IS NOT NULL;
 -- Without a time: every mark sets one, and would move its entry.
 CREATE INDEX messages_recipient ON messages (recipient_id);

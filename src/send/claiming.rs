@@ -10,7 +10,7 @@ use super::job::Job;
 use super::part::{Ahead, Part};
 use crate::domain::time::Micros;
 use crate::store::claims::{self, Claim, Claimant, Claimed, Next, Over};
-use crate::store::{Result, audience, profiles};
+use crate::store::{Result, audience, profiles, runs};
 
 /// People of the audience that are looked up at once; the first look is short, so that the first
 /// message leaves at once.
@@ -110,6 +110,21 @@ impl Driver<'_> {
             return Ok(());
         }
         self.look_again().await
+    }
+
+    /// Of the audience at the last wave's instant, those without a message whom no other reason counts; of a run without
+    /// waves nobody.
+    pub(super) async fn missed(&self) -> Result<i64> {
+        let Some(last) = self.parts.iter().filter(|part| part.wave != 0).map(|part| part.at).max() else {
+            return Ok(0);
+        };
+        let mut reader = self.sender.store.read().await?;
+        let scale = self.prepared.scale(&mut reader).await?;
+        let audience = self.prepared.audience(&scale, last, None);
+        let without = audience::count_without_message(&mut reader, &audience, self.run.id).await?;
+        let counted: i64 = runs::exclusions(&mut reader, self.run.id).await?.iter().map(|(_, people)| people).sum();
+        self.prepared.still(&mut reader, scale).await?;
+        Ok((without - counted).max(0))
     }
 
     /// Hands claimed messages to the relays' lanes.

@@ -261,15 +261,18 @@ impl<'a> Driver<'a> {
             return Ok(None);
         }
         if rest.held == 0 && rest.waiting == 0 && rest.deferred == 0 {
+            let missed = self.missed().await?;
             let mut tx = self.sender.store.write().await?;
-            let missed = self.parts.iter().all(|part| part.expired);
-            let (over, reason) = if missed {
+            let (over, reason) = if self.parts.iter().all(|part| part.expired) {
                 (RunState::Expired, Some("the latest start of every zone passed"))
             } else {
                 (RunState::Done, None)
             };
             let now = self.sender.clock.now();
             let ended = runs::change(&mut tx, self.run.id, RunState::Running, over, reason, now).await?;
+            if ended && missed > 0 {
+                waves::count_missed(&mut tx, self.run.id, missed).await?;
+            }
             tx.commit().await?;
             if ended {
                 info!(run = %self.run.id, campaign = self.run.campaign, state = over.as_str(), "run is over");

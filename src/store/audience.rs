@@ -6,7 +6,7 @@ use super::eligibility::{self, Own, Permission};
 use super::segment::Writer;
 use super::{EngineKind, Result, Session, Value, list, resends};
 use crate::args;
-use crate::domain::id::RecipientId;
+use crate::domain::id::{RecipientId, RunId};
 use crate::domain::resend::Resend;
 use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
@@ -115,6 +115,21 @@ pub async fn count_after(session: &mut Session, audience: &Audience<'_>, after: 
     let mut values = args![after];
     values.extend(filled);
     let sql = format!("SELECT COUNT(*) FROM {from} WHERE r.id > $1 AND {filter}");
+    Ok(session.one::<(i64,)>(sql, values).await?.0)
+}
+
+/// How many recipients an audience has who have no message in a run.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count_without_message(session: &mut Session, audience: &Audience<'_>, run: RunId) -> Result<i64> {
+    let Selection { from, filter, args: filled } = audience.select(session.kind(), 2);
+    let mut values = args![run];
+    values.extend(filled);
+    let sql = format!(
+        "SELECT COUNT(*) FROM {from} WHERE {filter}
+         AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.run_id = $1 AND m.recipient_id = r.id)"
+    );
     Ok(session.one::<(i64,)>(sql, values).await?.0)
 }
 

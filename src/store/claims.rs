@@ -20,24 +20,24 @@ use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 
 const ADVANCE: &str = "UPDATE runs SET cursor = $1, claimed_all = $2 WHERE id = $3";
-const EXCLUDED: &str = "INSERT INTO run_exclusions (run_id, reason, people) VALUES ($1, $2, $3)
+pub(super) const EXCLUDED: &str = "INSERT INTO run_exclusions (run_id, reason, people) VALUES ($1, $2, $3)
     ON CONFLICT (run_id, reason) DO UPDATE SET people = run_exclusions.people + excluded.people";
 const DUE: &str = "SELECT recipient_id, attempt, first_at FROM messages
     WHERE run_id = $1 AND wave = $4 AND state IN ('waiting', 'deferred') AND due_at <= $2 ORDER BY due_at LIMIT $3";
 /// One statement, which sees one instant: between two of them another node could take what waits, or
-/// give back what it holds, and neither would see it. What is held comes by its own index, which is
-/// small: the plus keeps SQLite from walking the run.
+/// give back what it holds, and neither would see it. Each comes by its own index, which is small: a range of waves and
+/// the plus keep SQLite from walking the run.
 const REST: &str = "SELECT w.next_due, w.open, w.waiting, h.held, h.own
     FROM (SELECT MIN(due_at) AS next_due, COUNT(*) AS open,
             CAST(COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS BIGINT) AS waiting
-        FROM messages WHERE run_id = $1 AND due_at > 0 AND state IN ('waiting', 'deferred')) w
+        FROM messages WHERE run_id = $1 AND wave >= 0 AND state IN ('waiting', 'deferred')) w
     CROSS JOIN (SELECT COUNT(*) AS held,
             CAST(COALESCE(SUM(CASE WHEN node_id = $2 THEN 1 ELSE 0 END), 0) AS BIGINT) AS own
         FROM messages WHERE +run_id = $1 AND node_id > 0 AND state IN ('claimed', 'sending')) h";
 const ANY_DUE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM messages
     WHERE run_id = $1 AND wave = $3 AND state IN ('waiting', 'deferred') AND due_at <= $2 LIMIT 1) due";
 const SKIP: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = $3
-    WHERE run_id = $2 AND wave = $4 AND state IN ('waiting', 'deferred')";
+    WHERE run_id = $2 AND wave = $4 AND due_at > 0 AND state IN ('waiting', 'deferred')";
 
 pub(super) const STATEMENTS: &[&str] = &[ADVANCE, EXCLUDED, DUE, REST, ANY_DUE, SKIP];
 

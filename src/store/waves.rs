@@ -1,5 +1,6 @@
 //! Waves of runs: how far each was claimed.
 
+use super::claims::EXCLUDED;
 use super::{Result, Session};
 use crate::args;
 use crate::domain::id::{RecipientId, RunId};
@@ -65,6 +66,15 @@ pub(super) async fn progress(tx: &mut Session, run: RunId, number: i64) -> Resul
 /// Moves the cursor of a wave.
 pub(super) async fn advance(tx: &mut Session, run: RunId, number: i64, cursor: RecipientId, all: bool) -> Result<()> {
     tx.change(1, ADVANCE, args![cursor, all, run, number]).await
+}
+
+/// Counts people whom no wave found: they moved to a zone whose wave had been claimed, or came to fit the audience when
+/// theirs had been.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn count_missed(tx: &mut Session, run: RunId, people: i64) -> Result<()> {
+    tx.change(1, EXCLUDED, args![run, "missed", people]).await
 }
 
 /// Notes that a wave expired.

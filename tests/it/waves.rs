@@ -173,6 +173,32 @@ on_both_engines! {
         service.stop().await;
     }
 
+    async fn who_moves_to_a_zone_whose_wave_was_claimed_is_counted_and_so_is_who_may_not_be_mailed(db) {
+        let mut project = project(db, NINE, 2).await;
+        let store = project.db.store.clone();
+        let clock = Clock::stepped(at("2026-12-01T08:00:00Z"));
+        let app = open(&project, &clock);
+        apply(&app, &store, at("2026-11-20T00:00:00Z")).await;
+        let mut tx = store.write().await.unwrap();
+        let leave = "UPDATE subscriptions SET subscribed = FALSE
+            WHERE recipient_id = (SELECT id FROM recipients WHERE address = 'newyork0@example.org')";
+        tx.change(1, leave, args![]).await.unwrap();
+        tx.commit().await.unwrap();
+        let service = Service::start(&app, &store).await;
+        assert_eq!(mailed(&mut project, &clock, 10).await.len(), 10, "Tokyo's wave is late, but in time");
+        move_to(&project, "newyork1@example.org", "Asia/Tokyo").await;
+        clock.set(at("2026-12-01T14:00:00Z"));
+        assert_eq!(mailed(&mut project, &clock, 0).await, Vec::<String>::new());
+        clock.set(at("2026-12-01T21:00:00Z"));
+        let done = until(&store, &clock, 1, |run| run.state == RunState::Done).await;
+        let mut reader = store.read().await.unwrap();
+        let excluded = runs::exclusions(&mut reader, done.id).await.unwrap();
+        assert_eq!(excluded, [("missed".to_owned(), 1), ("no_consent".to_owned(), 1)]);
+        assert_eq!(runs::states(&mut reader, done.id).await.unwrap().values().sum::<i64>(), 10);
+        drop(reader);
+        service.stop().await;
+    }
+
     async fn a_wave_whose_latest_start_passed_is_counted_and_the_others_are_sent(db) {
         let mut project = project(db, &format!("{NINE}latest_start = \"2h\"\n"), 3).await;
         let store = project.db.store.clone();
