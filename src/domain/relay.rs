@@ -85,6 +85,18 @@ impl RelayConfig {
         own.or_else(grouped).or(self.per_domain_default)
     }
 
+    /// The name of the group whose limits a domain shares, as far as the group names domains. Who has a limit of its own
+    /// shares none.
+    #[must_use]
+    pub fn group_of(&self, domain: &str) -> Option<&str> {
+        let warm = || self.warm_up.as_ref().is_some_and(|warm_up| warm_up.per_domain.contains_key(domain));
+        if self.per_domain.contains_key(domain) || self.connections_per_domain.contains_key(domain) || warm() {
+            return None;
+        }
+        let (name, _) = self.groups.iter().find(|(_, group)| group.domains.iter().any(|of| of == domain))?;
+        Some(name)
+    }
+
     /// Whether any domain has a limit of messages at once.
     #[must_use]
     pub fn limits_places(&self) -> bool {

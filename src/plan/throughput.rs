@@ -17,7 +17,8 @@ pub struct Duty {
 }
 
 impl Duty {
-    /// The slowest of all limits: the campaign's, each relay's, and each relay's for a domain.
+    /// The slowest of all limits: the campaign's, each relay's, and each relay's for a domain or for a group of those
+    /// that it names. Whose mail host is whose is not looked up.
     #[must_use]
     pub fn of(messages: i64, domains: &BTreeMap<String, i64>, relays: &[RelayConfig], throttle: Option<Rate>) -> Self {
         let mut slowest = (0.0, None);
@@ -30,9 +31,19 @@ impl Duty {
         weigh(messages as f64, throttle, &|| "the campaign's rate".to_owned());
         for (relay, share) in shares(relays) {
             weigh(messages as f64 * share, relay.rate, &|| format!("the rate of relay {}", relay.name));
+            let mut together: BTreeMap<&str, i64> = BTreeMap::new();
             for (domain, messages) in domains {
+                if let Some(group) = relay.group_of(domain) {
+                    *together.entry(group).or_default() += messages;
+                    continue;
+                }
                 let name = || format!("the rate of relay {} for {domain}", relay.name);
                 weigh(*messages as f64 * share, relay.domain_rate(domain), &name);
+            }
+            for (group, messages) in together {
+                let rate = relay.groups[group].rate.or(relay.per_domain_default);
+                let name = || format!("the rate of relay {} for the group {group}", relay.name);
+                weigh(messages as f64 * share, rate, &name);
             }
         }
         // Conversion saturates.
@@ -87,6 +98,7 @@ pub fn by_relay(messages: i64, relays: &[RelayConfig]) -> Vec<(String, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::group::Group;
     use crate::domain::relay::RelayUrl;
     use crate::domain::warm_up::WarmUp;
 
@@ -115,6 +127,25 @@ mod tests {
         assert_eq!(duty(1_000, None).limited_by.unwrap(), "the rate of relay a for gmail.com");
         assert_eq!(duty(100_001, None).seconds, 501);
         assert_eq!(duty(1_000, Some("1/s")).seconds, 1_000);
+    }
+
+    #[test]
+    fn domains_of_a_group_share_its_limit_and_those_with_their_own_do_not() {
+        let mut relay = relay("a", 1, 1, None, Some("100/s"));
+        let domains = ["gmail.com", "gmx.example", "web.example"].map(str::to_owned).to_vec();
+        let rate = Some(Rate::parse("10/s").unwrap());
+        relay.groups.insert("big".into(), Group { domains, rate, ..Group::default() });
+        let to = [("gmail.com", 900), ("gmx.example", 300), ("web.example", 200), ("other.example", 500)];
+        let to: BTreeMap<_, _> = to.map(|(domain, messages)| (domain.to_owned(), messages)).into();
+        let duty = |relay: &RelayConfig| Duty::of(1_900, &to, std::slice::from_ref(relay), None);
+        assert_eq!(
+            (duty(&relay).seconds, duty(&relay).limited_by.unwrap().as_str()),
+            (50, "the rate of relay a for the group big")
+        );
+        relay.groups.get_mut("big").unwrap().rate = None;
+        assert_eq!(duty(&relay).limited_by.unwrap(), "the rate of relay a for gmail.com");
+        relay.per_domain_default = Some(Rate::parse("5/s").unwrap());
+        assert_eq!(duty(&relay).seconds, 100, "together they have as much as one domain");
     }
 
     #[test]

@@ -142,10 +142,10 @@ impl Budgets {
     pub(super) fn take_unused(&mut self, relay: &str) -> Vec<(Day, Slice)> {
         let Some(day) = self.day else { return Vec::new() };
         let left = self.by_key.drain().filter(|(_, budget)| budget.left > 0);
-        left.map(|(key, budget)| {
+        let slice = |(key, budget): (String, Budget)| {
             let domain = (key != ALL).then_some(key);
             (day, Slice { relay: relay.to_owned(), domain, messages: budget.left })
-        })
-        .collect()
+        };
+        left.map(slice).collect()
     }
 }

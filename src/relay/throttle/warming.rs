@@ -40,12 +40,14 @@ impl Throttle {
         }
     }
 
-    /// Takes what is left of the slices, to be given back.
+    /// Takes what is left of the slices, to be given back: in the order in which all nodes lock the rows.
     #[must_use]
     pub fn take_unused(&self) -> Vec<(Day, Slice)> {
         let mut limits = self.lock();
         let warm = limits.relays.iter_mut().filter_map(|(name, relay)| Some((name, relay.warm_up.as_mut()?)));
-        warm.flat_map(|(name, budgets)| budgets.take_unused(name)).collect()
+        let mut unused: Vec<_> = warm.flat_map(|(name, budgets)| budgets.take_unused(name)).collect();
+        unused.sort_unstable_by(|(_, a), (_, b)| (&a.relay, &a.domain).cmp(&(&b.relay, &b.domain)));
+        unused
     }
 
     /// Until when a relay hands nothing more over, or nothing to a domain, because the day's amount
