@@ -10,13 +10,13 @@ mod workshop;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
@@ -59,6 +59,8 @@ struct Shared {
     workshop: workshop::Workshop,
     /// Stands in every path, so that other users of this machine cannot guess it.
     key: String,
+    /// What a browser may ask for once instead of the key, and where that leads.
+    ticket: Mutex<Option<(String, String)>>,
     /// Counts the changes of files.
     changes: watch::Sender<u64>,
     stop: CancellationToken,
@@ -99,10 +101,9 @@ impl Preview {
     /// A preview whose open questions end with `stop`.
     #[must_use]
     pub fn new(options: Options, stop: CancellationToken) -> Self {
-        let key: [u8; 16] = crate::clock::secret();
-        let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (key, ticket) = (secret(), Mutex::default());
         let workshop = workshop::Workshop::new(options);
-        Self(Arc::new(Shared { workshop, key, changes: watch::Sender::new(1), stop }))
+        Self(Arc::new(Shared { workshop, key, ticket, changes: watch::Sender::new(1), stop }))
     }
 
     /// The path of the page that shows a campaign's mail, for a recipient and a time if they are given.
@@ -119,6 +120,16 @@ impl Preview {
         format!("/{}/?{}", self.0.key, query.finish())
     }
 
+    /// A path that leads to this one once: a command line is shown to every user of the machine, and who reads it there
+    /// comes too late.
+    #[must_use]
+    pub fn once(&self, path: String) -> String {
+        let ticket = secret();
+        let once = format!("/open/{ticket}");
+        *self.0.ticket.lock().unwrap_or_else(PoisonError::into_inner) = Some((ticket, path));
+        once
+    }
+
     /// Tells open pages of every change of the files.
     pub async fn follow(&self, mut watch: Watch) {
         while self.0.stop.run_until_cancelled(watch.changed()).await.is_some() {
@@ -132,6 +143,9 @@ impl Handler for Preview {
         // A foreign name that was made to lead here (DNS rebinding) is not answered.
         if !request.headers().get(HOST).is_some_and(is_loopback) {
             return text(StatusCode::MISDIRECTED_REQUEST, "This page is for the browser on this machine.\n");
+        }
+        if let Some(ticket) = request.uri().path().strip_prefix("/open/") {
+            return self.0.redeem(request.method(), ticket);
         }
         let Some(path) = request.uri().path().strip_prefix('/').and_then(|p| p.strip_prefix(&self.0.key)) else {
             return not_found();
@@ -153,6 +167,17 @@ impl Handler for Preview {
 }
 
 impl Shared {
+    /// Leads to the page whoever comes first with the ticket.
+    fn redeem(&self, method: &Method, ticket: &str) -> Answer {
+        let mut valid = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = valid.take_if(|(valid, _)| valid == ticket && *method == Method::GET);
+        let Some(target) = taken.and_then(|(_, path)| HeaderValue::from_str(&path).ok()) else { return not_found() };
+        let mut answer = page("text/plain", PAGE_POLICY, "");
+        *answer.status_mut() = StatusCode::SEE_OTHER;
+        answer.headers_mut().insert(LOCATION, target);
+        answer
+    }
+
     /// Everything about the mail but its HTML, as JSON.
     async fn mail(&self, asked: &Asked) -> Answer {
         // Counted before the files are read: what changes while they are is told afterwards.
@@ -175,6 +200,12 @@ impl Shared {
         let generation = *self.changes.borrow();
         page("application/json", PAGE_POLICY, serde_json::json!({ "generation": generation }).to_string())
     }
+}
+
+/// What nobody guesses.
+fn secret() -> String {
+    let secret: [u8; 16] = crate::clock::secret();
+    secret.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_loopback(host: &HeaderValue) -> bool {

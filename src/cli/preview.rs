@@ -98,10 +98,9 @@ async fn serve(args: &Args, site: Site) -> Result<ExitCode> {
     let end = CancellationToken::new();
     let preview = Preview::new(preview::Options { root: site.root, store, clock: site.clock }, end.clone());
     let path = preview.path(&args.campaign, args.recipient.as_deref(), args.at);
-    let url = format!("http://{address}{path}");
-    println!("{url}\nCtrl-C ends it.");
+    println!("http://{address}{path}\nCtrl-C ends it.");
     if !args.no_open {
-        open(&url);
+        open(&format!("http://{address}{}", preview.once(path)));
     }
     let work = async {
         tokio::join!(web::serve(listener, preview.clone(), preview::limits(), end.clone()), preview.follow(watch))

@@ -5,10 +5,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use colloquy::clock::Clock;
+use colloquy::preview::{self, Options, Preview};
 use colloquy::store::EngineKind;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::http::get_from;
+use crate::http::{Server, get_from};
 use crate::project::{Project, Settings};
 use crate::rules::Shop;
 use crate::support::browser::Browser;
@@ -170,6 +173,24 @@ async fn only_the_browser_on_this_machine_that_was_told_the_path_is_answered() {
     let outside = outside.unwrap();
     assert_eq!(outside.status.code(), Some(2));
     assert!(String::from_utf8(outside.stderr).unwrap().contains("for this machine alone"));
+}
+
+#[tokio::test]
+async fn what_a_command_line_shows_opens_the_page_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { root: dir.path().to_owned(), store: None, clock: Clock::system() };
+    let preview = Preview::new(options, CancellationToken::new());
+    let path = preview.path("hello", Some("a@example.org"), None);
+    let once = preview.once(path.clone());
+    let server = Server::start(preview, preview::limits()).await;
+    let url = format!("http://{}{once}", server.address);
+    assert_eq!(get_from(&format!("{url}0"), &[]).await.status, 404);
+    assert_eq!(get_from(&url, &[("Host", "rebound.example")]).await.status, 421);
+    let first = get_from(&url, &[]).await;
+    assert_eq!((first.status, first.header("location")), (303, Some(path.as_str())));
+    assert_eq!(first.header("cache-control"), Some("no-store"));
+    assert_eq!(get_from(&url, &[]).await.status, 404, "whoever comes later");
+    assert_eq!(get_from(&format!("http://{}{path}", server.address), &[]).await.status, 200);
 }
 
 #[tokio::test]
