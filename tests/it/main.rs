@@ -57,3 +57,4 @@ mod trouble;
 mod viewing;
 mod watching;
 mod waves;
+mod whole_mails;
