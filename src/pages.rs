@@ -1,13 +1,18 @@
-//! The pages that a mail leads its recipient to: leaving, and preferences.
+//! The pages that a mail leads its recipient to: leaving, preferences, and, by a fresh link, one's own data.
 //!
 //! GET and HEAD never change anything, so link scanners cannot unsubscribe anybody. The pages need
 //! the main database; while it is away they say so and ask to come again.
 
+mod address;
+mod download;
 mod form;
+mod fresh;
 mod html;
 pub mod join;
 mod keep;
 mod look;
+mod own;
+mod own_fields;
 mod pace;
 mod picture;
 mod preferences;
@@ -17,16 +22,20 @@ mod view;
 mod why;
 
 pub use look::{BUILT_IN_STYLE, TEMPLATES};
+pub use own_fields::Editable;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
+
+use tokio::sync::Semaphore;
 
 use crate::clock::{self, Clock};
 use crate::config::{Loaded, Look, Problems};
@@ -34,6 +43,7 @@ use crate::domain::consent::Salts;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::language;
 use crate::domain::project::Choices;
+use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::token::{Keyring, Purpose, Token};
 use crate::domain::wording::{self, Wording};
 use crate::store::recipients::Recipient;
@@ -64,6 +74,16 @@ pub struct Options {
     pub topics: BTreeMap<String, String>,
     /// What can be chosen besides topics and tracking.
     pub choices: Choices,
+    /// Attributes that people may change.
+    pub editable: Vec<Editable>,
+    /// Of mails: tags (BCP 47).
+    pub languages: Vec<String>,
+    /// Where pages are reached from outside; empty while that is not known.
+    pub base_url: String,
+    /// How scores are read.
+    pub score: ScoreRules,
+    /// How affinities are read.
+    pub cluster: ClusterRules,
     /// IANA name, for dates.
     pub timezone: String,
     /// Words, templates and style.
@@ -81,22 +101,29 @@ impl From<&Loaded> for Options {
             imprint_url: sender.imprint_url.clone(),
             topics: project.topics.clone(),
             choices: project.choices.clone(),
+            editable: own_fields::editable(project),
+            languages: own_fields::languages(loaded),
+            base_url: project.base_url.clone(),
+            score: project.score.clone(),
+            cluster: project.cluster.clone(),
             timezone: sender.timezone.clone(),
             look: look.clone(),
         }
     }
 }
 
-/// Answers `/u/`, `/p/`, `/k/`, `/v/` and `/i/`; clones share everything.
+/// Answers `/u/`, `/p/`, `/k/`, `/d/`, `/a/`, `/v/` and `/i/`; clones share everything.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);
 
 struct Inner {
     keys: Arc<Keyring>,
+    suppression_key: hmac::Key,
     store: Store,
     clock: Clock,
     options: Options,
     html: Html,
+    copies: Semaphore,
     shelf: Shelf,
     gallery: Gallery,
 }
@@ -113,10 +140,11 @@ struct Visit<'a> {
 impl Pages {
     /// Pages over the main database.
     #[must_use]
-    pub fn new(keys: Arc<Keyring>, store: Store, clock: Clock, options: Options) -> Self {
+    pub fn new(keys: Arc<Keyring>, suppression_key: hmac::Key, store: Store, clock: Clock, options: Options) -> Self {
         let html = Html::new(options.sender.clone(), options.imprint_url.clone(), &options.look);
         let (shelf, gallery) = Default::default();
-        Self(Arc::new(Inner { keys, store, clock, options, html, shelf, gallery }))
+        let copies = Semaphore::new(download::AT_ONCE);
+        Self(Arc::new(Inner { keys, suppression_key, store, clock, options, html, copies, shelf, gallery }))
     }
 }
 
@@ -127,15 +155,14 @@ impl Handler for Pages {
             return self.picture(request.method(), name.to_owned()).await;
         }
         let Some((kind, token)) = path.split_at_checked(3) else { return not_found() };
-        let (token, picture) = token.split_once('/').map_or((token, None), |(token, id)| (token, Some(id.to_owned())));
+        let (token, part) = token.split_once('/').map_or((token, None), |(token, id)| (token, Some(id.to_owned())));
         let Some(token) = self.0.keys.verify(token) else { return not_found() };
         let takes_forms = match (&token.purpose, kind) {
-            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") | (Purpose::Keep, "/k/")
-                if picture.is_none() =>
-            {
+            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") | (Purpose::Keep, "/k/") if part.is_none() => {
                 true
             }
-            (Purpose::View, "/v/") => false,
+            (Purpose::OwnData { .. }, "/d/") | (Purpose::NewAddress { .. }, "/a/") if part.is_none() => true,
+            (Purpose::View, "/v/") | (Purpose::OwnData { .. }, "/d/") => false,
             _ => return not_found(),
         };
         let post = match *request.method() {
@@ -155,7 +182,7 @@ impl Handler for Pages {
         };
         let inner = Arc::clone(&self.0);
         // A task of its own: a client that goes away must not cancel a statement in flight.
-        let work = tokio::spawn(async move { inner.visit(token, picture.as_deref(), &accepted, form).await });
+        let work = tokio::spawn(async move { inner.visit(token, part.as_deref(), &accepted, form).await });
         work.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
     }
 }
@@ -179,15 +206,23 @@ impl Pages {
 }
 
 impl Inner {
-    async fn visit(&self, token: Token, picture: Option<&str>, accepted: &str, form: Option<Form>) -> Answer {
+    async fn visit(&self, token: Token, part: Option<&str>, accepted: &str, form: Option<Form>) -> Answer {
         // A mail brings its own words.
         let person = (token.purpose != Purpose::View).then_some(token.recipient);
         let texts = self.wording(person, accepted).await;
         let visit = Visit { token, texts, form };
+        let wants_link = visit.form.as_ref().is_some_and(fresh::is_wanted);
         let answer = match visit.token.purpose {
             Purpose::Unsubscribe => self.unsubscribe(&visit).await,
             Purpose::Keep => self.keep(&visit).await,
-            Purpose::View => self.view(&visit.token, picture).await,
+            Purpose::View => self.view(&visit.token, part).await,
+            Purpose::OwnData { .. } if wants_link => self.send_link(&visit).await,
+            Purpose::OwnData { .. } => match part {
+                Some(name) => self.download(&visit, name).await,
+                None => self.own_data(&visit).await,
+            },
+            Purpose::NewAddress { .. } => self.new_address(&visit).await,
+            _ if wants_link => self.send_link(&visit).await,
             _ => self.preferences(&visit).await,
         };
         answer.unwrap_or_else(|error| {

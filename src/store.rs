@@ -15,6 +15,7 @@ mod sqlite;
 mod value;
 
 pub mod actions;
+pub mod addresses;
 pub mod audience;
 pub mod claims;
 pub mod consents;
@@ -88,6 +89,7 @@ enum Engine {
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     [
+        addresses::STATEMENTS,
         claims::STATEMENTS,
         consents::STATEMENTS,
         erasure::STATEMENTS,

@@ -40,7 +40,7 @@ CREATE TABLE consents (
     recipient_id BIGINT NOT NULL REFERENCES recipients (id),
     seq          BIGINT NOT NULL,
     at           BIGINT NOT NULL,
-    purpose      TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('contact', 'tracking', 'frequency')),
+    purpose      TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('contact', 'tracking', 'frequency', 'address')),
     topic        TEXT COLLATE "C" NOT NULL DEFAULT '',
     granted      BOOLEAN NOT NULL,
     payload      TEXT COLLATE "C",

@@ -40,7 +40,7 @@ CREATE TABLE consents (
     recipient_id INTEGER NOT NULL REFERENCES recipients (id),
     seq          INTEGER NOT NULL,
     at           INTEGER NOT NULL,
-    purpose      TEXT NOT NULL CHECK (purpose IN ('contact', 'tracking', 'frequency')),
+    purpose      TEXT NOT NULL CHECK (purpose IN ('contact', 'tracking', 'frequency', 'address')),
     topic        TEXT NOT NULL DEFAULT '',
     granted      BOOLEAN NOT NULL,
     payload      TEXT,

@@ -190,6 +190,7 @@ fn attributes(section: &Section<'_>) -> BTreeMap<String, Attribute> {
         let attribute = field.section(|attribute| Attribute {
             kind: attribute.parsed("type", attribute_type).unwrap_or_default(),
             editable: attribute.field("editable").and_then(|field| field.boolean()).unwrap_or(false),
+            title: attribute.parsed("title", line),
         });
         (field.key.to_owned(), attribute)
     };

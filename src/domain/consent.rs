@@ -23,6 +23,8 @@ pub enum Purpose {
     Tracking,
     /// How often: granted as they come, else a limit or a pause of the person's own, which the payload tells.
     Frequency,
+    /// Where to: the payload tells the address, and the one before.
+    Address,
 }
 
 impl Purpose {
@@ -33,13 +35,14 @@ impl Purpose {
             Self::Contact => "contact",
             Self::Tracking => "tracking",
             Self::Frequency => "frequency",
+            Self::Address => "address",
         }
     }
 
     /// The purpose of a word from the database.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Contact, Self::Tracking, Self::Frequency].into_iter().find(|p| p.as_str() == word)
+        [Self::Contact, Self::Tracking, Self::Frequency, Self::Address].into_iter().find(|p| p.as_str() == word)
     }
 }
 

@@ -51,6 +51,54 @@ pub fn wishes(header: &str) -> Vec<&str> {
     wishes.into_iter().map(|(tag, _)| tag).collect()
 }
 
+/// What speakers of a language call it, with its region; the tag where that is not known here.
+#[must_use]
+pub fn own_name(tag: &str) -> String {
+    let (language, rest) = tag.split_once('-').unwrap_or((tag, ""));
+    let Some((_, name)) = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(language)) else {
+        return tag.to_owned();
+    };
+    if rest.is_empty() { (*name).to_owned() } else { format!("{name} ({rest})") }
+}
+
+/// As the languages write their own names.
+const NAMES: [(&str, &str); 34] = [
+    ("ar", "العربية"),
+    ("bg", "Български"),
+    ("ca", "Català"),
+    ("cs", "Čeština"),
+    ("da", "Dansk"),
+    ("de", "Deutsch"),
+    ("el", "Ελληνικά"),
+    ("en", "English"),
+    ("es", "Español"),
+    ("et", "Eesti"),
+    ("fi", "Suomi"),
+    ("fr", "Français"),
+    ("he", "עברית"),
+    ("hr", "Hrvatski"),
+    ("hu", "Magyar"),
+    ("it", "Italiano"),
+    ("ja", "日本語"),
+    ("ko", "한국어"),
+    ("lt", "Lietuvių"),
+    ("lv", "Latviešu"),
+    ("nb", "Norsk"),
+    ("nl", "Nederlands"),
+    ("no", "Norsk"),
+    ("pl", "Polski"),
+    ("pt", "Português"),
+    ("ro", "Română"),
+    ("ru", "Русский"),
+    ("sk", "Slovenčina"),
+    ("sl", "Slovenščina"),
+    ("sr", "Српски"),
+    ("sv", "Svenska"),
+    ("tr", "Türkçe"),
+    ("uk", "Українська"),
+    ("zh", "中文"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +124,11 @@ mod tests {
         }
         assert_eq!(nearest("en-US", &tags), Some(0));
         assert_eq!(nearest("", &tags), None);
+    }
+
+    #[test]
+    fn a_language_is_called_as_its_speakers_call_it() {
+        assert_eq!(["de", "pt-BR", "tlh"].map(own_name), ["Deutsch", "Português (BR)", "tlh"]);
     }
 
     #[test]

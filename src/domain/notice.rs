@@ -11,11 +11,14 @@ pub enum NoticeKind {
     FreshLink,
     /// Asks at a new address whether it shall take the place of the old one.
     ChangeAddress,
+    /// Tells the old address that another one has taken its place.
+    AddressChanged,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Confirm, Self::AlreadySubscribed, Self::FreshLink, Self::ChangeAddress];
+    pub const ALL: [Self; 5] =
+        [Self::Confirm, Self::AlreadySubscribed, Self::FreshLink, Self::ChangeAddress, Self::AddressChanged];
 
     /// The word in the database, in reports, and in the names of templates.
     #[must_use]
@@ -25,6 +28,7 @@ impl NoticeKind {
             Self::AlreadySubscribed => "already_subscribed",
             Self::FreshLink => "fresh_link",
             Self::ChangeAddress => "change_address",
+            Self::AddressChanged => "address_changed",
         }
     }
 
@@ -41,6 +45,7 @@ impl NoticeKind {
             Self::Confirm => &["url", "topics", "wording", "tracking_wording", "hours"],
             Self::AlreadySubscribed => &["url", "topics"],
             Self::FreshLink | Self::ChangeAddress => &["url", "minutes"],
+            Self::AddressChanged => &[],
         }
     }
 }

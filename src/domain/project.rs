@@ -60,6 +60,8 @@ pub struct Attribute {
     pub kind: AttributeType,
     /// Whether the recipient may change it.
     pub editable: bool,
+    /// What pages call it; none: its name.
+    pub title: Option<String>,
 }
 
 /// What recipients can choose on their pages, besides topics and tracking.

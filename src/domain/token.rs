@@ -17,10 +17,8 @@ use super::time::Micros;
 const FORMAT: u8 = 1;
 const TAG: usize = 16;
 
-/// How long a link that was mailed on request opens a person's own data: mails get forwarded.
-pub const OWN_DATA_LIFE: Duration = Duration::from_secs(3_600);
-/// How long a new address can be confirmed.
-pub const NEW_ADDRESS_LIFE: Duration = Duration::from_secs(24 * 3_600);
+/// How long a link that was mailed on request is good: mails get forwarded.
+pub const LIFE: Duration = Duration::from_secs(3_600);
 /// Octets that most tokens fit in.
 const ROOM: usize = 192;
 
@@ -49,18 +47,20 @@ pub enum Purpose {
     Preferences,
     /// `/v/`: the message in the browser.
     View,
-    /// `/d/`: what is stored about the person, and changing it. Good for [`OWN_DATA_LIFE`].
+    /// `/d/`: what is stored about the person, and changing it. Good for [`LIFE`].
     OwnData {
         /// When it was asked for.
         at: Micros,
+        /// The first octets of a keyed digest of the address that it was mailed to; it is good for no other.
+        from: [u8; 8],
     },
-    /// `/a/`: mails to another address from now on. Sent to that one, and good for [`NEW_ADDRESS_LIFE`].
+    /// `/a/`: mails to another address from now on. Mailed to that one, and good for [`LIFE`].
     NewAddress {
         /// When it was asked for.
         at: Micros,
         /// The new one.
         address: String,
-        /// The first octets of a keyed digest of the one before: only that one is given up for it.
+        /// The same of the one before: only that one is given up for it.
         from: [u8; 8],
     },
     /// `/k/`: keeps a consent that would lapse.
@@ -74,8 +74,7 @@ impl Purpose {
     #[must_use]
     pub fn is_good(&self, now: Micros) -> bool {
         match self {
-            Self::OwnData { at } => now <= at.plus(OWN_DATA_LIFE),
-            Self::NewAddress { at, .. } => now <= at.plus(NEW_ADDRESS_LIFE),
+            Self::OwnData { at, .. } | Self::NewAddress { at, .. } => now <= at.plus(LIFE),
             _ => true,
         }
     }
@@ -202,13 +201,11 @@ mod tests {
     #[test]
     fn a_link_that_is_for_a_while_is_good_to_the_end_of_it_and_others_for_ever() {
         let asked = Micros(1_800_000_000_000_000);
-        let own = Purpose::OwnData { at: asked };
+        let own = Purpose::OwnData { at: asked, from: [1; 8] };
         let moved = Purpose::NewAddress { at: asked, address: "anna@example.org".into(), from: [1; 8] };
-        for (seconds, own_good, moved_good) in
-            [(-60, true, true), (3_600, true, true), (3_601, false, true), (86_401, false, false)]
-        {
+        for (seconds, good) in [(-60, true), (3_600, true), (3_601, false)] {
             let now = Micros(asked.0 + seconds * 1_000_000);
-            assert_eq!((own.is_good(now), moved.is_good(now)), (own_good, moved_good), "{seconds}");
+            assert_eq!((own.is_good(now), moved.is_good(now)), (good, good), "{seconds}");
         }
         assert!(Purpose::Unsubscribe.is_good(Micros(i64::MAX)) && Purpose::Preferences.is_good(Micros(i64::MAX)));
     }

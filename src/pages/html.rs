@@ -33,6 +33,11 @@ pub(super) struct View {
     pub(super) join: Option<JoinForm>,
     /// Whether there is a button that confirms.
     pub(super) confirm: bool,
+    pub(super) own: Option<OwnData>,
+    pub(super) fresh: Option<Fresh>,
+    pub(super) step: Option<Step>,
+    /// Where the person's data are, for a link.
+    pub(super) own_path: Option<String>,
     /// Where preferences are, for a link.
     pub(super) preferences_path: Option<String>,
 }
@@ -61,6 +66,61 @@ pub(super) struct Why {
     pub(super) reasons: Vec<Pick>,
     /// Most characters of one's own words.
     pub(super) most: usize,
+}
+
+/// Everything about the person that can be changed, copied or erased.
+#[derive(Debug, Serialize)]
+pub(super) struct OwnData {
+    /// Whether there is an attribute or a language to change.
+    pub(super) editable: bool,
+    pub(super) fields: Vec<OwnField>,
+    /// Of mails; none where there is but one.
+    pub(super) languages: Vec<Pick>,
+    pub(super) language_fault: Option<String>,
+    pub(super) address_now: String,
+    /// What was typed as the new one.
+    pub(super) address: String,
+    pub(super) address_fault: Option<String>,
+    pub(super) json_path: String,
+    pub(super) csv_path: String,
+}
+
+/// An attribute's field.
+#[derive(Debug, Serialize)]
+pub(super) struct OwnField {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) value: String,
+    pub(super) ticked: bool,
+    pub(super) is_bool: bool,
+    pub(super) is_date: bool,
+    pub(super) is_number: bool,
+    /// What is wrong with the value.
+    pub(super) fault: Option<String>,
+    /// Most characters.
+    pub(super) most: usize,
+}
+
+/// The button that asks for a link by mail.
+#[derive(Debug, Serialize)]
+pub(super) struct Fresh {
+    pub(super) hint: String,
+    pub(super) button: String,
+}
+
+/// A single button that says yes.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) button: String,
+}
+
+impl Step {
+    pub(super) fn new(name: &str, value: &str, button: &str) -> Self {
+        Self { name: name.to_owned(), value: value.to_owned(), button: button.to_owned() }
+    }
 }
 
 /// One of several, of which one can be chosen.

@@ -10,7 +10,7 @@ use crate::config::problem::{Complaint, Place, Problem, Severity, name_hint};
 use crate::config::{Look, PAGES, STYLE};
 
 /// Those that a sender may write anew, by name: the page around everything, and its parts.
-pub const TEMPLATES: [(&str, &str); 7] = [
+pub const TEMPLATES: [(&str, &str); 10] = [
     ("page", include_str!("templates/page.hbs")),
     ("keep", include_str!("templates/keep.hbs")),
     ("leave", include_str!("templates/leave.hbs")),
@@ -18,6 +18,9 @@ pub const TEMPLATES: [(&str, &str); 7] = [
     ("why", include_str!("templates/why.hbs")),
     ("join", include_str!("templates/join.hbs")),
     ("confirm", include_str!("templates/confirm.hbs")),
+    ("own", include_str!("templates/own.hbs")),
+    ("fresh", include_str!("templates/fresh.hbs")),
+    ("step", include_str!("templates/step.hbs")),
 ];
 /// Which parts a page has; a layout puts it where it likes.
 const SECTIONS: &str = include_str!("templates/sections.hbs");

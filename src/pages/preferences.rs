@@ -28,6 +28,7 @@ impl Inner {
         let view = View {
             done: said.is_some(),
             preferences: Some(preferences),
+            fresh: self.fresh(visit, "fresh_hint", "fresh_button"),
             ..View::notice(t.say("preferences_title"), said.unwrap_or_default())
         };
         Ok(self.html.answer(t, &view))

@@ -1,6 +1,8 @@
 //! One of every page, for trying templates.
 
-use super::html::{Field, JoinForm, Leave, Pick, Preferences, Topic, View, Why, Words};
+use super::html::{
+    Field, Fresh, JoinForm, Leave, OwnData, OwnField, Pick, Preferences, Step, Topic, View, Why, Words,
+};
 
 /// Every page in every state that shows something else.
 pub(super) fn samples() -> Vec<View> {
@@ -41,7 +43,45 @@ pub(super) fn samples() -> Vec<View> {
             why: Some(Why { reasons: picks(), most: 9 }),
             ..View::notice("left", "!")
         },
-        View { preferences: Some(preferences(true)), ..View::notice("preferences", "") },
+        View { own: Some(own(picks())), own_path: Some("/d/x".into()), ..View::notice("own", "!") },
+        View { step: Some(Step::new("do", "x", "Yes")), ..View::notice("step", "?") },
+        View {
+            fresh: Some(Fresh { hint: "?".into(), button: "!".into() }),
+            preferences: Some(preferences(true)),
+            ..View::notice("preferences", "")
+        },
         View { done: true, preferences: Some(preferences(false)), ..View::notice("preferences", "Saved.") },
     ]
+}
+
+fn own(languages: Vec<Pick>) -> OwnData {
+    let field = |id: &str, (is_bool, is_date, is_number), fault: Option<&str>| OwnField {
+        id: id.to_owned(),
+        name: format!("attribute.{id}"),
+        label: id.to_owned(),
+        value: "1".to_owned(),
+        ticked: is_bool,
+        is_bool,
+        is_date,
+        is_number,
+        fault: fault.map(str::to_owned),
+        most: 9,
+    };
+    let fields = vec![
+        field("text", (false, false, false), Some("too long")),
+        field("number", (false, false, true), None),
+        field("day", (false, true, false), None),
+        field("box", (true, false, false), None),
+    ];
+    OwnData {
+        editable: true,
+        fields,
+        languages,
+        language_fault: Some("no language".into()),
+        address_now: "anna@example.org".into(),
+        address: "anna".into(),
+        address_fault: Some("no address".into()),
+        json_path: "/d/x/data.json".into(),
+        csv_path: "/d/x/data.csv".into(),
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use hyper::Request;
 use hyper::body::Incoming;
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use crate::app::{Governed, Governing};
 use crate::clock::Clock;
 use crate::config::Look;
 use crate::domain::project::Choices;
+use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::pages::join::{Desk, Joining};
@@ -34,7 +36,7 @@ impl Handler for RenewedPages {
 
 /// The pages, and what renews them until `end`.
 pub(super) fn pages(
-    keyring: Arc<Keyring>,
+    (keyring, suppression_key): (Arc<Keyring>, hmac::Key),
     desk: Desk,
     store: Store,
     clock: Clock,
@@ -46,7 +48,8 @@ pub(super) fn pages(
         let loaded = governing.as_ref().map(|it| &it.loaded);
         let options = loaded.map_or_else(plain, pages::Options::from);
         let (keys, store, clock) = (Arc::clone(&keyring), store.clone(), clock.clone());
-        let pages = Pages::new(Arc::clone(&keys), store.clone(), clock.clone(), options.clone());
+        let pages =
+            Pages::new(Arc::clone(&keys), suppression_key.clone(), store.clone(), clock.clone(), options.clone());
         Joining::new(keys, store, clock, Arc::clone(&desk), (options, loaded), pages)
     };
     let (renewed, current) = watch::channel(make(&governed.borrow_and_update()));
@@ -66,6 +69,11 @@ fn plain() -> pages::Options {
         imprint_url: None,
         topics: BTreeMap::new(),
         choices: Choices::default(),
+        editable: Vec::new(),
+        languages: Vec::new(),
+        base_url: String::new(),
+        score: ScoreRules::default(),
+        cluster: ClusterRules::default(),
         timezone: "UTC".to_owned(),
         look: Look::default(),
     }

@@ -29,7 +29,7 @@ pub struct StoredConsent {
     pub seq: i64,
     /// When the person decided, microseconds.
     pub at: i64,
-    /// `contact`, `tracking` or `frequency`.
+    /// `contact`, `tracking`, `frequency` or `address`.
     pub purpose: String,
     /// The topic; empty for the others.
     pub topic: String,

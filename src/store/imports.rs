@@ -74,7 +74,7 @@ impl Terms {
     fn grant(&self, purpose: Purpose, seq: i64) -> consent::Terms<'_> {
         let topic = match purpose {
             Purpose::Contact => &*self.topic,
-            Purpose::Tracking | Purpose::Frequency => "",
+            Purpose::Tracking | Purpose::Frequency | Purpose::Address => "",
         };
         consent::Terms { seq, at: self.at, purpose, topic, granted: true }
     }

@@ -125,13 +125,17 @@ const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM notices m
     WHERE m.node_id > 0 AND m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
 const DELIVERY: &str = "SELECT message_id, template, state, at, relay, code, reply FROM notices WHERE id = $1";
 const COUNTS: &str = "SELECT kind, state, COUNT(*) FROM notices GROUP BY kind, state ORDER BY kind, state";
+const RECENT: &str = "SELECT COUNT(*) FROM notices WHERE recipient_id = $1 AND kind = $2 AND created_at > $3";
+const RECENT_TO: &str = "SELECT COUNT(*) FROM notices WHERE address_hash = $1 AND kind = $2 AND created_at > $3";
 const FORGET: &str = "DELETE FROM notices
     WHERE state IN ('accepted', 'rejected', 'unknown', 'skipped') AND at < $1";
 const ERASE: &str = "UPDATE notices SET address = NULL, address_hash = NULL, data = '', reply = NULL
     WHERE recipient_id = $1 OR (address IS NOT NULL AND LOWER(address) = LOWER($2))";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[QUEUE, ANY_DUE, DUE, TAKE, SKIP, EXPIRE, HELD, RELEASE, SWALLOW, ORPHANS, DELIVERY, COUNTS, FORGET, ERASE];
+pub(super) const STATEMENTS: &[&str] = &[
+    QUEUE, ANY_DUE, DUE, TAKE, SKIP, EXPIRE, HELD, RELEASE, SWALLOW, ORPHANS, DELIVERY, COUNTS, RECENT, RECENT_TO,
+    FORGET, ERASE,
+];
 
 /// Queues a notice. It is sent once the transaction has committed.
 ///
@@ -297,6 +301,22 @@ pub async fn delivery(session: &mut Session, notice: NoticeId) -> Result<Option<
 pub async fn counts(session: &mut Session) -> Result<Vec<(String, MessageState, i64)>> {
     let rows: Vec<(String, String, i64)> = session.all(COUNTS, vec![]).await?;
     Ok(rows.into_iter().filter_map(|(kind, state, n)| Some((kind, MessageState::parse(&state)?, n))).collect())
+}
+
+/// How many notices of a kind a person was to get since an instant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn recent(session: &mut Session, kind: NoticeKind, recipient: RecipientId, since: Micros) -> Result<i64> {
+    Ok(session.one::<(i64,)>(RECENT, args![recipient, kind.as_str(), since]).await?.0)
+}
+
+/// How many notices of a kind were to go to an address since an instant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn recent_to(session: &mut Session, kind: NoticeKind, hash: &AddressHash, since: Micros) -> Result<i64> {
+    Ok(session.one::<(i64,)>(RECENT_TO, args![hash.as_slice(), kind.as_str(), since]).await?.0)
 }
 
 /// Forgets notices whose fate was settled before an instant. How many.

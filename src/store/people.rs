@@ -119,8 +119,11 @@ pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micr
         let proof: Option<Json> = c.payload.as_deref().and_then(|payload| serde_json::from_str(payload).ok());
         let topic = (!c.topic.is_empty()).then_some(c.topic);
         let pace = proof.as_ref().and_then(|proof| proof.get("pace").cloned());
-        let granted = pace.is_none().then_some(c.granted);
-        let details = json!({ "purpose": c.purpose, "topic": topic, "granted": granted, "pace": pace, "proof": proof });
+        let was = proof.as_ref().and_then(|proof| proof.get("was").cloned());
+        let granted = (pace.is_none() && was.is_none()).then_some(c.granted);
+        let details = json!({
+            "purpose": c.purpose, "topic": topic, "granted": granted, "pace": pace, "was": was, "proof": proof,
+        });
         events.push(Event::new("consent", c.at, details));
     }
     type Message = (String, i64, String, i64, i64, Option<String>);

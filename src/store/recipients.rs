@@ -65,7 +65,9 @@ const BY_ADDRESS: &str = "SELECT id, address, attributes, tracking, paused_until
 const BY_ID: &str = "SELECT id, address, attributes, tracking, paused_until, limit_count, limit_days, created_at FROM recipients WHERE id = $1";
 const LOCK: &str = "SELECT id, address, attributes, tracking, paused_until, limit_count, limit_days, created_at FROM recipients WHERE id = $1 FOR UPDATE";
 
-pub(super) const STATEMENTS: &[&str] = &[BY_ADDRESS, BY_ID];
+const SET_ATTRIBUTES: &str = "UPDATE recipients SET attributes = $2 WHERE id = $1";
+
+pub(super) const STATEMENTS: &[&str] = &[BY_ADDRESS, BY_ID, SET_ATTRIBUTES];
 
 /// The recipient with this address.
 ///
@@ -96,6 +98,24 @@ pub async fn lock(session: &mut Session, id: RecipientId) -> Result<Option<Recip
     };
     let row = session.first::<Stored>(sql, args![id]).await?;
     Ok(row.map(Recipient::from).filter(|r| r.address.is_some()))
+}
+
+/// Changes what a person's attributes are, and locks the person for it. `None` when there is no such person, or when it
+/// is erased.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn set_attributes(
+    session: &mut Session,
+    id: RecipientId,
+    change: impl FnOnce(&Attributes) -> Attributes,
+) -> Result<Option<Recipient>> {
+    let Some(person) = lock(session, id).await? else { return Ok(None) };
+    let attributes = change(&person.attributes);
+    if attributes != person.attributes {
+        session.change(1, SET_ATTRIBUTES, args![id, attributes.clone()]).await?;
+    }
+    Ok(Some(Recipient { attributes, ..person }))
 }
 
 /// Who has these addresses, by folded address, and whether hits may be kept with each. In a transaction of

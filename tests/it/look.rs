@@ -16,7 +16,7 @@ use regex::Regex;
 
 use crate::http::Server;
 use crate::rules::Shop;
-use crate::support::{Database, on_both_engines};
+use crate::support::{Database, on_both_engines, suppression_key};
 
 /// A shop with files under `templates/pages/`.
 fn shop(files: &[(&str, &str)]) -> Shop {
@@ -161,7 +161,7 @@ async fn serve(db: &Database, files: &[(&str, &str)], language: &str) -> (Server
     let keys = Arc::new(Keyring::new([(1, [7; 32].as_slice())]));
     let token = Token { run: RunId(1), recipient: RecipientId(anna), purpose: Purpose::Preferences };
     let path = format!("/p/{}", keys.sign(&token));
-    let pages = Pages::new(keys, db.store.clone(), Clock::system(), Options::from(&loaded));
+    let pages = Pages::new(keys, suppression_key(), db.store.clone(), Clock::system(), Options::from(&loaded));
     (Server::start(pages, Limits::default()).await, path)
 }
 

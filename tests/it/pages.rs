@@ -9,18 +9,20 @@ use colloquy::config::Look;
 use colloquy::domain::consent::Salts;
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::pace::OwnLimit;
-use colloquy::domain::project::Choices;
+use colloquy::domain::project::{AttributeType, Choices};
+use colloquy::domain::score::{ClusterRules, ScoreRules};
 use colloquy::domain::time::Micros;
 use colloquy::domain::token::{Keyring, Purpose, Token};
-use colloquy::pages::{Options, Pages};
+use colloquy::pages::{Editable, Options, Pages};
 use colloquy::store::subscriptions::{self, Origin};
 use colloquy::store::{Store, recipients};
 use colloquy::web::Limits;
 
 use crate::http::{Reply, Server};
-use crate::support::{Database, on_both_engines};
+use crate::support::{Database, on_both_engines, suppression_key};
 
 mod choices;
+mod own;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
@@ -31,6 +33,16 @@ pub struct Site {
     pub store: Store,
     pub anna: RecipientId,
     run: RunId,
+}
+
+fn editable() -> Vec<Editable> {
+    let attribute = |name: &str, title: &str, kind| Editable { name: name.to_owned(), title: title.to_owned(), kind };
+    vec![
+        attribute("first_name", "Vorname", AttributeType::Text),
+        attribute("shoes", "Schuhgröße", AttributeType::Number),
+        attribute("birthday", "Geburtstag", AttributeType::Date),
+        attribute("member", "Mitglied", AttributeType::Bool),
+    ]
 }
 
 impl Site {
@@ -64,10 +76,15 @@ impl Site {
             imprint_url: Some("https://alpenlauf.example/impressum".into()),
             topics: titles.map(|(name, title)| (name.to_owned(), title.to_owned())).into(),
             choices,
+            editable: editable(),
+            languages: ["de-DE", "en", "fr"].map(str::to_owned).into(),
+            base_url: "https://t.alpenlauf.example".into(),
+            score: ScoreRules::default(),
+            cluster: ClusterRules::default(),
             timezone: "Europe/Berlin".into(),
             look: Look::default(),
         };
-        let pages = Pages::new(Arc::clone(&keys), db.store.clone(), Clock::system(), options);
+        let pages = Pages::new(Arc::clone(&keys), suppression_key(), db.store.clone(), Clock::system(), options);
         let server = Server::start(pages, Limits::default()).await;
         Self { server, keys, store: db.store.clone(), anna, run }
     }

@@ -9,6 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use colloquy::store::{EngineKind, Store};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
+/// What addresses are hashed under, where the test does not care.
+pub fn suppression_key() -> aws_lc_rs::hmac::Key {
+    aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &[5; 32])
+}
+
 /// A fresh database of one engine, gone with the test.
 pub struct Database {
     /// Its directory; the project root of tests that need one.

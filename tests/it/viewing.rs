@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::http::Server;
 use crate::project::{Project, Settings};
-use crate::support::{Database, on_both_engines};
+use crate::support::{Database, on_both_engines, suppression_key};
 
 const SVG: &str =
     "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"><rect width=\"9\" height=\"9\"/></svg>";
@@ -38,7 +38,8 @@ impl Viewing {
         let app = project.app();
         let keys = Arc::new(app.secrets().unwrap().keyring());
         let options = Options::from(&app.loaded);
-        let pages = Pages::new(Arc::clone(&keys), project.db.store.clone(), Clock::system(), options);
+        let pages =
+            Pages::new(Arc::clone(&keys), suppression_key(), project.db.store.clone(), Clock::system(), options);
         let server = Arc::new(Server::start(pages, Limits::default()).await);
         Self { project, server, keys }
     }

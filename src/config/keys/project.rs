@@ -210,10 +210,6 @@ pub(in crate::config) const PROJECT: &[Key] = &[
     Key::section("attributes", "Attributes that are not plain text, or that recipients may change"),
     Key::named("attributes.*", "birthday", "An attribute: a column of the imported file"),
     Key::new("attributes.*.type", OneOf(&["text", "number", "date", "bool"]), "\"date\"", "What it holds"),
-    Key::new(
-        "attributes.*.editable",
-        Bool,
-        "true",
-        "Whether the recipient may change it, once the preferences page offers attributes; it does not yet",
-    ),
+    Key::new("attributes.*.editable", Bool, "true", "Whether recipients may change it on the page of their own data"),
+    Key::new("attributes.*.title", LINE, "\"First name\"", "What that page calls it; default: its name"),
 ];

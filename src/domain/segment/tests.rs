@@ -10,7 +10,7 @@ use crate::domain::project::{Attribute, AttributeType};
 use crate::domain::time::Micros;
 
 fn attribute(kind: AttributeType) -> Attribute {
-    Attribute { kind, editable: false }
+    Attribute { kind, ..Attribute::default() }
 }
 
 fn catalog() -> Catalog {

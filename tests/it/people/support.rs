@@ -24,7 +24,7 @@ pub fn key() -> hmac::Key {
 
 pub fn project() -> Project {
     let titles = |names: &[&str]| names.iter().map(|&n| (n.to_owned(), n.to_uppercase())).collect();
-    let attribute = |kind| Attribute { kind, editable: false };
+    let attribute = |kind| Attribute { kind, ..Attribute::default() };
     let day = Duration::from_secs(86_400);
     Project {
         sender: Sender {

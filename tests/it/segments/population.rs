@@ -131,7 +131,7 @@ impl Population {
 
 fn attributes() -> BTreeMap<String, Attribute> {
     [("age", AttributeType::Number), ("birthday", AttributeType::Date), ("vip", AttributeType::Bool)]
-        .map(|(name, kind)| (name.to_owned(), Attribute { kind, editable: false }))
+        .map(|(name, kind)| (name.to_owned(), Attribute { kind, ..Attribute::default() }))
         .into()
 }
 
