@@ -158,7 +158,9 @@ impl Handler for Pages {
         let (token, part) = token.split_once('/').map_or((token, None), |(token, id)| (token, Some(id.to_owned())));
         let Some(token) = self.0.keys.verify(token) else { return not_found() };
         let takes_forms = match (&token.purpose, kind) {
-            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") | (Purpose::Keep, "/k/") if part.is_none() => {
+            (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") | (Purpose::Keep, "/k/")
+                if part.is_none() =>
+            {
                 true
             }
             (Purpose::OwnData { .. }, "/d/") | (Purpose::NewAddress { .. }, "/a/") if part.is_none() => true,

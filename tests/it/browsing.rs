@@ -1,6 +1,7 @@
 //! The pages in a real browser: with script and without, by mouse and by keyboard alone, and judged by axe-core.
 
 use colloquy::args;
+use colloquy::domain::notice::NoticeKind;
 use colloquy::domain::token::Purpose;
 use colloquy::store::EngineKind;
 
@@ -77,6 +78,38 @@ async fn everything_works_by_keyboard_alone_and_shows_where_one_is() {
 }
 
 #[tokio::test]
+async fn ones_own_data_are_changed_taken_along_and_erased_with_script_and_without() {
+    for scripts in [true, false] {
+        let db = database(EngineKind::Sqlite).await;
+        let site = Site::open(&db).await;
+        let browser = if scripts { Browser::start().await } else { Browser::without_scripts().await };
+        browser.reader(360, false, "en").await;
+        browser.open(&url(&site, Purpose::Preferences)).await;
+        browser.click("[name=pace][value='1 per 7d'] + span").await;
+        browser.click("main button:not([name])").await;
+        browser.shows("[role=status]", "Your choice is saved.").await;
+        browser.click("button[name=fresh]").await;
+        browser.shows("[role=status]", "We have mailed a link to your address. It works for an hour.").await;
+
+        let own = format!("http://{}{}", site.server.address, site.mailed(NoticeKind::FreshLink).await);
+        browser.open(&own).await;
+        browser.shows("h1", "Your data").await;
+        browser.click("[name='attribute.member'] + span").await;
+        browser.click("button[value=attributes]").await;
+        browser.shows("[role=status]", "Your choice is saved.").await;
+        browser.click("button[value=address]").await;
+        browser.shows("#address-fault", "This is not an address such as name@example.org.").await;
+        browser.click("button[value=erase]").await;
+        browser.shows("h1", "Erase everything").await;
+        assert!(site.address().await.is_some(), "one is asked once more");
+        browser.tab_to("button[value=erase-all]").await;
+        browser.press(ENTER).await;
+        browser.wait_for("document.querySelector('h1').textContent === 'Erased'").await;
+        assert_eq!(site.address().await, None);
+    }
+}
+
+#[tokio::test]
 async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_night() {
     let browser = Browser::start().await;
     let mut barriers = Vec::new();
@@ -102,6 +135,15 @@ async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_ni
         barriers.extend(look("left").await);
         browser.click("button[value=all]").await;
         barriers.extend(look("left all").await);
+        let own = format!("http://{}{}", site.server.address, site.fresh().await);
+        browser.open(&own).await;
+        barriers.extend(look("own data").await);
+        browser.click("button[value=address]").await;
+        barriers.extend(look("a fault").await);
+        browser.click("button[value=erase]").await;
+        barriers.extend(look("erase").await);
+        browser.open(&format!("http://{}{}", site.server.address, site.stale().await)).await;
+        barriers.extend(look("stale").await);
         let mut session = site.store.write().await.unwrap();
         session.execute("UPDATE recipients SET address = NULL WHERE id = $1", args![site.anna]).await.unwrap();
         session.commit().await.unwrap();

@@ -37,7 +37,13 @@ fn shown(html: &str) -> &str {
 
 fn serve(project: &Project, loaded: &Loaded) -> Pages {
     let keys = Arc::new(project.app().secrets().unwrap().keyring());
-    Pages::new(keys, project.db.store.clone(), Clock::system(), Options::from(loaded))
+    Pages::new(
+        keys,
+        crate::support::suppression_key(),
+        project.db.store.clone(),
+        Clock::system(),
+        Options::from(loaded),
+    )
 }
 
 on_both_engines! {
