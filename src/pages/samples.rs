@@ -1,8 +1,6 @@
 //! One of every page, for trying templates.
 
-use super::html::{
-    Field, Fresh, JoinForm, Leave, OwnData, OwnField, Pick, Preferences, Step, Topic, View, Why, Words,
-};
+use super::html::{Field, Fresh, JoinForm, Leave, OwnData, OwnField, Pick, Preferences, Step, Topic, View, Why, Words};
 
 /// Every page in every state that shows something else.
 pub(super) fn samples() -> Vec<View> {
