@@ -3,12 +3,12 @@
 use jiff::civil::Time;
 
 use super::super::problem::nearest;
-use super::{DAYS, InWords, counted, ordinal};
+use super::{DAYS, InWords, ORDINALS, counted, ordinal};
 use crate::config::schedule::clock_time;
 use crate::domain::recurrence::Recurrence;
 
-const FORMS: &str = "as in Tue 09:00, Mon, Thu 08:30, Mon-Fri 07:00, daily 07:00, 2nd Wed 10:00, last Fri 17:00, \
-                     15th 09:00, last day 18:00, or five cron fields";
+const FORMS: &str = "as in `Tue 09:00`, `Mon, Thu 08:30`, `Mon-Fri 07:00`, `daily 07:00`, `2nd Wed 10:00`, `last Fri 17:00`, \
+                     `15th 09:00`, `last day 18:00`, or cron: `0 9 * * TUE`";
 
 /// The fields of a cron expression, as people call them.
 const FIELDS: [&str; 5] = ["minute", "hour", "day of the month", "month", "day of the week"];
@@ -65,6 +65,12 @@ fn meant(text: &str) -> Option<InWords> {
     // `day 15` counts days, as `the 15th` does.
     if days.len() > 1 && days[0] == "day" {
         days.remove(0);
+    }
+    // `the first` by itself is a day of the month.
+    if let [day] = &mut days[..]
+        && let Some(number) = ["first", "second", "third", "fourth"].iter().position(|word| word == day)
+    {
+        *day = ORDINALS[number].0.to_owned();
     }
     let written = format!("{} {}", days.join(" "), time.strftime("%H:%M"));
     InWords::parse(&written).or_else(|| InWords::parse(&written.replace("5th", "last")))

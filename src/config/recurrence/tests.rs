@@ -62,6 +62,7 @@ fn a_mistake_is_told_with_the_nearest_form() {
         ("fifth Mon 09:00", "last Mon 09:00"),
         ("5th Mon 09:00", "last Mon 09:00"),
         ("monthly on the 1st 9:00", "1st 09:00"),
+        ("first of the month 9", "1st 09:00"),
         ("15. 09:00", "15th 09:00"),
         ("day 15", "15th 09:00"),
         ("Last day of month at 18:00", "last day 18:00"),
@@ -86,7 +87,7 @@ fn a_mistake_in_cron_is_told_by_its_field() {
 fn what_nobody_can_guess_is_refused_with_all_forms() {
     for bad in ["", "day 32 09:00", "a b c d e", "whenever", "Mon- 09:00", "32nd 09:00", "ä–ö", "1h2h3"] {
         let complaint = parse(bad).expect_err(bad);
-        assert!(complaint.hint.is_some_and(|hint| hint.starts_with("as in Tue 09:00, ")), "{bad}");
+        assert!(complaint.hint.is_some_and(|hint| hint.starts_with("as in `Tue 09:00`, ")), "{bad}");
     }
     assert_eq!(parse("0 9 30 2 *").unwrap_err().message, "'0 9 30 2 *' never comes");
 }
