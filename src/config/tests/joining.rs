@@ -18,7 +18,7 @@ fn a_join_section_needs_topics_alone() {
 fn each_mistake_about_joining_is_shown_with_its_place() {
     for (lines, shown) in [
         ("", "colloquy.toml:13:2 join: `topics` is missing in [join] (add topics = [\"news\"])"),
-        ("topics = []", "colloquy.toml:14:10 \"[]\": nothing can be joined (name at least one topic)"),
+        ("topics = []", "colloquy.toml:14:10 []: nothing can be joined (name at least one topic)"),
         ("topics = [\"offer\"]", "colloquy.toml:14:11 \"offer\": there is no topic `offer` (did you mean `offers`?)"),
         ("topics = [\"offers\"]\nconfirm_within = \"31d\"", "this is between 1h and 30d"),
         ("topics = [\"offers\"]\nper_network = \"lots\"", "'lots' is not a rate"),
