@@ -45,9 +45,11 @@ const ACTIONS: &str = "SELECT a.kind, a.at, a.category, r.campaign, a.url, a.why
     FROM actions a LEFT JOIN runs r ON r.id = a.run_id
     LEFT JOIN score_entries s ON s.recipient_id = a.recipient_id AND s.at = a.at AND s.action_id = a.id
     WHERE a.recipient_id = $1 AND a.at <= $2 ORDER BY a.at, a.id";
+const NOTICES: &str = "SELECT kind, state, created_at FROM notices
+    WHERE recipient_id = $1 AND created_at <= $2 ORDER BY created_at, id";
 const MOMENTS: &str = "SELECT kind, at, subject FROM moments WHERE recipient_id = $1 AND at <= $2 ORDER BY at, kind";
 
-pub(super) const STATEMENTS: &[&str] = &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, MOMENTS];
+pub(super) const STATEMENTS: &[&str] = &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, NOTICES, MOMENTS];
 
 /// The names of all attributes that somebody has, sorted.
 ///
@@ -89,7 +91,7 @@ pub struct Event {
     /// When.
     #[serde(serialize_with = "rfc3339")]
     pub at: Micros,
-    /// `consent`, `message`, `attempt`, `hit`, `action` or `moment`.
+    /// `consent`, `message`, `attempt`, `hit`, `action`, `notice` or `moment`.
     pub kind: &'static str,
     /// What else is known, by kind.
     #[serde(flatten)]
@@ -156,6 +158,9 @@ pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micr
             "points": points,
         });
         events.push(Event::new("action", at, details));
+    }
+    for (notice, state, at) in session.all::<(String, String, i64)>(NOTICES, bounds()).await? {
+        events.push(Event::new("notice", at, json!({ "notice": notice, "state": state })));
     }
     for (moment, at, subject) in session.all::<(String, i64, String)>(MOMENTS, bounds()).await? {
         events.push(Event::new("moment", at, json!({ "moment": moment, "subject": subject })));

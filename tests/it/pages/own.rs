@@ -300,6 +300,8 @@ on_both_engines! {
         let person: Value = serde_json::from_str(&json.text()).unwrap();
         assert_eq!((&person["address"], &person["attributes"]["first_name"]), (&json!("anna@example.org"), &json!("=Anna")));
         assert_eq!(person["consents"].as_array().unwrap().len(), 3);
+        let timeline = person["timeline"].as_array().unwrap();
+        assert!(timeline.iter().any(|event| event["notice"] == "fresh_link"), "{timeline:?}");
         let csv = site.server.get(&format!("{own}/data.csv")).await;
         assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
         assert!(csv.text().starts_with("about,number,field,value\n") && csv.text().contains("attributes,,first_name,'=Anna\n"));
