@@ -37,11 +37,10 @@ const SILENCED: [(&str, &str); 5] = [
     (" style=", "styles stand in templates/pages/style.css"),
     (" src=\"http", "nothing from elsewhere is loaded into these pages; a small picture may stand in a data: URL"),
 ];
-/// What in a style would end it, or load something.
-const LOADING: [(&str, &str); 3] = [
+/// What in a style would end it, or load another.
+const STYLE_SILENCED: [(&str, &str); 2] = [
     ("</style", "the style stands in the page, and this would end it"),
     ("@import", "nothing from elsewhere is loaded into these pages"),
-    ("//", "nothing from elsewhere is loaded into these pages; a small picture may stand in a data: URL"),
 ];
 
 /// The registry with the sender's templates, and the style.
@@ -55,7 +54,8 @@ pub(super) fn compile(look: &Look) -> Result<(Handlebars<'static>, String), Vec<
         }
     }
     let own_style = look.style.as_deref().unwrap_or_default();
-    problems.extend(LOADING.iter().filter_map(|(text, hint)| silenced(STYLE, own_style, text, hint)));
+    problems.extend(STYLE_SILENCED.iter().filter_map(|(text, hint)| silenced(STYLE, own_style, text, hint)));
+    problems.extend(loading(own_style));
     if problems.is_empty() && !look.templates.is_empty() {
         problems = tried(&registry, look);
     }
@@ -150,6 +150,20 @@ fn failed(error: &RenderError, look: &Look) -> Problem {
     let complaint = Complaint::new(error.reason().to_string());
     let hint = format!("`colloquy pages show {name}.hbs` prints a template that works");
     at(&path, text, place, complaint.hint(hint))
+}
+
+/// The first address in a style that is not written out in place.
+fn loading(style: &str) -> Option<Problem> {
+    let addresses = style.match_indices("url(").map(|(at, open)| at + open.len());
+    let elsewhere = |at: &usize| {
+        let address = style[*at..].trim_start_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'');
+        !address.starts_with("data:") && !address.starts_with('#')
+    };
+    let at = addresses.into_iter().find(elsewhere)?;
+    let length = style[at..].find(')').unwrap_or(1);
+    let complaint = Complaint::new("nothing from elsewhere is loaded into these pages");
+    let problem = Problem::about_file(STYLE, complaint.hint("a small picture may stand in a data: URL"));
+    Some(Problem { place: Some(Place::of(style, &(at..at + length))), ..problem })
 }
 
 fn silenced(path: &str, text: &str, what: &str, hint: &str) -> Option<Problem> {

@@ -113,7 +113,8 @@ async fn ones_own_data_are_changed_taken_along_and_erased_with_script_and_withou
 async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_night() {
     let browser = Browser::start().await;
     let mut barriers = Vec::new();
-    for (width, dark, languages) in [(320, false, "de"), (320, true, "en"), (1280, false, "en"), (1280, true, "de")] {
+    let readers = [320, 1280].into_iter().flat_map(|width| [false, true].map(|dark| (width, dark)));
+    for (width, dark, languages) in readers.flat_map(|(width, dark)| ["de", "en"].map(|tag| (width, dark, tag))) {
         let db = database(EngineKind::Sqlite).await;
         let site = Site::open(&db).await;
         browser.reader(width, dark, languages).await;

@@ -23,7 +23,7 @@ use colloquy::store::subscriptions::{self, Origin};
 use colloquy::store::{EngineKind, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{Reply, get_from};
+use crate::http::{Reply, get_from, post_to};
 use crate::project::{Project, Settings};
 use crate::support::dump::dump;
 use crate::support::{Database, on_both_engines};
@@ -83,6 +83,19 @@ impl Dialog {
         let token = self.keys.sign(&Token { run: self.run.id, recipient: who, purpose });
         let at = self.services.as_ref().unwrap().web.unwrap();
         get_from(&format!("http://{at}/{kind}/{token}"), &[("User-Agent", BROWSER)]).await
+    }
+
+    /// Sends a form of a page.
+    async fn tell(&self, who: RecipientId, purpose: Purpose, form: &str) {
+        let letter = match purpose {
+            Purpose::Unsubscribe => 'u',
+            Purpose::Keep => 'k',
+            _ => 'p',
+        };
+        let token = self.keys.sign(&Token { run: self.run.id, recipient: who, purpose });
+        let at = self.services.as_ref().unwrap().web.unwrap();
+        let reply = post_to(&format!("http://{at}/{letter}/{token}"), form).await;
+        assert!(reply.status == 200 && reply.text().contains("role=\"status\""), "{form}: {}", reply.text());
     }
 
     async fn count(&self, what: &str) -> i64 {
@@ -208,7 +221,12 @@ on_both_engines! {
             dialog.ask(who, kind).await;
         }
         dialog.until("hits WHERE verdict IS NOT NULL", 3).await;
-        let words = ["zwiebelfisch", "Anna 2", "127.0.0.0/24"];
+        // They choose, say why they leave, and come back.
+        dialog.tell(who, Purpose::Preferences, "save=1&topic=news&tracking=1&pace=7").await;
+        dialog.tell(who, Purpose::Unsubscribe, "leave=topic").await;
+        dialog.tell(who, Purpose::Unsubscribe, "tell=1&why=other&words=Rhabarberkompott").await;
+        dialog.tell(who, Purpose::Keep, "keep=1").await;
+        let words = ["zwiebelfisch", "Anna 2", "127.0.0.0/24", "Rhabarberkompott"];
         let (before, report) = (dialog.everything().await, dialog.report().await);
         assert!(words.iter().all(|word| holds(&before, word)), "{before}");
 

@@ -183,8 +183,10 @@ on_both_engines! {
     }
 
     async fn the_sender_s_style_and_templates_are_shown_and_the_policy_lets_them(db) {
+        let style = "/* https://brand.example */header{background:url(\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>\")}";
+        let style = format!("{style}:root{{--accent:#a00}}");
         let own = [
-            ("style.css", ":root{--accent:#a00}"),
+            ("style.css", style.as_str()),
             ("page.hbs", "<!DOCTYPE html><html lang=\"{{lang}}\"><title>{{title}}</title><style>{{{style}}}</style>\
                 <h1>{{title}}</h1><p>{{text}}</p>{{> sections}}{{> partials/foot}}"),
             ("partials/foot.hbs", "<footer>Berg Heil, {{sender}}</footer>"),
