@@ -1,13 +1,10 @@
 //! The pages in a real browser: with script and without, by mouse and by keyboard alone, and judged by axe-core.
 
-use std::time::Duration;
-
 use colloquy::args;
 use colloquy::domain::notice::NoticeKind;
 use colloquy::domain::token::Purpose;
 use colloquy::store::EngineKind;
 
-use crate::join::desk::Site as Joinable;
 use crate::pages::Site;
 use crate::support::browser::{Browser, ENTER, SPACE};
 use crate::support::database;
@@ -159,46 +156,6 @@ async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_ni
         barriers.extend(look("away").await);
     }
     assert!(barriers.is_empty(), "{}", barriers.join("\n"));
-}
-
-#[tokio::test]
-async fn joining_keeps_nobody_out_either() {
-    let browser = Browser::start().await;
-    let readers = [320, 1280].into_iter().flat_map(|width| [false, true].map(|dark| (width, dark)));
-    for (width, dark, languages) in readers.flat_map(|(width, dark)| ["de", "en"].map(|tag| (width, dark, tag))) {
-        let site = Joinable::open(database(EngineKind::Sqlite).await).await;
-        browser.reader(width, dark, languages).await;
-        let look = async |page: &str| {
-            let barriers = browser.barriers().await;
-            assert!(barriers.is_empty(), "{page}, {width}, {languages}: {}", barriers.join("\n"));
-        };
-        browser.open(&format!("http://{}/join", site.server.address)).await;
-        look("join").await;
-        site.pass(Duration::from_secs(5));
-        browser.tab_to("#address").await;
-        browser.press("nobody").await;
-        browser.press(ENTER).await;
-        browser.wait_for("document.querySelector('[aria-invalid=true]')").await;
-        look("wrong address").await;
-        site.pass(Duration::from_secs(5));
-        browser.tab_to("#address").await;
-        browser.press("nobody@example.org").await;
-        browser.tab_to("[name=topic][value=events]").await;
-        browser.press(SPACE).await;
-        browser.tab_to("main button").await;
-        browser.press(ENTER).await;
-        browser.wait_for("!document.querySelector('#address') && document.querySelector('h1')").await;
-        look("asked").await;
-        let (_, path) = site.mailed("nobody@example.org").await.expect("a mail asks for confirmation");
-        browser.open(&format!("http://{}{path}", site.server.address)).await;
-        look("confirm").await;
-        assert!(site.recipient("nobody@example.org").await.is_none(), "looking confirms nothing");
-        browser.tab_to("main button").await;
-        browser.press(ENTER).await;
-        browser.wait_for("!document.querySelector('main button') && document.querySelector('h1')").await;
-        look("confirmed").await;
-        assert!(site.recipient("nobody@example.org").await.is_some());
-    }
 }
 
 #[tokio::test]

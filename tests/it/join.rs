@@ -5,4 +5,4 @@ mod api;
 mod browsing;
 mod commands;
 mod confirming;
-pub mod desk;
+mod desk;

@@ -39,7 +39,8 @@ async fn no_page_of_joining_keeps_anybody_out() {
         attributes = [\"first_name\"]\nask_tracking = true\nchallenge_above = \"3/m\"\n";
     let browser = Browser::start().await;
     let mut barriers = Vec::new();
-    for (width, dark, language) in [(320, false, "de"), (1280, true, "en")] {
+    let readers = [320, 1280].into_iter().flat_map(|width| [false, true].map(|dark| (width, dark)));
+    for (width, dark, language) in readers.flat_map(|(width, dark)| ["de", "en"].map(|tag| (width, dark, tag))) {
         let site = Site::with(database(EngineKind::Sqlite).await, JOIN).await;
         browser.reader(width, dark, language).await;
         let look = async |page: &str| {
