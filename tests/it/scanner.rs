@@ -23,7 +23,7 @@ const MAILS: usize = 1_000;
 const MANY: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 const TEMPLATE: &str = "<html><body><p>Hello {{first_name}}</p>\
     <a href=\"https://shop.example/run\" data-category=\"running\">Run</a> <a href=\"https://shop.example/trail\">Trail</a>\
-    <a href=\"{{view_url}}\">Look</a> <a href=\"{{preferences_url}}\">Choose</a> <a href=\"{{unsubscribe_url}}\">Leave</a>\
+    <a href=\"{{view_url}}\">Look</a> <a href=\"{{preferences_url}}\">Choose</a> <a href=\"{{unsubscribe_url}}\">Leave</a> <a href=\"{{keep_url}}\">Stay</a>\
     {{sender.postal_address}}</body></html>";
 
 /// Paths under the base of links, wherever they stand in the mail.
@@ -45,10 +45,10 @@ on_both_engines! {
         while let Ok(mail) = project.caught.try_recv() {
             let found = links(&mail.message);
             let kinds: BTreeSet<_> = found.iter().map(|path| path[..3].to_owned()).collect();
-            assert_eq!(kinds, ["/c/", "/o/", "/p/", "/u/", "/v/"].map(str::to_owned).into());
+            assert_eq!(kinds, ["/c/", "/k/", "/o/", "/p/", "/u/", "/v/"].map(str::to_owned).into());
             paths.extend(found);
         }
-        assert!(paths.len() >= 6 * MAILS, "{} links", paths.len());
+        assert!(paths.len() >= 7 * MAILS, "{} links", paths.len());
 
         let app = project.app();
         let keys = Arc::new(app.secrets().unwrap().keyring());
