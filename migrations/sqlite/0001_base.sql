@@ -208,6 +208,7 @@ CREATE TABLE notices (
 );
 CREATE INDEX notices_due ON notices (due_at) WHERE state IN ('waiting', 'deferred');
 CREATE INDEX notices_held ON notices (node_id) WHERE node_id IS NOT NULL;
+CREATE INDEX notices_address ON notices (address_hash) WHERE address_hash IS NOT NULL;
 CREATE INDEX notices_recipient ON notices (recipient_id) WHERE recipient_id IS NOT NULL;
 
 -- Who has asked to join and has not confirmed: no recipients yet. They vanish at expires_at.

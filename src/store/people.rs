@@ -45,11 +45,17 @@ const ACTIONS: &str = "SELECT a.kind, a.at, a.category, r.campaign, a.url, a.why
     FROM actions a LEFT JOIN runs r ON r.id = a.run_id
     LEFT JOIN score_entries s ON s.recipient_id = a.recipient_id AND s.at = a.at AND s.action_id = a.id
     WHERE a.recipient_id = $1 AND a.at <= $2 ORDER BY a.at, a.id";
-const NOTICES: &str = "SELECT kind, state, created_at FROM notices
-    WHERE recipient_id = $1 AND created_at <= $2 ORDER BY created_at, id";
 const MOMENTS: &str = "SELECT kind, at, subject FROM moments WHERE recipient_id = $1 AND at <= $2 ORDER BY at, kind";
+/// By number, or by address where the person had none yet.
+const NOTICES: &str = "SELECT n.kind, n.created_at, n.at, n.state, n.reply FROM notices n
+    WHERE n.recipient_id = $1 AND n.created_at <= $2
+        OR n.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $3) AND n.created_at <= $4
+    ORDER BY n.created_at, n.id";
+const JOINS: &str = "SELECT j.at, j.topics, j.proof FROM joins j
+    WHERE j.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $1) AND j.confirmed_at IS NULL
+        AND j.at <= $2 ORDER BY j.at, j.id";
 
-pub(super) const STATEMENTS: &[&str] = &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, NOTICES, MOMENTS];
+pub(super) const STATEMENTS: &[&str] = &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, MOMENTS, NOTICES, JOINS];
 
 /// The names of all attributes that somebody has, sorted.
 ///
@@ -82,6 +88,8 @@ pub async fn page(session: &mut Session, after: RecipientId, topic: Option<&str>
 }
 
 type Text = Option<String>;
+/// Kind, when queued, time, state, reply.
+type Notice = (String, i64, i64, String, Text);
 /// Kind, time, category, campaign, URL, why, words, points.
 type Action = (String, i64, Text, Text, Text, Text, Text, Option<f64>);
 
@@ -91,7 +99,7 @@ pub struct Event {
     /// When.
     #[serde(serialize_with = "rfc3339")]
     pub at: Micros,
-    /// `consent`, `message`, `attempt`, `hit`, `action`, `notice` or `moment`.
+    /// `join` (asked for and not confirmed), `notice`, `consent`, `message`, `attempt`, `hit`, `action` or `moment`.
     pub kind: &'static str,
     /// What else is known, by kind.
     #[serde(flatten)]
@@ -117,6 +125,19 @@ impl Event {
 pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micros) -> Result<Vec<Event>> {
     let bounds = || args![recipient, until];
     let mut events = Vec::new();
+    for (at, topics, proof) in session.all::<(i64, String, String)>(JOINS, bounds()).await? {
+        let read = |text: &str| serde_json::from_str::<Json>(text).ok();
+        events.push(Event::new("join", at, json!({ "topics": read(&topics), "proof": read(&proof) })));
+    }
+    let by_both = args![recipient, until, recipient, until];
+    for (notice, queued, at, state, reply) in session.all::<Notice>(NOTICES, by_both).await? {
+        let known = at <= until.0;
+        let details = json!({
+            "notice": notice, "state": known.then_some(state), "answered": known.then(|| Micros(at).to_string()),
+            "reply": reply.filter(|_| known),
+        });
+        events.push(Event::new("notice", queued, details));
+    }
     for c in consents::history(session, recipient, until).await? {
         let proof: Option<Json> = c.payload.as_deref().and_then(|payload| serde_json::from_str(payload).ok());
         let topic = (!c.topic.is_empty()).then_some(c.topic);
@@ -158,9 +179,6 @@ pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micr
             "points": points,
         });
         events.push(Event::new("action", at, details));
-    }
-    for (notice, state, at) in session.all::<(String, String, i64)>(NOTICES, bounds()).await? {
-        events.push(Event::new("notice", at, json!({ "notice": notice, "state": state })));
     }
     for (moment, at, subject) in session.all::<(String, i64, String)>(MOMENTS, bounds()).await? {
         events.push(Event::new("moment", at, json!({ "moment": moment, "subject": subject })));

@@ -13,6 +13,7 @@ use colloquy::people::suppress;
 use colloquy::services::{Role, Services};
 use colloquy::store::erasure::forget_address;
 use colloquy::store::joins;
+use colloquy::store::people;
 use colloquy::store::subscriptions::{self, Origin};
 use colloquy::store::versions;
 use serde_json::Value;
@@ -237,6 +238,10 @@ on_both_engines! {
         assert_eq!((preferences.recipient, preferences.purpose), (anna, Purpose::Preferences));
         assert_eq!(site.mailed("carl@example.org").await.unwrap().0, "confirm");
         assert_eq!(site.consents(anna).await.len(), 1, "asking changes nothing");
+        let until = site.clock.now();
+        let timeline = people::timeline(&mut site.store.read().await.unwrap(), anna, until).await.unwrap();
+        let kinds: Vec<_> = timeline.iter().map(|event| event.kind).collect();
+        assert_eq!(kinds, ["notice", "consent", "join", "notice"], "all that is stored is handed out");
         // Another topic is another decision.
         site.pass(Duration::from_secs(3_600));
         site.join(&[("address", ANNA), ("topic", "events")]).await;
