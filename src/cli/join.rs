@@ -29,7 +29,7 @@ pub enum Command {
 /// Print the join form as plain HTML, for a page of one's own.
 ///
 /// What is sent with it comes back on the hosted page, filled in, where it is sent once more: that page knows when it
-/// was shown, which keeps programs out. Wording, topics and fields are those of [join].
+/// was shown, which keeps programs out. Wording, topics and fields are those of the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy join form\n  colloquy join form --language de >> site/index.html")]
 pub struct Form {
