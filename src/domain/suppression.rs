@@ -4,6 +4,8 @@
 pub const ERASED: &str = "erased";
 /// The reason of a person who left for good.
 pub const UNSUBSCRIBED: &str = "unsubscribed";
+/// The reason of an address that its person has given up for another one.
+pub const MOVED: &str = "moved";
 
 /// Whether a person may take a suppression back by joining anew: what persons have set, they may. What others have
 /// set stays until an operator takes it back (`colloquy suppress --remove`): a hard bounce, a complaint, a list.
@@ -11,5 +13,5 @@ pub const UNSUBSCRIBED: &str = "unsubscribed";
 /// and one more complaint harms the delivery of everybody's mail.
 #[must_use]
 pub fn is_persons_own(reason: &str) -> bool {
-    [ERASED, UNSUBSCRIBED].contains(&reason)
+    [ERASED, UNSUBSCRIBED, MOVED].contains(&reason)
 }

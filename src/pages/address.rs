@@ -107,11 +107,10 @@ impl Inner {
 
     async fn move_to(&self, visit: &Visit<'_>, new: &Address, from: &[u8; 8], now: Micros) -> Outcome {
         let who = visit.token.recipient;
-        let hash = new.hash(&self.suppression_key);
         let mut session = self.store.write().await?;
         let origin = self.origin("page", &visit.token);
         let still = |old: &Address| self.mark(old) == *from;
-        match addresses::change(&mut session, who, (new, &hash), still, &origin).await? {
+        match addresses::change(&mut session, who, (new, &self.suppression_key), still, &origin).await? {
             Moved::Done(old) => {
                 self.tell_old_address(&mut session, who, &old, visit, now).await?;
                 session.commit().await?;

@@ -5,6 +5,7 @@ use super::form::Form;
 use super::html::{OwnData, Step, View};
 use super::own_fields::{Typed, changed, fault_of};
 use super::{Inner, Outcome, Visit};
+use crate::domain::address::Address;
 use crate::domain::language;
 use crate::domain::token::{Purpose, Token};
 use crate::store::recipients::{Attributes, Recipient};
@@ -30,12 +31,17 @@ impl Inner {
 
     /// The person of a link that is good: within its hour, and as long as the address is the one that it was mailed to.
     pub(super) async fn addressee(&self, token: &Token) -> Result<Option<Recipient>> {
-        let Purpose::OwnData { from, .. } = token.purpose else { return Ok(None) };
         if !token.purpose.is_good(self.clock.now()) {
             return Ok(None);
         }
         let person = recipients::by_id(&mut self.store.read().await?, token.recipient).await?;
-        Ok(person.filter(|person| person.address.as_ref().is_some_and(|address| self.mark(address) == from)))
+        Ok(person.filter(|person| person.address.as_ref().is_some_and(|address| self.is_for(token, address))))
+    }
+
+    /// Whether a fresh link was mailed to this address. What writes asks again behind the person's lock, since the
+    /// address may have changed after the first look.
+    fn is_for(&self, token: &Token, address: &Address) -> bool {
+        matches!(token.purpose, Purpose::OwnData { from, .. } if self.mark(address) == from)
     }
 
     pub(super) fn own_page(&self, visit: &Visit<'_>, person: &Recipient, said: Said) -> Outcome {
@@ -70,8 +76,9 @@ impl Inner {
         }
         let mut session = self.store.write().await?;
         let change = |known: &Attributes| changed(known, &typed);
-        let Some(person) = recipients::set_attributes(&mut session, person.id, change).await? else {
-            return Ok(self.gone(visit));
+        let still = |address: &Address| self.is_for(&visit.token, address);
+        let Some(person) = recipients::set_attributes(&mut session, person.id, still, change).await? else {
+            return Ok(self.link_is_stale(visit));
         };
         session.commit().await?;
         self.own_page(visit, &person, Said::told(t.say("saved")))
@@ -91,8 +98,9 @@ impl Inner {
     async fn erase(&self, visit: &Visit<'_>) -> Outcome {
         let t = visit.texts;
         let at = self.clock.now();
-        if !erasure::forget(&self.store, &self.suppression_key, visit.token.recipient, at).await? {
-            return Ok(self.gone(visit));
+        let still = |address: &Address| self.is_for(&visit.token, address);
+        if !erasure::forget(&self.store, &self.suppression_key, visit.token.recipient, still, at).await? {
+            return Ok(self.link_is_stale(visit));
         }
         let view = View { done: true, ..View::notice(t.say("erased_title"), t.say("erased")) };
         Ok(self.html.answer(t, &view))

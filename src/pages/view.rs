@@ -19,7 +19,7 @@ use crate::domain::score::Scale;
 use crate::domain::token::Token;
 use crate::render::{Envelope, Mailing, Scratch};
 use crate::store::runs::Run;
-use crate::store::{Error, Store, profiles, runs, score, versions};
+use crate::store::{Error, Store, addresses, profiles, runs, score, versions};
 use crate::web::{Answer, not_found};
 
 /// Mail brings its own styles and pictures, and nothing that acts.
@@ -92,9 +92,14 @@ impl Inner {
         let mut session = self.store.read().await?;
         let scale = score::scale(&mut session).await?.unwrap_or(*unscored);
         let found = profiles::profiles_at(&mut session, &[token.recipient], run.at, &scale, true).await?;
-        drop(session);
         let Some(mut profile) = found.into_iter().next() else { return Ok(not_found()) };
         profile.tracking = false;
+        // Whoever reads the old mailbox must not learn from an old mail where the person went, or what else is new.
+        if let Some(was) = addresses::before_moving(&mut session, (run.id, token.recipient), run.at).await? {
+            profile.address = was;
+            profile.attributes.clear();
+        }
+        drop(session);
         let envelope = Envelope { run: run.id, occasion: &run.occasion, at: run.at };
         let Ok(shown) = mailing.render_explained(&profile, &envelope, &self.keys, &mut Scratch::default()) else {
             return Ok(not_found());

@@ -1,19 +1,27 @@
 //! Moving a person to another address, which has confirmed it.
 
-use serde_json::json;
+use aws_lc_rs::hmac;
+use serde_json::{Value, json};
 
 use super::consents::{self, NewConsent};
 use super::subscriptions::Origin;
 use super::{Error, Result, Session, recipients, suppressions};
 use crate::args;
-use crate::domain::address::{Address, AddressHash};
+use crate::domain::address::Address;
 use crate::domain::consent::Purpose;
-use crate::domain::id::RecipientId;
+use crate::domain::id::{RecipientId, RunId};
+use crate::domain::suppression::MOVED;
+use crate::domain::time::Micros;
 
 const MOVE: &str = "UPDATE recipients SET address = $2, domain = $3, address_hash = $4
     WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM recipients o WHERE LOWER(o.address) = LOWER($5) AND o.id <> $6)";
+const COME_BACK: &str = "DELETE FROM suppressions WHERE hash = $1 AND reason = $2";
+const FIRST_SINCE: &str = "SELECT c.payload FROM consents c WHERE c.recipient_id = $1 AND c.purpose = 'address'
+    AND c.at > COALESCE((SELECT COALESCE(m.first_at, m.at) FROM messages m
+        WHERE m.run_id = $2 AND m.recipient_id = $3), $4)
+    ORDER BY c.seq LIMIT 1";
 
-pub(super) const STATEMENTS: &[&str] = &[MOVE];
+pub(super) const STATEMENTS: &[&str] = &[MOVE, COME_BACK, FIRST_SINCE];
 
 /// What became of a wish to be mailed elsewhere. Only [`Moved::Done`] is to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +38,16 @@ pub enum Moved {
     Suppressed,
 }
 
-/// Gives a person another address, as long as `still` says that the present one is the one to be given up.
+/// Gives a person another address, as long as `still` says that the present one is the one to be given up. That one is
+/// suppressed, so that a list which still has it does not bring the person in again as somebody new; the new one is
+/// free again if it was given up so before.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn change(
     session: &mut Session,
     recipient: RecipientId,
-    (new, hash): (&Address, &AddressHash),
+    (new, key): (&Address, &hmac::Key),
     still: impl FnOnce(&Address) -> bool,
     origin: &Origin<'_>,
 ) -> Result<Moved> {
@@ -47,7 +57,9 @@ pub async fn change(
     if !still(&old) {
         return Ok(Moved::Stale);
     }
-    if suppressions::contains(session, hash).await? {
+    let (given_up, hash) = (old.hash(key), new.hash(key));
+    session.execute(COME_BACK, args![hash.as_slice(), MOVED]).await?;
+    if suppressions::contains(session, &hash).await? {
         return Ok(Moved::Suppressed);
     }
     let values = args![recipient, new.as_str(), new.domain(), hash.as_slice(), new.as_str(), recipient];
@@ -58,6 +70,10 @@ pub async fn change(
         Err(Error::Sql(sqlx::Error::Database(error))) if error.is_unique_violation() => return Ok(Moved::Taken),
         Err(error) => return Err(error),
     }
+    // Another spelling in letter case is the same address.
+    if given_up != hash {
+        suppressions::add(session, &[(old.clone(), given_up)], origin.at, MOVED).await?;
+    }
     let payload = json!({
         "address": new.as_str(), "was": old.as_str(), "channel": origin.channel, "run": origin.run,
         "at": origin.at.to_string(),
@@ -66,4 +82,22 @@ pub async fn change(
         NewConsent { recipient, at: origin.at, purpose: Purpose::Address, topic: "", granted: true, payload: &payload };
     consents::append(session, &origin.salts, &entry).await?;
     Ok(Moved::Done(old))
+}
+
+/// Where a run's message to a person was first handed over, if the person has moved since; without a message, since
+/// `otherwise`.
+///
+/// # Errors
+/// When the database refuses, or the person was erased a moment ago.
+pub async fn before_moving(
+    session: &mut Session,
+    (run, recipient): (RunId, RecipientId),
+    otherwise: Micros,
+) -> Result<Option<Address>> {
+    let values = args![recipient, run, recipient, otherwise];
+    let Some((payload,)) = session.first::<(Option<String>,)>(FIRST_SINCE, values).await? else { return Ok(None) };
+    let payload: Option<Value> = payload.and_then(|text| serde_json::from_str(&text).ok());
+    let was = payload.as_ref().and_then(|payload| payload["was"].as_str());
+    was.map(|was| Some(Address::from_normalised(was.to_owned())))
+        .ok_or_else(|| Error::Corrupt("a change of address that does not say from where".to_owned()))
 }

@@ -71,16 +71,21 @@ pub async fn forget_address(store: &Store, key: &hmac::Key, address: &Address, a
     Ok(erased)
 }
 
-/// The same for the person with this number, whatever the address is by now. `false` when there is none, or when it was
-/// erased before.
+/// The same for the person with this number, as long as `still` says that the address is the one that it is about.
+/// `false` when it is another one, when there is no such person, or when it was erased before.
 ///
 /// # Errors
 /// When the database refuses; then nothing was changed.
-pub async fn forget(store: &Store, key: &hmac::Key, recipient: RecipientId, at: Micros) -> Result<bool> {
+pub async fn forget(
+    store: &Store,
+    key: &hmac::Key,
+    recipient: RecipientId,
+    still: impl FnOnce(&Address) -> bool,
+    at: Micros,
+) -> Result<bool> {
     let mut session = store.write().await?;
-    let Some(address) = recipients::lock(&mut session, recipient).await?.and_then(|person| person.address) else {
-        return Ok(false);
-    };
+    let person = recipients::lock(&mut session, recipient).await?;
+    let Some(address) = person.and_then(|person| person.address).filter(still) else { return Ok(false) };
     let hash = address.hash(key);
     suppressions::add(&mut session, &[(address, hash)], at, ERASED).await?;
     let erased = erase(&mut session, recipient, at).await?;

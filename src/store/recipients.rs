@@ -100,17 +100,19 @@ pub async fn lock(session: &mut Session, id: RecipientId) -> Result<Option<Recip
     Ok(row.map(Recipient::from).filter(|r| r.address.is_some()))
 }
 
-/// Changes what a person's attributes are, and locks the person for it. `None` when there is no such person, or when it
-/// is erased.
+/// Changes what a person's attributes are, and locks the person for it, as long as `still` says that the address is the
+/// one that it is about. `None` when it is another one, when there is no such person, or when it is erased.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn set_attributes(
     session: &mut Session,
     id: RecipientId,
+    still: impl FnOnce(&Address) -> bool,
     change: impl FnOnce(&Attributes) -> Attributes,
 ) -> Result<Option<Recipient>> {
-    let Some(person) = lock(session, id).await? else { return Ok(None) };
+    let person = lock(session, id).await?.filter(|person| person.address.as_ref().is_some_and(still));
+    let Some(person) = person else { return Ok(None) };
     let attributes = change(&person.attributes);
     if attributes != person.attributes {
         session.change(1, SET_ATTRIBUTES, args![id, attributes.clone()]).await?;

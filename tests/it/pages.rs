@@ -22,6 +22,7 @@ use crate::http::{Reply, Server};
 use crate::support::{Database, on_both_engines, suppression_key};
 
 mod choices;
+mod moving;
 pub mod own;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");

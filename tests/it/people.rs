@@ -4,6 +4,7 @@ mod actions;
 mod erasure;
 mod export;
 mod import;
+mod moving;
 mod show;
 mod support;
 mod suppress;

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use colloquy::clock::Clock;
+use colloquy::domain::address::Address;
+use colloquy::domain::consent::Salts;
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
 use colloquy::pages::{Options, Pages};
 use colloquy::send::Ended;
+use colloquy::store::addresses::{self, Moved};
+use colloquy::store::erasure::forget_address;
+use colloquy::store::recipients::{self, Attributes};
 use colloquy::store::runs::Run;
+use colloquy::store::subscriptions::Origin;
 use colloquy::web::Limits;
 use regex::Regex;
 use tokio::task::JoinSet;
@@ -107,5 +113,40 @@ on_both_engines! {
             }
         }
         readers.join_all().await;
+    }
+
+    async fn whoever_reads_the_mailbox_that_was_given_up_learns_nothing_new(db) {
+        let viewing = Viewing::start(db).await;
+        let template = "<html><body><p>To {{address}}, {{default first_name \"you\"}}</p>{{sender.postal_address}} \
+            <a href=\"{{unsubscribe_url}}\">Leave</a></body></html>";
+        let file = viewing.project.db.dir.path().join("templates/hello.hbs");
+        std::fs::write(&file, template).unwrap();
+        let file = viewing.project.db.dir.path().join("config/campaigns/hello.toml");
+        let campaign = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, campaign.replace("Hello {{first_name}}", "Hello")).unwrap();
+        let (store, anna) = (&viewing.project.db.store, RecipientId(1));
+        let old = viewing.path(viewing.send().await.id, 1);
+        assert!(viewing.server.get(&old).await.text().contains("To a0@example.org, Anna 0"));
+        for to in ["b@example.org", "c@example.org"] {
+            let mut session = store.write().await.unwrap();
+            let (address, at) = (Address::parse(to).unwrap(), Clock::system().now());
+            let origin = Origin { channel: "page", run: None, at, salts: Salts::new(&[9; 32]) };
+            let moving = (&address, &suppression_key());
+            let moved = addresses::change(&mut session, anna, moving, |_| true, &origin).await.unwrap();
+            assert!(matches!(moved, Moved::Done(_)));
+            let renamed = |_: &Attributes| Attributes::from_iter([("first_name".to_owned(), "Eva".into())]);
+            recipients::set_attributes(&mut session, anna, |_| true, renamed).await.unwrap();
+            session.commit().await.unwrap();
+            let page = viewing.server.get(&old).await;
+            let html = page.text();
+            assert_eq!(page.status, 200);
+            assert!(html.contains("To a0@example.org, you<") && !html.contains(to) && !html.contains("Eva"), "{html}");
+        }
+        let new = viewing.server.get(&viewing.path(viewing.send().await.id, 1)).await.text();
+        assert!(new.contains("To c@example.org, Eva"), "{new}");
+        let other = viewing.server.get(&viewing.path(RunId(1), 2)).await.text();
+        assert!(other.contains("To a1@example.org, Anna 1"), "{other}");
+        forget_address(store, &suppression_key(), &Address::parse("c@example.org").unwrap(), Clock::system().now()).await.unwrap();
+        assert_eq!(viewing.server.get(&old).await.status, 404);
     }
 }

@@ -11,6 +11,7 @@ use colloquy::domain::token::{Purpose, Token};
 use colloquy::lifecycle::Stop;
 use colloquy::people::suppress;
 use colloquy::services::{Role, Services};
+use colloquy::store::addresses;
 use colloquy::store::erasure::forget_address;
 use colloquy::store::joins;
 use colloquy::store::people;
@@ -209,6 +210,14 @@ on_both_engines! {
         let second = site.recipient(ANNA).await.unwrap().id;
         assert_ne!(second, first, "the erased person stays erased");
         assert_eq!((site.count("suppressions").await, site.topics(second).await.len()), (0, 1));
+
+        let (mut session, new) = (site.store.write().await.unwrap(), Address::parse("new@example.org").unwrap());
+        addresses::change(&mut session, second, (&new, &key), |_| true, &origin(site.clock.now())).await.unwrap();
+        session.commit().await.unwrap();
+        assert_eq!((site.count("suppressions").await, site.recipient(ANNA).await.is_none()), (1, true));
+        confirm().await;
+        assert_ne!(site.recipient(ANNA).await.unwrap().id, second, "who moved away stays there");
+        assert_eq!(site.count("suppressions").await, 0);
 
         let order = suppress::Order { reason: "complaint", at: site.clock.now(), key: &key };
         suppress::addresses(&site.store, &order, &[address]).await.unwrap();

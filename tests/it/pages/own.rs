@@ -41,11 +41,11 @@ impl Site {
         self.mailed(NoticeKind::FreshLink).await
     }
 
-    async fn send(&self, path: &str, body: &str) -> Reply {
+    pub async fn send(&self, path: &str, body: &str) -> Reply {
         self.server.request("POST", path, &[FORM], body.as_bytes()).await
     }
 
-    async fn person(&self, id: RecipientId) -> Recipient {
+    pub async fn person(&self, id: RecipientId) -> Recipient {
         recipients::by_id(&mut self.store.read().await.unwrap(), id).await.unwrap().unwrap()
     }
 
