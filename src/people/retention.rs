@@ -123,15 +123,16 @@ impl Janitor {
     }
 
     async fn consents(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
-        let now = self.clock.now();
-        let since = now.minus(period);
+        let since = self.clock.now().minus(period);
         let mut after = (RecipientId(i64::MIN), String::new());
         while !shutdown.is_cancelled() {
-            let ties = lapses::unused_since(&mut self.store.read().await?, since, &after, now).await?;
+            let ties = lapses::unused_since(&mut self.store.read().await?, since, &after).await?;
             let Some(last) = ties.last() else { break };
             after = last.clone();
-            let origin = Origin { channel: "lapsed", run: None, at: now, salts: Salts::new(&clock::secret()) };
+            let salts = Salts::new(&clock::secret());
             let mut tx = self.store.write().await?;
+            // A round takes long: each end has its own time.
+            let origin = Origin { channel: "lapsed", run: None, at: self.clock.now(), salts };
             let lapsed = lapses::lapse(&mut tx, &ties, since, &origin).await?;
             tx.commit().await?;
             removed.consents += lapsed;

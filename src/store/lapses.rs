@@ -12,27 +12,31 @@ use crate::domain::time::Micros;
 /// Subscriptions that one call takes.
 const FEW: i64 = 100;
 
-/// Whether a person's consent was not used after `since`, up to `until`. Leaving one topic says nothing about others.
-pub(super) fn unused(recipient: &str, since: &str, until: &str) -> String {
+/// Whether a person's consent was not used after `since`, up to `until` where there is one. Leaving one topic says
+/// nothing about others.
+pub(super) fn unused(recipient: &str, since: &str, until: Option<&str>) -> String {
+    let [actions, consents] = ["ua.at", "uc.at"].map(|at| {
+        let until = until.map(|until| format!(" AND {at} <= {until}")).unwrap_or_default();
+        format!("{at} > {since}{until}")
+    });
     format!(
-        "NOT EXISTS (SELECT 1 FROM actions ua WHERE ua.recipient_id = {recipient} AND ua.at > {since} AND ua.at <= {until}
+        "NOT EXISTS (SELECT 1 FROM actions ua WHERE ua.recipient_id = {recipient} AND {actions}
             AND ua.kind NOT IN ('void', 'unsubscribe'))
-         AND NOT EXISTS (SELECT 1 FROM consents uc WHERE uc.recipient_id = {recipient} AND uc.at > {since}
-            AND uc.at <= {until} AND uc.granted)"
+         AND NOT EXISTS (SELECT 1 FROM consents uc WHERE uc.recipient_id = {recipient} AND {consents} AND uc.granted)"
     )
 }
 
 static UNUSED: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT s.recipient_id, s.topic FROM subscriptions s WHERE s.subscribed AND s.since <= $1
-            AND (s.recipient_id, s.topic) > ($2, $3) AND {} ORDER BY s.recipient_id, s.topic LIMIT $5",
-        unused("s.recipient_id", "$1", "$4")
+            AND (s.recipient_id, s.topic) > ($2, $3) AND {} ORDER BY s.recipient_id, s.topic LIMIT $4",
+        unused("s.recipient_id", "$1", None)
     )
 });
 static STILL_UNUSED: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT 1 FROM subscriptions s WHERE s.recipient_id = $1 AND s.topic = $2 AND s.subscribed AND s.since <= $3 AND {}",
-        unused("s.recipient_id", "$3", "$4")
+        unused("s.recipient_id", "$3", None)
     )
 });
 
@@ -45,13 +49,13 @@ pub type Tie = (RecipientId, String);
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn unused_since(session: &mut Session, since: Micros, after: &Tie, now: Micros) -> Result<Vec<Tie>> {
-    let args = args![since, after.0, after.1.as_str(), now, FEW];
+pub async fn unused_since(session: &mut Session, since: Micros, after: &Tie) -> Result<Vec<Tie>> {
+    let args = args![since, after.0, after.1.as_str(), FEW];
     let rows: Vec<(i64, String)> = session.all(UNUSED.as_str(), args).await?;
     Ok(rows.into_iter().map(|(id, topic)| (RecipientId(id), topic)).collect())
 }
 
-/// Ends these subscriptions where their consent was not used in the meantime; how many.
+/// Ends these subscriptions where their consent was not used up to the moment of the lock; how many.
 ///
 /// # Errors
 /// When the database refuses.
@@ -59,7 +63,7 @@ pub async fn lapse(tx: &mut Session, ties: &[Tie], since: Micros, origin: &Origi
     let mut lapsed = 0;
     for (recipient, topic) in ties {
         let Some(person) = recipients::lock(tx, *recipient).await? else { continue };
-        let args = args![*recipient, topic.as_str(), since, origin.at];
+        let args = args![*recipient, topic.as_str(), since];
         if tx.first::<(i32,)>(STILL_UNUSED.as_str(), args).await?.is_some() {
             lapsed += u64::from(subscriptions::end(tx, &person, topic, origin).await?);
         }

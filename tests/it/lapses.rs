@@ -14,6 +14,7 @@ use colloquy::metrics::Metrics;
 use colloquy::people::retention::{Janitor, Removed};
 use colloquy::send::Ended;
 use colloquy::services::{Role, Services};
+use colloquy::store::lapses;
 use colloquy::store::subscriptions::{self, Origin};
 use tokio_util::sync::CancellationToken;
 
@@ -98,6 +99,28 @@ on_both_engines! {
             "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n").unwrap();
         project.send().await;
         assert_eq!(project.drain(), ["a1@example.org", "a3@example.org", "a4@example.org"], "nobody else is mailed");
+    }
+
+    async fn whoever_renews_while_the_janitor_goes_round_keeps_their_consent(db) {
+        let project = project(db, [101, 101, 101, 1, 1]).await;
+        let began = Clock::system().now();
+        let origin = |at, channel| Origin { channel, run: None, at, salts: Salts::new(&[9; 32]) };
+        let since = began.minus(DAY * 100);
+        let first = (RecipientId(i64::MIN), String::new());
+        let found = lapses::unused_since(&mut project.db.store.read().await.unwrap(), since, &first).await.unwrap();
+        assert_eq!(found.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [1, 2, 3]);
+        let later = began.plus(Duration::from_secs(60));
+        let mut session = project.db.store.write().await.unwrap();
+        subscriptions::renew(&mut session, RecipientId(2), "news", &origin(later, "page")).await.unwrap();
+        let click = "INSERT INTO actions (key, recipient_id, kind, at) VALUES ('i:3click', 3, 'click', $1)";
+        session.execute(click, args![later]).await.unwrap();
+        session.commit().await.unwrap();
+
+        let mut session = project.db.store.write().await.unwrap();
+        assert_eq!(lapses::lapse(&mut session, &found, since, &origin(began, "lapsed")).await.unwrap(), 1);
+        session.commit().await.unwrap();
+        assert_eq!(project.subscribers().await, [2, 3, 4, 5]);
+        assert_eq!(project.last_entry(2).await, ("page".to_owned(), true));
     }
 
     async fn a_campaign_asks_before_and_its_button_keeps_the_consent(db) {

@@ -48,7 +48,7 @@ impl Writer<'_> {
         let test =
             Subscribed { topic: topic.map(str::to_owned), longer_than: Some(unused_for), period: Period::default() };
         let (since, until) = (self.bind(self.at.minus(unused_for)), self.at());
-        format!("({} AND {})", self.subscribed(&test), unused("r.id", &since, &until))
+        format!("({} AND {})", self.subscribed(&test), unused("r.id", &since, Some(&until)))
     }
 
     /// `column` lies in the period, and not after the instant.
