@@ -228,12 +228,13 @@ CREATE TABLE joins (
 CREATE INDEX joins_expires ON joins (expires_at);
 CREATE INDEX joins_address ON joins (address_hash);
 
--- How often an address was asked of late, whoever asked.
+-- When a mailbox was asked of late, whoever asked; addresses that differ in what follows a '+' are one mailbox.
 CREATE TABLE join_limits (
-    address_hash BYTEA PRIMARY KEY,
-    last_at      BIGINT NOT NULL,
-    since        BIGINT NOT NULL,          -- the day's beginning
-    asked        BIGINT NOT NULL           -- since then
+    mailbox_hash BYTEA PRIMARY KEY,
+    last_at      BIGINT NOT NULL,          -- the latest times, newest first; 0: none
+    second_at    BIGINT NOT NULL,
+    third_at     BIGINT NOT NULL,
+    fourth_at    BIGINT NOT NULL
 );
 
 -- What comes back --------------------------------------------------------------------------------

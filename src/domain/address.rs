@@ -74,6 +74,16 @@ impl Address {
         hash
     }
 
+    /// The address without what follows a `+` before its @ (RFC 5233): most providers put what comes to such
+    /// addresses into one mailbox.
+    #[must_use]
+    pub fn without_detail(&self) -> Self {
+        match self.local().split_once('+') {
+            Some((user, _)) if !user.is_empty() => Self { text: format!("{user}@{}", self.domain()), at: user.len() },
+            _ => self.clone(),
+        }
+    }
+
     /// The domain, in lower-case A-labels.
     #[must_use]
     pub fn domain(&self) -> &str {
@@ -143,6 +153,17 @@ mod tests {
         let a = Address::parse(" Anna.Bér@Bücher.Example ").unwrap();
         assert_eq!(a.as_str(), "Anna.Bér@xn--bcher-kva.example");
         assert_eq!((a.local(), a.domain()), ("Anna.Bér", "xn--bcher-kva.example"));
+    }
+
+    #[test]
+    fn what_follows_a_plus_is_a_detail_of_the_address() {
+        let bare = |text: &str| Address::parse(text).unwrap().without_detail();
+        let anna = Address::parse("Anna@example.org").unwrap();
+        assert_eq!(
+            ["Anna@example.org", "Anna+1@example.org", "Anna+a+b@example.org"].map(bare),
+            [(); 3].map(|()| anna.clone())
+        );
+        assert_eq!(bare("+1@example.org").as_str(), "+1@example.org");
     }
 
     #[test]

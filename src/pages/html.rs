@@ -153,6 +153,8 @@ pub(super) struct JoinForm {
     pub(super) wrong: bool,
     /// What there is to choose from; empty where there is one thing.
     pub(super) topics: Vec<Topic>,
+    /// The title of the one thing.
+    pub(super) only: Option<String>,
     pub(super) fields: Vec<Field>,
     pub(super) wording: Words,
     pub(super) tracking: Option<Words>,

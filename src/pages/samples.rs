@@ -13,9 +13,10 @@ pub(super) fn samples() -> Vec<View> {
     };
     let words = |text: &str| Words { lang: "en".into(), text: text.into() };
     let field = || Field { name: "city".into(), label: "City".into(), value: String::new(), autocomplete: "off" };
-    let join = |topics, work| JoinForm {
+    let join = |topics: Vec<Topic>, work| JoinForm {
         address: String::new(),
         wrong: work,
+        only: topics.is_empty().then(|| "News".into()),
         topics,
         fields: vec![field()],
         wording: words("Yes."),

@@ -213,15 +213,18 @@ fn unknown(kind: NoticeKind, mailing: &Mailing, files: &BTreeMap<String, String>
     names.map(problem).collect()
 }
 
-/// What is wrong with a sample in each language: it cannot be written, or lacks the link that it is for.
+/// What is wrong with a sample in each language: it cannot be written, or lacks the link that it is for, or the words
+/// that are agreed to by it.
 fn tried(kind: NoticeKind, mailing: &Mailing, files: &BTreeMap<String, String>) -> Vec<TemplateProblem> {
     const LINK: &str = "https://link.example/sample";
+    const WORDS: &str = "SampleOfTheWords";
     let keyring = Keyring::new([(1, [0; 32].as_slice())]);
     let envelope = Envelope { run: RunId::NOTICES, occasion: "", at: Micros(0) };
     let mut problems = Vec::new();
     for language in mailing.languages() {
         let value = |name: &str| match name {
             "url" => LINK.into(),
+            "wording" => WORDS.into(),
             "hours" | "minutes" => 24.into(),
             _ => Value::from("Sample"),
         };
@@ -241,11 +244,18 @@ fn tried(kind: NoticeKind, mailing: &Mailing, files: &BTreeMap<String, String>) 
             paths.next().map_or(DIRECTORY, String::as_str)
         };
         match mailing.render_explained(&who, &envelope, &keyring, &mut Scratch::default()) {
-            Ok(_) if !kind.variables().contains(&"url") => {}
-            Ok(sample) if sample.html.contains(LINK) && sample.text.contains(LINK) => {}
-            Ok(_) => {
-                let hint = Some("write <a href=\"{{url}}\">…</a>".to_owned());
-                problems.push(about(path(), "this notice lacks the link that it is for".to_owned(), hint));
+            Ok(sample) => {
+                let lacks = |name: &&str, text: &str| {
+                    kind.variables().contains(name) && !(sample.html.contains(text) && sample.text.contains(text))
+                };
+                if lacks(&"url", LINK) {
+                    let hint = Some("write <a href=\"{{url}}\">…</a>".to_owned());
+                    problems.push(about(path(), "this notice lacks the link that it is for".to_owned(), hint));
+                }
+                if lacks(&"wording", WORDS) {
+                    let hint = Some("write <p>{{wording}}</p>: the consent is proven by this mail".to_owned());
+                    problems.push(about(path(), "this notice lacks the words that are agreed to".to_owned(), hint));
+                }
             }
             Err(RenderError { file, line, column, message, .. }) => {
                 problems.push(TemplateProblem { file, line, column, message, hint: None });
@@ -328,6 +338,10 @@ mod tests {
         let mute = "{{!-- Subject: Please --}}\n<html><body>{{wording}}</body></html>";
         let [mute] = &problems(&[("notices/confirm.de", mute)])[..] else { panic!("one problem") };
         assert!(mute.contains("confirm.de.hbs:1:1: this notice lacks the link"), "{mute}");
+        let silent = "{{!-- Subject: Please --}}\n<html><body><a href=\"{{url}}\">Yes</a></body></html>";
+        let [silent] = &problems(&[("notices/confirm.de", silent)])[..] else { panic!("one problem") };
+        assert!(silent.contains("confirm.de.hbs:1:1: this notice lacks the words that are agreed to"), "{silent}");
+        assert!(silent.contains("{{wording}}"), "{silent}");
         let broken = "{{!-- Subject: {{#if}} --}}\n<html><body>{{#each}}</body></html>";
         assert!(
             problems(&[("notices/confirm.de", broken)])

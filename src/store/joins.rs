@@ -17,8 +17,7 @@ use crate::domain::time::Micros;
 
 /// An address is asked again after this at the earliest.
 const APART: Duration = Duration::from_secs(10 * 60);
-/// And so many times in a day at most.
-const A_DAY: i64 = 4;
+/// And four times in this at most: so many times are kept.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Somebody who asks to join.
@@ -28,6 +27,8 @@ pub struct NewJoin<'a> {
     pub address: &'a Address,
     /// Its keyed hash.
     pub hash: &'a AddressHash,
+    /// The same of its mailbox, which is asked so often at most.
+    pub mailbox: &'a AddressHash,
     /// What is joined.
     pub topics: &'a [String],
     /// Whether the box about tracking was ticked.
@@ -45,7 +46,7 @@ pub struct NewJoin<'a> {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// The address was asked often enough of late; nothing was written.
+    /// The mailbox was asked often enough of late; nothing was written.
     Enough,
     /// It shall be asked for confirmation.
     Confirm(JoinId),
@@ -78,11 +79,11 @@ pub struct Confirmation {
     pub salts: Salts,
 }
 
-const LIMIT: &str = "INSERT INTO join_limits (address_hash, last_at, since, asked) VALUES ($1, $2, $3, 1)
-    ON CONFLICT (address_hash) DO UPDATE SET last_at = excluded.last_at,
-        since = CASE WHEN join_limits.since <= $4 THEN excluded.since ELSE join_limits.since END,
-        asked = CASE WHEN join_limits.since <= $5 THEN 1 ELSE join_limits.asked + 1 END
-    WHERE join_limits.last_at <= $6 AND (join_limits.since <= $7 OR join_limits.asked < $8)";
+const LIMIT: &str =
+    "INSERT INTO join_limits (mailbox_hash, last_at, second_at, third_at, fourth_at) VALUES ($1, $2, 0, 0, 0)
+    ON CONFLICT (mailbox_hash) DO UPDATE SET last_at = excluded.last_at, second_at = join_limits.last_at,
+        third_at = join_limits.second_at, fourth_at = join_limits.third_at
+    WHERE join_limits.last_at <= $3 AND join_limits.fourth_at <= $4";
 const INSERT: &str = "INSERT INTO joins
     (address, address_hash, topics, tracking, attributes, proof, at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
@@ -102,14 +103,14 @@ const ERASE: &str = "DELETE FROM joins WHERE LOWER(address) = LOWER($1)";
 pub(super) const STATEMENTS: &[&str] =
     &[LIMIT, INSERT, SET_NOTICE, BY_ID, CONFIRM, NEW_RECIPIENT, SET_ATTRIBUTES, REASON, FORGET, FORGET_LIMITS, ERASE];
 
-/// Writes down that somebody asks to join, unless the address was asked often enough of late. The same is written
+/// Writes down that somebody asks to join, unless the mailbox was asked often enough of late. The same is written
 /// whether or not the address is known, so that the time that it takes tells nothing.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn ask(session: &mut Session, new: &NewJoin<'_>) -> Result<Asked> {
-    let (hash, day, apart) = (new.hash.as_slice(), new.at.minus(DAY), new.at.minus(APART));
-    let limit = args![hash, new.at, new.at, day, day, apart, day, A_DAY];
+    let hash = new.hash.as_slice();
+    let limit = args![new.mailbox.as_slice(), new.at, new.at.minus(APART), new.at.minus(DAY)];
     if session.execute(LIMIT, limit).await? == 0 {
         return Ok(Asked::Enough);
     }

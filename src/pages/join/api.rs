@@ -74,7 +74,7 @@ impl Inner {
             Err(error) if error.is_data() => return refuses(&[("body", shortened(&error.to_string()))]),
             Err(error) => return refuses(&[("body", format!("no JSON at line {}", error.line()))]),
         };
-        if self.desk.pace.count(body.ip, terms.join.per_network, terms.join.challenge_above).is_none() {
+        if !self.desk.pace.admits(body.ip, terms.join.per_network) {
             let mut answer = says(StatusCode::TOO_MANY_REQUESTS, "too many from this network");
             answer.headers_mut().insert(RETRY_AFTER, RETRY_NETWORK.into());
             return answer;

@@ -3,6 +3,8 @@
 use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER};
 
+use serde_json::json;
+
 use super::request::{Asking, text_of};
 use super::stamp::{Verdict, judge, stamp};
 use super::{Inner, RETRY_NETWORK, Reader, Terms};
@@ -54,7 +56,6 @@ impl Filled {
 impl Inner {
     pub(super) fn blank_form(&self, t: &Wording, terms: &Terms) -> Answer {
         let filled = Filled {
-            topics: terms.join.topics.iter().take(1).cloned().collect(),
             attributes: terms.join.attributes.iter().map(|name| (name.clone(), String::new())).collect(),
             ..Filled::default()
         };
@@ -77,14 +78,17 @@ impl Inner {
         let first = |name: &str| form.all(name).next().unwrap_or_default().to_owned();
         let (stamp, work) = (first("stamp"), first("work"));
         let again = |said: &str| Ok(self.form(t, terms, &filled, Some(said), bits));
-        match judge(&self.keys, self.clock.now(), bits, (&stamp, &filled.address, &work)) {
-            Verdict::Fine => {}
-            Verdict::Again => return again("join_again"),
-            Verdict::Work => return again("join_wait"),
-        }
+        // First what the person can mend: nobody is to work or wait twice for that.
         let Ok(address) = Address::parse(&filled.address) else { return again("join_bad_address") };
         if filled.topics.is_empty() {
             return again("join_pick");
+        }
+        let shown = self.shown(t, terms);
+        match judge(&self.keys, self.clock.now(), bits, &shown, (&stamp, &filled.address, &work)) {
+            Verdict::Fine => {}
+            Verdict::Waited if self.desk.pace.takes_waiting() => {}
+            Verdict::Again => return again("join_again"),
+            Verdict::Waited | Verdict::Work => return again("join_wait"),
         }
         let (language, wording) = self.words(t, terms);
         let attributes = filled.attributes.iter().filter(|(_, value)| !value.is_empty());
@@ -125,6 +129,14 @@ impl Inner {
         )
     }
 
+    /// What a form shows that consent is about: whoever saw something else is to see this first.
+    fn shown(&self, t: &Wording, terms: &Terms) -> String {
+        let join = &terms.join;
+        let titles: Vec<_> = join.topics.iter().map(|name| self.titles(std::slice::from_ref(name))).collect();
+        let tracking = join.ask_tracking.then(|| self.tracking_words(t, terms));
+        json!([join.topics, titles, self.words(t, terms), tracking, join.version]).to_string()
+    }
+
     fn form(&self, t: &Wording, terms: &Terms, filled: &Filled, said: Option<&str>, bits: u8) -> Answer {
         let join = &terms.join;
         // Whoever cannot work may wait, with this stamp and for this address.
@@ -139,11 +151,12 @@ impl Inner {
             address: filled.address.clone(),
             wrong: said == Some("join_bad_address"),
             topics: join.topics.iter().map(topic).filter(|_| join.topics.len() > 1).collect(),
+            only: (join.topics.len() == 1).then(|| self.titles(&join.topics)),
             fields: filled.attributes.iter().map(|(name, value)| field(t, name, value)).collect(),
             wording: Words { lang: lang.clone(), text: wording },
             tracking: join.ask_tracking.then(|| Words { lang, text: self.tracking_words(t, terms) }),
             ticked: filled.tracking,
-            stamp: stamp(&self.keys, self.clock.now(), bits, address),
+            stamp: stamp(&self.keys, self.clock.now(), bits, address, &self.shown(t, terms)),
             work: (bits > 0).then_some(bits),
         };
         let text = said.map(|said| t.say(said)).unwrap_or_default();

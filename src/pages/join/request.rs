@@ -46,6 +46,7 @@ impl Inner {
     pub(super) async fn take(&self, terms: &Terms, asking: &Asking) -> Result<()> {
         let at = self.clock.now();
         let hash = asking.address.hash(&self.desk.hash_key);
+        let mailbox = asking.address.without_detail().hash(&self.desk.hash_key);
         let proof = json!({
             "channel": asking.channel,
             "typed": asking.typed,
@@ -60,6 +61,7 @@ impl Inner {
         let new = NewJoin {
             address: &asking.address,
             hash: &hash,
+            mailbox: &mailbox,
             topics: &asking.topics,
             tracking: asking.tracking,
             attributes: &asking.attributes,

@@ -71,11 +71,62 @@ on_both_engines! {
 
     async fn an_address_is_asked_every_ten_minutes_and_four_times_a_day_at_most(db) {
         let site = Site::open(db).await;
-        for (minutes, mails) in [(0, 1), (5, 1), (6, 2), (11, 3), (11, 4), (11, 4), (600, 4), (900, 5)] {
+        // Days do not begin anew at midnight, nor with the first request.
+        let first = [(0, 1), (5, 1), (1_395, 2), (11, 3), (11, 4), (11, 4), (11, 5), (11, 5), (11, 5)];
+        let next = [(1_400, 6), (11, 7), (11, 8), (11, 9), (11, 9)];
+        for (minutes, mails) in first.into_iter().chain(next) {
             site.pass(Duration::from_secs(minutes * 60));
             assert_eq!(site.join(&ANNA).await.status, 200);
             assert_eq!(site.count("notices").await, mails, "after {minutes} minutes more");
         }
+    }
+
+    async fn many_names_of_one_mailbox_are_asked_no_more_often_than_one(db) {
+        let site = Site::open(db).await;
+        for address in ["anna@example.org", "anna+1@example.org", "Anna+2@example.org", "anna+2+3@example.org"] {
+            assert_eq!(site.join(&[("address", address), ("topic", "news")]).await.status, 200);
+        }
+        assert_eq!(site.count("notices").await, 1);
+        site.join(&[("address", "anna1@example.org"), ("topic", "news")]).await;
+        site.pass(Duration::from_secs(660));
+        site.join(&[("address", "anna+4@example.org"), ("topic", "news")]).await;
+        assert_eq!(site.count("notices").await, 3);
+        let (_, link) = site.mailed("anna+4@example.org").await.unwrap();
+        site.post(&link, &[]).await;
+        assert!(site.recipient("anna+4@example.org").await.is_some(), "the address itself stays as it was typed");
+        assert!(site.recipient("anna@example.org").await.is_none());
+    }
+
+    async fn nobody_agrees_to_words_that_the_form_did_not_show(db) {
+        let mut site = Site::open(db).await;
+        let mut fields = ANNA.to_vec();
+        let stamp = site.stamp().await;
+        fields.push(("stamp", &stamp));
+        let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
+        let german = [FORM, ("Accept-Language", "de")];
+        let page = site.server.request("POST", "/join", &german, body.as_bytes()).await.text();
+        assert!(page.contains("Ich möchte") && page.contains("value=\"anna@example.org\""), "{page}");
+        site.change("[join]", "[join]\nwording_version = \"2\"\nwording.en = \"I want more mails from {sender}.\"").await;
+        let page = site.post("/join", &fields).await.text();
+        assert!(page.contains("I want more mails from Shop.") && page.contains("once more"), "{page}");
+        assert_eq!(site.count("joins").await, 0);
+        site.pass(Duration::from_secs(5));
+        let stamp = stamp_in(&page);
+        fields[2].1 = &stamp;
+        assert!(site.post("/join", &fields).await.text().contains("look into your mailbox"));
+        site.post(&site.mailed("anna@example.org").await.unwrap().1, &[]).await;
+        let anna = site.recipient("anna@example.org").await.unwrap();
+        let payload = site.consents(anna.id).await.remove(0).payload.unwrap();
+        assert!(payload.contains("I want more mails from Shop."), "{payload}");
+    }
+
+    async fn no_box_is_ticked_before_and_the_one_thing_to_join_needs_none(db) {
+        let mut site = Site::open(db).await;
+        let page = site.server.request("GET", "/join", &[ENGLISH], b"").await.text();
+        assert!(page.contains("value=\"news\"") && !page.contains("checked"), "{page}");
+        site.change("topics = [\"news\", \"events\"]", "topics = [\"events\"]").await;
+        let page = site.server.request("GET", "/join", &[ENGLISH], b"").await.text();
+        assert!(page.contains("<strong>Events &lt;&amp;&gt;</strong>") && !page.contains("name=\"topic\""), "{page}");
     }
 
     async fn ten_thousand_joins_from_one_network_write_no_more_than_it_may(db) {
@@ -147,6 +198,30 @@ on_both_engines! {
         let fields = [("address", "carl@example.org"), ("stamp", stamp.as_str()), ("work", worked.as_str())];
         assert!(site.post("/join", &fields).await.text().contains("look into your mailbox"));
         assert_eq!(site.count("joins").await, 2);
+    }
+
+    async fn waiting_with_many_forms_at_once_gets_nobody_far(db) {
+        let join = "\n[join]\ntopics = [\"news\"]\nchallenge_above = \"3/m\"\n";
+        let site = Site::with(db, join).await;
+        let stamp = site.stamp().await;
+        let mut asked = Vec::new();
+        for n in 0..40 {
+            let (client, address) = (format!("192.0.{n}.1"), format!("a{n}@example.org"));
+            let page = site.post_from(&client, "/join", &[("address", &address), ("stamp", &stamp)]).await.text();
+            if page.contains("wait two minutes") {
+                asked.push((client, stamp_in(&page), address));
+            }
+        }
+        assert_eq!(asked.len(), 37);
+        let before = site.count("joins").await;
+        site.pass(Duration::from_secs(121));
+        let mut refused = 0;
+        for (client, stamp, address) in &asked {
+            let page = site.post_from(client, "/join", &[("address", address), ("stamp", stamp)]).await.text();
+            refused += i64::from(page.contains("wait two minutes"));
+        }
+        assert_eq!(site.count("joins").await, before + 37 - refused);
+        assert!((1..=27).contains(&refused), "{refused} were asked to wait again");
     }
 
     async fn a_browser_works_by_itself_and_a_quiet_form_needs_no_script(db) {

@@ -28,9 +28,9 @@ async fn one_joins_and_confirms_by_keyboard_alone_without_script() {
     assert!(site.recipient("anna@example.org").await.is_none());
     browser.tab_to("main button").await;
     browser.press(ENTER).await;
-    browser.shows("[role=status]", "From now on you receive: News, Events <&>.").await;
+    browser.shows("[role=status]", "From now on you receive: Events <&>.").await;
     let anna = site.recipient("anna@example.org").await.unwrap();
-    assert_eq!((site.topics(anna.id).await, anna.tracking), (vec!["events".to_owned(), "news".to_owned()], false));
+    assert_eq!((site.topics(anna.id).await, anna.tracking), (vec!["events".to_owned()], false));
 }
 
 #[tokio::test]
@@ -48,7 +48,12 @@ async fn no_page_of_joining_keeps_anybody_out() {
             found.into_iter().map(|barrier| format!("{page}, {width}, {language}: {barrier}")).collect::<Vec<_>>()
         };
         let url = format!("http://{}/join", site.server.address);
-        let fill = |address: &str| format!("document.getElementById('address').value = '{address}'; return 1");
+        let fill = |address: &str| {
+            format!(
+                "document.getElementById('address').value = '{address}'; \
+                document.querySelector('[name=topic]').checked = true; return 1"
+            )
+        };
         let send = async |address: &str, heading: &str| {
             site.pass(Duration::from_secs(20));
             browser.script(&fill(address)).await;

@@ -66,7 +66,7 @@ on_both_engines! {
         let services = Services::start(app.site(), &Role::ALL, stop.clone()).await.unwrap();
         let at = services.web.unwrap();
 
-        let stamp = stamp_in(&get(at, "/join").await);
+        let stamp = stamp_in(&post(at, "/join", "").await);
         tokio::time::sleep(Duration::from_millis(2_100)).await;
         let sent = post(at, "/join", &format!("stamp={stamp}&address=anna%40example.org")).await;
         assert!(sent.contains("sehen Sie in Ihr Postfach"), "{sent}");

@@ -36,7 +36,7 @@ pub struct Site {
     pub keys: Arc<Keyring>,
     pub app: App,
     pub api_key: String,
-    _db: Database,
+    db: Database,
 }
 
 impl Site {
@@ -55,16 +55,20 @@ impl Site {
         std::fs::write(&file, text).unwrap();
         let clock = Clock::stepped(Micros(1_800_000_000_000_000));
         let app = App::open(db.dir.path(), clock.clone()).unwrap();
-        let secrets: Secrets = app.secrets().unwrap();
-        let keys = Arc::new(secrets.keyring());
-        let desk = Desk::new(secrets.suppression_key(), secrets.api_keys(), Proxies::new(Vec::new()));
-        let options = (Options::from(&app.loaded), Some(&app.loaded));
-        let nothing: Option<colloquy::pages::Pages> = None;
-        let joining =
-            Joining::new(Arc::clone(&keys), db.store.clone(), clock.clone(), Arc::new(desk), options, nothing);
-        let server = Server::start(joining, Limits::default()).await;
+        let keys = Arc::new(app.secrets().unwrap().keyring());
+        let server = serve(&app, &db, &clock).await;
         let api_key = key.expose_secret().to_owned();
-        Self { server, clock, store: db.store.clone(), keys, app, api_key, _db: db }
+        Self { server, clock, store: db.store.clone(), keys, app, api_key, db }
+    }
+
+    /// Lets a changed project govern.
+    pub async fn change(&mut self, from: &str, to: &str) {
+        let file = self.db.dir.path().join("config/colloquy.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        self.app = App::open(self.db.dir.path(), self.clock.clone()).unwrap();
+        self.server = serve(&self.app, &self.db, &self.clock).await;
     }
 
     pub fn pass(&self, time: Duration) {
@@ -131,6 +135,16 @@ impl Site {
         assert_eq!(consent::verify(entries), Ok(()));
         all
     }
+}
+
+async fn serve(app: &App, db: &Database, clock: &Clock) -> Server {
+    let secrets: Secrets = app.secrets().unwrap();
+    let desk = Desk::new(secrets.suppression_key(), secrets.api_keys(), Proxies::new(Vec::new()));
+    let options = (Options::from(&app.loaded), Some(&app.loaded));
+    let nothing: Option<colloquy::pages::Pages> = None;
+    let keys = Arc::new(secrets.keyring());
+    let joining = Joining::new(keys, db.store.clone(), clock.clone(), Arc::new(desk), options, nothing);
+    Server::start(joining, Limits::default()).await
 }
 
 pub fn stamp_in(page: &str) -> String {
