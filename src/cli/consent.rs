@@ -1,5 +1,6 @@
 //! `colloquy consent`.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -94,7 +95,7 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
                 bail!("nobody has the address {address}");
             };
             if json {
-                writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&proof)?)?;
+                writeln!(io::stdout(), "{}", visible(&serde_json::to_string_pretty(&proof)?))?;
             } else {
                 write!(io::stdout(), "{proof}")?;
             }
@@ -102,6 +103,18 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         }
     };
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// JSON with those control characters escaped that it allows as they are, and that act on a terminal all the same.
+fn visible(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => drop(write!(shown, "\\u{:04x}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 fn line(broken: &Broken) -> String {

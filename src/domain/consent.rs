@@ -108,8 +108,12 @@ fn finish(context: digest::Context) -> Digest {
 pub struct Entry<'a> {
     /// What stands in the open.
     pub terms: Terms<'a>,
-    /// Payload and salt; none once the person is erased.
-    pub proof: Option<(&'a str, &'a [u8])>,
+    /// The payload; none once the person is erased, or where it is the one of the entry before.
+    pub payload: Option<&'a str>,
+    /// Its salt; none where there is no payload.
+    pub salt: Option<&'a [u8]>,
+    /// Whether the person is not erased: then the proof must be there.
+    pub living: bool,
     /// The stored commitment.
     pub commitment: &'a [u8],
     /// The stored link.
@@ -132,6 +136,8 @@ pub struct Chain {
     seq: i64,
     /// The link of the last.
     previous: Digest,
+    /// Its commitment.
+    commitment: Option<Digest>,
 }
 
 impl Chain {
@@ -145,17 +151,23 @@ impl Chain {
             return Err((seq, "the entry is missing"));
         }
         let stored: Digest = entry.commitment.try_into().map_err(|_| (seq, "the commitment is no SHA-256"))?;
-        if let Some((payload, salt)) = entry.proof {
-            let salt = salt.try_into().map_err(|_| (seq, "the salt is cut"))?;
-            if commitment(salt, payload) != stored {
-                return Err((seq, "the payload is not what was committed to"));
+        match (entry.payload, entry.salt) {
+            (Some(payload), Some(salt)) => {
+                let salt = salt.try_into().map_err(|_| (seq, "the salt is cut"))?;
+                if commitment(salt, payload) != stored {
+                    return Err((seq, "the payload is not what was committed to"));
+                }
             }
+            (None, None) if !entry.living || self.commitment == Some(stored) => {}
+            (None, None) => return Err((seq, "the proof is missing")),
+            (None, Some(_)) => return Err((seq, "the payload is missing")),
+            (Some(_), None) => return Err((seq, "the salt is missing")),
         }
         let next = link(&self.previous, &stored, &entry.terms);
         if next != entry.chain {
             return Err((seq, "the chain is broken"));
         }
-        *self = Self { seq, previous: next };
+        *self = Self { seq, previous: next, commitment: Some(stored) };
         Ok(())
     }
 }
@@ -215,10 +227,12 @@ mod tests {
             .collect()
     }
 
-    fn check(stored: &[Stored]) -> Result<(), (i64, &'static str)> {
+    fn check(stored: &[Stored], living: bool) -> Result<(), (i64, &'static str)> {
         verify(stored.iter().map(|s| Entry {
             terms: terms(s.seq, s.topic, s.granted),
-            proof: s.proof.as_ref().map(|(p, salt)| (p.as_str(), salt.as_slice())),
+            payload: s.proof.as_ref().map(|(payload, _)| payload.as_str()),
+            salt: s.proof.as_ref().map(|(_, salt)| salt.as_slice()),
+            living,
             commitment: &s.commitment,
             chain: &s.chain,
         }))
@@ -227,9 +241,10 @@ mod tests {
     #[test]
     fn an_honest_chain_verifies_before_and_after_erasure() {
         let mut stored = person();
-        assert_eq!(check(&stored), Ok(()));
+        assert_eq!(check(&stored, true), Ok(()));
         stored.iter_mut().for_each(|s| s.proof = None);
-        assert_eq!(check(&stored), Ok(()));
+        assert_eq!(check(&stored, false), Ok(()));
+        assert_eq!(check(&stored, true), Err((1, "the proof is missing")));
     }
 
     #[test]
@@ -237,8 +252,9 @@ mod tests {
         let broken = |change: fn(&mut Vec<Stored>)| {
             let mut stored = person();
             change(&mut stored);
-            check(&stored).unwrap_err().0
+            check(&stored, true).unwrap_err().0
         };
+        assert_eq!(broken(|s| s[1].proof = None), 2);
         assert_eq!(broken(|s| s[1].granted = false), 2);
         assert_eq!(broken(|s| s[2].topic = "news"), 3);
         assert_eq!(broken(|s| s[1].proof.as_mut().unwrap().0.push('!')), 2);

@@ -59,7 +59,9 @@ pub struct Entry {
     pub payload: String,
     /// In hexadecimal, as are the following.
     pub salt: String,
-    /// SHA-256 of salt and payload.
+    /// Salt and payload.
+    pub opened: String,
+    /// SHA-256 of them.
     pub commitment: String,
     /// What the link is the SHA-256 of.
     pub chained: String,
@@ -73,11 +75,13 @@ microseconds since 1970 (8 octets each, the highest first), one octet 01 for giv
 octet 00, the topic. Whoever changes, removes, adds or reorders an entry changes every link after it. With nothing but the
 GNU core utilities:
 
-  printf %s SALT-AND-PAYLOAD-IN-HEXADECIMAL | basenc --base16 --decode | sha256sum     gives the commitment
-  printf %s \"sealed\" | basenc --base16 --decode | sha256sum                            gives the link
+  printf %s OPENED | basenc --base16 --decode | sha256sum     # gives the commitment
+  printf %s SEALED | basenc --base16 --decode | sha256sum     # gives the link
 
-The payload in hexadecimal: printf %s 'PAYLOAD' | basenc --base16 --wrap=0. That the newest entries were not cut off shows a
-copy of the last link that was kept elsewhere, such as an earlier print of this page.";
+Put in what stands beside 'opened' (salt and payload in hexadecimal) and 'sealed'; it is made of digits and the letters A to F
+alone. Never paste the payload itself into a command: it repeats what strangers typed. It is shown without control
+characters; 'opened' has every octet. That the newest entries were not cut off shows a copy of the last link that was kept
+elsewhere, such as an earlier print of this page.";
 
 /// The proof about a person; `None` when nobody has the address.
 ///
@@ -127,6 +131,7 @@ fn entry(stored: &StoredConsent, previous: &Digest) -> Entry {
         topic: stored.topic.clone(),
         granted: stored.granted,
         proof: serde_json::from_str(&payload).unwrap_or(Value::Null),
+        opened: hex(&[stored.salt.as_deref().unwrap_or_default(), payload.as_bytes()].concat()),
         payload,
         salt: hex(stored.salt.as_deref().unwrap_or_default()),
         commitment: hex(&stored.commitment),
@@ -178,8 +183,9 @@ impl fmt::Display for Entry {
             _ => writeln!(f, "  (erased: what was agreed to is not kept)")?,
         }
         for (name, value) in [
-            ("payload", &self.payload),
+            ("payload", &visible(&self.payload)),
             ("salt", &self.salt),
+            ("opened", &self.opened),
             ("commitment", &self.commitment),
             ("sealed", &self.chained),
             ("link", &self.link),
@@ -197,8 +203,12 @@ fn told(f: &mut fmt::Formatter<'_>, name: &str, value: &Value) -> fmt::Result {
         Value::Object(fields) => {
             fields.iter().try_for_each(|(inner, value)| told(f, &format!("{name}.{inner}"), value))
         }
-        // A control character from a browser's name must not act on a terminal.
-        Value::String(text) => writeln!(f, "  {name:<12} {}", text.replace(char::is_control, " ")),
-        other => writeln!(f, "  {name:<12} {other}"),
+        Value::String(text) => writeln!(f, "  {name:<12} {}", visible(text)),
+        other => writeln!(f, "  {name:<12} {}", visible(&other.to_string())),
     }
+}
+
+/// A control character from a browser's name must not act on a terminal; JSON escapes only some of them.
+fn visible(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }

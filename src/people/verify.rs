@@ -78,10 +78,20 @@ pub async fn verify(
     let mut after = (only.map_or(0, |recipient| recipient.0 - 1), String::new());
     loop {
         let page = consents::unproved(&mut session, (after.0, &after.1), only, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(checked) };
+        let Some(last) = page.last() else { break };
         after = (last.0.0, last.1.clone());
         for (recipient, topic) in page {
             let fault = format!("nothing in the chain says that '{topic}' is subscribed to");
+            report(&mut checked, Broken { recipient, entry: None, fault });
+        }
+    }
+    let mut after = only.map_or(0, |recipient| recipient.0 - 1);
+    loop {
+        let page = consents::unproved_tracking(&mut session, after, only, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(checked) };
+        after = last.0;
+        for recipient in page {
+            let fault = "nothing in the chain says that hits may be kept with the person".to_owned();
             report(&mut checked, Broken { recipient, entry: None, fault });
         }
     }

@@ -43,6 +43,8 @@ pub struct StoredConsent {
     pub commitment: Vec<u8>,
     /// The chain's link.
     pub chain: Vec<u8>,
+    /// Whether the person is not erased.
+    pub living: bool,
 }
 
 impl StoredConsent {
@@ -54,8 +56,8 @@ impl StoredConsent {
         let purpose = Purpose::parse(&self.purpose)
             .ok_or_else(|| Error::Corrupt(format!("a consent with the purpose '{}'", self.purpose)))?;
         let terms = Terms { seq: self.seq, at: Micros(self.at), purpose, topic: &self.topic, granted: self.granted };
-        let proof = self.payload.as_deref().zip(self.salt.as_deref());
-        Ok(Entry { terms, proof, commitment: &self.commitment, chain: &self.chain })
+        let (payload, salt) = (self.payload.as_deref(), self.salt.as_deref());
+        Ok(Entry { terms, payload, salt, living: self.living, commitment: &self.commitment, chain: &self.chain })
     }
 }
 
@@ -63,10 +65,12 @@ const LAST: &str = "SELECT seq, chain FROM consents WHERE recipient_id = $1 ORDE
 const INSERT: &str = "INSERT INTO consents
     (recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const HISTORY: &str = "SELECT seq, at, purpose, topic, granted, payload, salt, commitment, chain
+const HISTORY: &str = "SELECT seq, at, purpose, topic, granted, payload, salt, commitment, chain,
+        EXISTS (SELECT 1 FROM recipients r WHERE r.id = recipient_id AND r.address IS NOT NULL) AS living
     FROM consents WHERE recipient_id = $1 AND at <= $2 ORDER BY seq";
 
-const PAGE: &str = "SELECT recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain
+const PAGE: &str = "SELECT recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain,
+        EXISTS (SELECT 1 FROM recipients r WHERE r.id = recipient_id AND r.address IS NOT NULL) AS living
     FROM consents WHERE recipient_id >= $1 AND (recipient_id > $2 OR seq > $3) AND recipient_id <= $4
     ORDER BY recipient_id, seq LIMIT $5";
 const UNPROVED: &str = "SELECT s.recipient_id, s.topic FROM subscriptions s
@@ -75,8 +79,13 @@ const UNPROVED: &str = "SELECT s.recipient_id, s.topic FROM subscriptions s
             WHERE c.recipient_id = s.recipient_id AND c.purpose = 'contact' AND c.topic = s.topic
             ORDER BY c.seq DESC LIMIT 1), FALSE) = FALSE
     ORDER BY s.recipient_id, s.topic LIMIT $5";
+const UNPROVED_TRACKING: &str = "SELECT r.id FROM recipients r
+    WHERE r.id > $1 AND r.id <= $2 AND r.tracking
+        AND COALESCE((SELECT c.granted FROM consents c WHERE c.recipient_id = r.id AND c.purpose = 'tracking'
+            ORDER BY c.seq DESC LIMIT 1), FALSE) = FALSE
+    ORDER BY r.id LIMIT $3";
 
-pub(super) const STATEMENTS: &[&str] = &[LAST, INSERT, HISTORY, PAGE, UNPROVED];
+pub(super) const STATEMENTS: &[&str] = &[LAST, INSERT, HISTORY, PAGE, UNPROVED, UNPROVED_TRACKING];
 
 /// An entry with its person.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -127,7 +136,7 @@ pub async fn history(session: &mut Session, recipient: RecipientId, until: Micro
     for n in 1..entries.len() {
         let (before, entry) = entries.split_at_mut(n);
         let (before, entry) = (&before[n - 1], &mut entry[0]);
-        if entry.payload.is_none() && entry.commitment == before.commitment {
+        if entry.payload.is_none() && entry.salt.is_none() && entry.commitment == before.commitment {
             (entry.payload, entry.salt) = (before.payload.clone(), before.salt.clone());
         }
     }
@@ -162,6 +171,21 @@ pub async fn unproved(
     let last = only.map_or(i64::MAX, |recipient| recipient.0);
     let rows: Vec<(i64, String)> = session.all(UNPROVED, args![after.0, after.0, after.1, last, limit]).await?;
     Ok(rows.into_iter().map(|(id, topic)| (RecipientId(id), topic)).collect())
+}
+
+/// The next people behind one with whom hits may be kept although the ledger's last word about that is no consent.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn unproved_tracking(
+    session: &mut Session,
+    after: i64,
+    only: Option<RecipientId>,
+    limit: u32,
+) -> Result<Vec<RecipientId>> {
+    let last = only.map_or(i64::MAX, |recipient| recipient.0);
+    let rows: Vec<(i64,)> = session.all(UNPROVED_TRACKING, args![after, last, limit]).await?;
+    Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
 }
 
 pub(super) fn to_digest(stored: &[u8]) -> Result<Digest> {

@@ -4,11 +4,15 @@ use std::process::Command;
 
 use colloquy::args;
 use colloquy::domain::address::Address;
+use colloquy::domain::consent::{Purpose, Salts};
 use colloquy::domain::id::RecipientId;
 use colloquy::people::proof::proof;
 use colloquy::people::verify::{Broken, Checked, verify};
 use colloquy::store::Store;
+use colloquy::store::consents::{self, NewConsent};
 use colloquy::store::erasure::forget_address;
+use colloquy::store::recipients;
+use serde_json::json;
 
 use crate::project::{Project, Settings};
 use crate::support::on_both_engines;
@@ -52,15 +56,18 @@ on_both_engines! {
         change(store, "UPDATE consents SET topic = 'offers' WHERE recipient_id = 2500 AND topic = 'news'").await;
         change(store, "DELETE FROM consents WHERE recipient_id = 2600 AND topic = 'news'").await;
         change(store, "UPDATE subscriptions SET topic = 'events' WHERE recipient_id = 2700").await;
+        change(store, "UPDATE consents SET payload = NULL, salt = NULL WHERE recipient_id = 40 AND seq = 1").await;
+        change(store, "UPDATE consents SET salt = NULL WHERE recipient_id = 50 AND seq = 1").await;
+        change(store, "DELETE FROM consents WHERE recipient_id = 60 AND purpose = 'tracking'").await;
         let (checked, found) = check(store, None).await;
         let told: Vec<_> = found.iter().filter_map(|(id, entry, _)| entry.map(|entry| (*id, entry))).collect();
-        assert!(told.contains(&(20, 1)) && told.contains(&(30, 1)), "{found:?}");
+        assert!([20, 30, 40, 50].iter().all(|id| told.contains(&(*id, 1))), "{found:?}");
         let whose = |with: bool| {
             let all = found.iter().filter(|(_, entry, _)| entry.is_some() == with).map(|(id, ..)| *id);
             all.collect::<std::collections::BTreeSet<_>>()
         };
-        assert_eq!(whose(true), [10, 20, 30, 2500, 2600].into());
-        assert!(whose(false).is_superset(&[2500, 2600, 2700].into()), "{found:?}");
+        assert_eq!(whose(true), [10, 20, 30, 40, 50, 2500, 2600].into());
+        assert!(whose(false).is_superset(&[60, 2500, 2600, 2700].into()), "{found:?}");
         assert_eq!(checked.broken as usize, found.len());
         assert_eq!(check(store, Some(11)).await.0, Checked { people: 1, entries: 2, broken: 0 });
         assert_eq!(check(store, Some(20)).await.0.broken, 1);
@@ -79,6 +86,43 @@ on_both_engines! {
         assert_eq!(colloquy(&project, &["consent", "verify", "a0@example.org"]).0, Some(0));
         assert_eq!(colloquy(&project, &["consent", "verify", "nobody@example.org"]).0, Some(1));
         assert_eq!(colloquy(&project, &["consent", "verify", "nobody"]).0, Some(2));
+    }
+
+    async fn the_printed_lines_run_in_a_shell_whatever_strangers_have_typed(db) {
+        let project = Project::new(db, Settings::default(), |_, _| None).await;
+        project.import_addresses(["o'brien@example.org".to_owned()].into_iter()).await;
+        let address = Address::parse("o'brien@example.org").unwrap();
+        let mut tx = project.db.store.write().await.unwrap();
+        let recipient = recipients::find(&mut tx, &address).await.unwrap().unwrap().id;
+        let payload = json!({"address": address.as_str(), "user_agent": "x';touch pwned;'\u{9b}2J\u{7f}", "topics": ["\u{9b}2J"]});
+        let (at, purpose, granted) = (project.app().clock.now(), Purpose::Contact, true);
+        let new = NewConsent { recipient, at, purpose, topic: "news", granted, payload: &payload };
+        consents::append(&mut tx, &Salts::new(&[9; 32]), &new).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let (code, text) = colloquy(&project, &["consent", "proof", address.as_str()]);
+        assert!(code == Some(0) && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        let shown = |name: &str| -> Vec<&str> {
+            let of = |line| str::strip_prefix(line, "  ")?.strip_prefix(name)?.strip_prefix(' ').map(str::trim);
+            text.lines().filter_map(of).collect()
+        };
+        let recipes: Vec<&str> = text.lines().filter_map(|line| Some(&line[line.find("printf")?..])).collect();
+        assert_eq!((recipes.len(), shown("payload").len()), (2, 3), "{text}");
+        let mut sums = Vec::new();
+        for recipe in &recipes {
+            for ((opened, sealed), payload) in shown("opened").iter().zip(shown("sealed")).zip(shown("payload")) {
+                let line = recipe.replace("OPENED", opened).replace("SEALED", sealed).replace("PAYLOAD", payload);
+                let output = Command::new("sh").current_dir(project.db.dir.path()).args(["-c", &line]).output().unwrap();
+                assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
+                sums.push(String::from_utf8(output.stdout).unwrap()[..64].to_uppercase());
+            }
+        }
+        assert_eq!(sums, [shown("commitment"), shown("link")].concat());
+        assert!(!project.db.dir.path().join("pwned").exists());
+        let (_, printed) = colloquy(&project, &["consent", "proof", address.as_str(), "--json"]);
+        assert!(!printed.contains(|c: char| c.is_control() && c != '\n'), "{printed:?}");
+        let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!((&printed["entries"][2]["proof"], &printed["holds"]), (&payload, &true.into()));
     }
 
     async fn a_printed_proof_can_be_verified_with_nothing_but_sha256sum(db) {
