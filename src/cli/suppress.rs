@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 
 use crate::app::{Refused, Site};
 use crate::domain::address::Address;
+use crate::domain::suppression::is_persons_own;
 use crate::people::suppress::{self, Order};
 use crate::store::suppressions;
 
@@ -26,8 +27,8 @@ pub struct Args {
     /// A list of addresses, one a line, or a CSV file with a column `address` or `email`.
     #[arg(long, requires = "reason")]
     file: Option<PathBuf>,
-    /// Kept with the suppression.
-    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    /// Kept with the suppression. It then stays until `--remove`, whatever the person does.
+    #[arg(long, value_parser = reason)]
     reason: Option<String>,
     /// Take a suppression back.
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["addresses", "file"])]
@@ -59,6 +60,17 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         println!("{} addresses are suppressed", suppressions::count(&mut store.read().await?).await?);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn reason(typed: &str) -> Result<String, String> {
+    match typed.trim() {
+        "" => Err("it is empty; say why, such as 'asked by phone'".to_owned()),
+        own if is_persons_own(&own.to_ascii_lowercase()) => Err(format!(
+            "'{own}' stands for the person's own decision, which joining anew takes back; say it in other words, such as \
+             'asked by phone'"
+        )),
+        other => Ok(other.to_owned()),
+    }
 }
 
 /// Reads an address of the command line.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::consents::{self, NewConsent};
 use super::subscriptions::Origin;
-use super::{Error, Result, Session, recipients, suppressions};
+use super::{Error, Result, Session, joins, notices, recipients, suppressions};
 use crate::args;
 use crate::domain::address::Address;
 use crate::domain::consent::Purpose;
@@ -62,6 +62,9 @@ pub async fn change(
     if suppressions::contains(session, &hash).await? {
         return Ok(Moved::Suppressed);
     }
+    // What is about the old address alone would not be found when the person is erased.
+    notices::tie(session, recipient, None).await?;
+    joins::erase(session, &old).await?;
     let values = args![recipient, new.as_str(), new.domain(), hash.as_slice(), new.as_str(), recipient];
     match session.execute(MOVE, values).await {
         Ok(1) => {}

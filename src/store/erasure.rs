@@ -57,12 +57,18 @@ pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) ->
 pub async fn forget_address(store: &Store, key: &hmac::Key, address: &Address, at: Micros) -> Result<bool> {
     let mut session = store.write().await?;
     suppressions::add(&mut session, &[(address.clone(), address.hash(key))], at, ERASED).await?;
-    let erased = match recipients::find(&mut session, address).await? {
+    let mut person = recipients::find(&mut session, address).await?;
+    if person.is_none() {
+        // Somebody may have asked to join with it. Whoever confirms that in this instant is waited for here, and is a
+        // recipient then.
+        joins::erase(&mut session, address).await?;
+        person = recipients::find(&mut session, address).await?;
+    }
+    let erased = match person {
         Some(person) => erase(&mut session, person.id, at).await?,
         None => {
-            // Somebody may have asked to join with it. No recipient has the number 0.
+            // No recipient has the number 0.
             notices::erase(&mut session, RecipientId(0), address).await?;
-            joins::erase(&mut session, address).await?;
             false
         }
     };

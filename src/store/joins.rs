@@ -12,7 +12,6 @@ use crate::args;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::consent::{Purpose, Salts};
 use crate::domain::id::{JoinId, NoticeId, RecipientId};
-use crate::domain::suppression::is_persons_own;
 use crate::domain::time::Micros;
 
 /// An address is asked again after this at the earliest.
@@ -48,8 +47,8 @@ pub struct NewJoin<'a> {
 pub enum Asked {
     /// The mailbox was asked often enough of late; nothing was written.
     Enough,
-    /// It shall be asked for confirmation.
-    Confirm(JoinId),
+    /// It shall be asked for confirmation; the recipient who has it.
+    Confirm(JoinId, Option<RecipientId>),
     /// It has all that already.
     Already(JoinId, RecipientId),
 }
@@ -135,7 +134,8 @@ pub async fn ask(session: &mut Session, new: &NewJoin<'_>) -> Result<Asked> {
         new.expires_at,
     ];
     let join = JoinId(session.one::<(i64,)>(INSERT, values).await?.0);
-    Ok(already.map_or(Asked::Confirm(join), |recipient| Asked::Already(join, recipient)))
+    let known = known.map(|person| person.id);
+    Ok(already.map_or(Asked::Confirm(join, known), |recipient| Asked::Already(join, recipient)))
 }
 
 /// Says by which mail it is asked for.
@@ -190,11 +190,8 @@ pub async fn confirm(session: &mut Session, confirmation: &Confirmation) -> Resu
     if session.execute(CONFIRM, args![*at, *join, *at]).await? == 0 {
         return Ok(Confirmed::Before);
     }
-    let reason: Option<(String,)> = session.first(REASON, args![stored.address_hash.as_slice()]).await?;
-    if reason.is_some_and(|(reason,)| is_persons_own(&reason)) {
-        let hash = stored.address_hash.as_slice().try_into();
-        suppressions::remove(session, hash.map_err(|_| Error::Corrupt("a hash of another length".to_owned()))?).await?;
-    }
+    notices::tie(session, person.id, Some(&stored.address_hash)).await?;
+    suppressions::lift(session, &stored.address_hash).await?;
     let told: Attributes = read(&stored.attributes)?;
     if !told.is_empty() {
         let mut attributes = person.attributes.clone();

@@ -108,8 +108,10 @@ const QUEUE: &str = "INSERT INTO notices
     RETURNING id";
 const ANY_DUE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM notices
     WHERE state IN ('waiting', 'deferred') AND due_at <= $1 LIMIT 1) due";
-const DUE: &str = "SELECT id, kind, recipient_id, address, language, data, attempt, first_at, expires_at FROM notices
+const DUE: &str = "SELECT id, recipient_id FROM notices
     WHERE state IN ('waiting', 'deferred') AND due_at <= $1 ORDER BY due_at, id LIMIT $2";
+const READ: &str = "SELECT id, kind, recipient_id, address, language, data, attempt, first_at, expires_at FROM notices
+    WHERE state IN ('waiting', 'deferred') AND id IN";
 const TAKE: &str = "UPDATE notices SET state = 'claimed', due_at = NULL, node_id = $1, at = $2, message_id = $3,
     template = $4 WHERE id = $5 AND state IN ('waiting', 'deferred')";
 const SKIP: &str = "UPDATE notices SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = $2, data = ''
@@ -132,8 +134,12 @@ const FORGET: &str = "DELETE FROM notices
 const ERASE: &str = "UPDATE notices SET address = NULL, address_hash = NULL, data = '', reply = NULL
     WHERE recipient_id = $1 OR (address IS NOT NULL AND LOWER(address) = LOWER($2))";
 
+const TIE: &str = "UPDATE notices SET recipient_id = $1
+    WHERE recipient_id IS NULL
+        AND address_hash = COALESCE($2, (SELECT r.address_hash FROM recipients r WHERE r.id = $3))";
+
 pub(super) const STATEMENTS: &[&str] = &[
-    QUEUE, ANY_DUE, DUE, TAKE, SKIP, EXPIRE, HELD, RELEASE, SWALLOW, ORPHANS, DELIVERY, COUNTS, RECENT, RECENT_TO,
+    TIE, QUEUE, ANY_DUE, DUE, TAKE, SKIP, EXPIRE, HELD, RELEASE, SWALLOW, ORPHANS, DELIVERY, COUNTS, RECENT, RECENT_TO,
     FORGET, ERASE,
 ];
 
@@ -200,7 +206,7 @@ impl Due {
 
 /// Takes notices that are due, at most `limit`; `stamp` says what each will be known by. Whoever is suppressed
 /// gets none, unless by a decision of their own ([`is_persons_own`]): this transaction looks, and locks
-/// recipients first, as every write of a suppression does.
+/// recipients first and notices then, as whoever suppresses or erases does.
 ///
 /// # Errors
 /// When the database refuses; then nothing was claimed.
@@ -213,23 +219,24 @@ pub async fn claim(
 ) -> Result<Claim> {
     let postgres = tx.kind() == EngineKind::Postgres;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let due: Vec<Due> = match postgres {
-        true => tx.all(format!("{DUE} FOR UPDATE SKIP LOCKED"), args![now, limit]).await?,
-        false => tx.all(DUE, args![now, limit]).await?,
-    };
     let mut claim = Claim::default();
-    if due.is_empty() {
+    let found: Vec<(i64, Option<i64>)> = tx.all(DUE, args![now, limit]).await?;
+    if found.is_empty() {
         return Ok(claim);
     }
-    let mut people: Vec<i64> = due.iter().filter_map(|due| due.recipient_id).collect();
+    let mut people: Vec<i64> = found.iter().filter_map(|(_, recipient)| *recipient).collect();
     if postgres && !people.is_empty() {
         people.sort_unstable();
         let (places, args) = numbers(&people);
         let sql = format!("SELECT id FROM recipients WHERE id IN ({places}) ORDER BY id FOR UPDATE");
         tx.all::<(i64,)>(sql, args).await?;
     }
-    let ids: Vec<i64> = due.iter().map(|due| due.id).collect();
+    let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
     let (places, args) = numbers(&ids);
+    let lock = if postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let mut due: Vec<Due> = tx.all(format!("{READ} ({places}) ORDER BY due_at, id{lock}"), args.clone()).await?;
+    // One that has become somebody's in between waits for the next claim, which locks them.
+    due.retain(|due| due.recipient_id.is_none_or(|id| people.contains(&id)));
     let sql = format!(
         "SELECT n.id, s.reason FROM notices n JOIN suppressions s ON s.hash = n.address_hash WHERE n.id IN ({places})"
     );
@@ -325,6 +332,15 @@ pub async fn recent_to(session: &mut Session, kind: NoticeKind, hash: &AddressHa
 /// When the database refuses.
 pub async fn forget(session: &mut Session, before: Micros) -> Result<u64> {
     session.execute(FORGET, args![before]).await
+}
+
+/// Makes the notices to an address that are nobody's this recipient's, so that they are found when the person has
+/// another address. Without a hash it is the recipient's present address.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn tie(session: &mut Session, recipient: RecipientId, hash: Option<&[u8]>) -> Result<()> {
+    session.execute(TIE, args![recipient, hash, recipient]).await.map(drop)
 }
 
 /// Takes the person out of all notices to them, by number and by address. What has not left stays here.

@@ -4,20 +4,24 @@ use super::{EngineKind, Result, Session, Value, list, values};
 use crate::args;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::id::RecipientId;
+use crate::domain::suppression::is_persons_own;
 use crate::domain::time::Micros;
 
 const CONTAINS: &str = "SELECT COUNT(*) FROM suppressions WHERE hash = $1";
 const OF: &str = "SELECT COUNT(*) FROM suppressions s JOIN recipients r ON r.address_hash = s.hash WHERE r.id = $1";
 const REMOVE: &str = "DELETE FROM suppressions WHERE hash = $1";
+/// See [`is_persons_own`].
+const LIFT: &str = "DELETE FROM suppressions WHERE hash = $1 AND reason IN ('erased', 'unsubscribed', 'moved')";
 const COUNT: &str = "SELECT COUNT(*) FROM suppressions";
 
-pub(super) const STATEMENTS: &[&str] = &[CONTAINS, OF, REMOVE, COUNT];
+pub(super) const STATEMENTS: &[&str] = &[CONTAINS, OF, REMOVE, LIFT, COUNT];
 
 /// Rows a statement; a power of two, see [`add`].
 const ROWS: usize = 1_024;
 
 /// Suppresses addresses, known or not; the number of those that were not suppressed before. The first
-/// reason stays. Locks the rows of recipients with these addresses.
+/// reason stays, unless it was the person's own ([`is_persons_own`]) and this one is not. Locks the rows
+/// of recipients with these addresses.
 ///
 /// # Errors
 /// When the database refuses.
@@ -32,8 +36,25 @@ pub async fn add(session: &mut Session, who: &[(Address, AddressHash)], at: Micr
         );
         let args = padded(chunk, rows).flat_map(|(_, hash)| args![hash.as_slice(), at, reason]).collect();
         added += session.execute(sql, args).await?;
+        if !is_persons_own(reason) {
+            let (places, rows) = list(3, chunk.len());
+            let sql = format!(
+                "UPDATE suppressions SET at = $1, reason = $2
+                 WHERE hash IN ({places}) AND reason IN ('erased', 'unsubscribed', 'moved')"
+            );
+            let hashes = padded(chunk, rows).map(|(_, hash)| Value::from(hash.as_slice()));
+            session.execute(sql, args![at, reason].into_iter().chain(hashes).collect()).await?;
+        }
     }
     Ok(added)
+}
+
+/// Takes a suppression back if it was the person's own.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn lift(session: &mut Session, hash: &[u8]) -> Result<()> {
+    session.execute(LIFT, args![hash]).await.map(drop)
 }
 
 /// Takes a suppression back. `false` when there was none.

@@ -6,3 +6,4 @@ mod browsing;
 mod commands;
 mod confirming;
 mod desk;
+mod erased;

@@ -4,12 +4,14 @@ use colloquy::args;
 use colloquy::domain::address::Address;
 use colloquy::domain::consent::{self, Salts};
 use colloquy::domain::id::{RecipientId, RunId};
+use colloquy::domain::notice::NoticeKind;
 use colloquy::domain::pace::{OwnLimit, Pace};
 use colloquy::domain::time::Micros;
+use colloquy::store::notices::{self, Data, NewNotice, Stamp};
 use colloquy::store::subscriptions::{self, Origin};
-use colloquy::store::{Session, Store, consents, recipients, suppressions};
+use colloquy::store::{Session, Store, consents, erasure, nodes, recipients, suppressions};
 
-use crate::support::{Database, on_both_engines};
+use crate::support::{Database, on_both_engines, until_somebody_waits};
 
 const FOREVER: Micros = Micros(i64::MAX);
 
@@ -117,6 +119,24 @@ on_both_engines! {
         assert!(suppressions::remove(&mut session, &who[1].1).await.unwrap());
         assert!(!suppressions::contains(&mut session, &who[1].1).await.unwrap());
     }
+
+    async fn what_others_say_takes_the_place_of_a_persons_own_reason_and_stays(db) {
+        let who: Vec<_> = ["anna@example.org", "bert@example.org", "carl@example.org", "dora@example.org"]
+            .map(|a| (Address::parse(a).unwrap(), [a.as_bytes()[0]; 32]))
+            .into();
+        let mut session = db.store.write().await.unwrap();
+        suppressions::add(&mut session, &who[..1], Micros(1), "erased").await.unwrap();
+        suppressions::add(&mut session, &who[1..2], Micros(1), "unsubscribed").await.unwrap();
+        suppressions::add(&mut session, &who[2..3], Micros(1), "moved").await.unwrap();
+        let twice = [&who[..], &who[..]].concat();
+        assert_eq!(suppressions::add(&mut session, &twice, Micros(2), "complaint").await.unwrap(), 1);
+        assert_eq!(suppressions::add(&mut session, &who, Micros(3), "erased").await.unwrap(), 0);
+        for (_, hash) in &who {
+            suppressions::lift(&mut session, hash).await.unwrap();
+        }
+        let kept: Vec<(String, i64)> = session.all("SELECT reason, at FROM suppressions", vec![]).await.unwrap();
+        assert_eq!(kept, vec![("complaint".to_owned(), 2); 4]);
+    }
 }
 
 /// On PostgreSQL whoever claims holds the recipient's row; a decision waits for it, and never overtakes it.
@@ -133,4 +153,45 @@ async fn a_decision_waits_for_whoever_holds_the_row() {
     claim.commit().await.unwrap();
     let mut session = store.write().await.unwrap();
     assert!(subscriptions::leave(&mut session, anna, "offers", &origin(5)).await.unwrap());
+}
+
+/// Both lock the recipient first and notices then.
+#[tokio::test]
+async fn claiming_notices_and_erasing_at_once_do_not_lock_each_other_out() {
+    let Database { store, .. } = &crate::support::database(colloquy::store::EngineKind::Postgres).await;
+    let anna = person(store, "anna@example.org").await;
+    let address = Address::parse("anna@example.org").unwrap();
+    let new = NewNotice {
+        kind: NoticeKind::FreshLink,
+        recipient: Some(anna),
+        address: &address,
+        hash: None,
+        language: "en",
+        data: &Data::new(),
+        at: Micros(1),
+        expires_at: Micros(99),
+    };
+    let mut session = store.write().await.unwrap();
+    notices::queue(&mut session, &new).await.unwrap();
+    let node = nodes::register(&mut session, "one", Micros(1)).await.unwrap();
+    session.commit().await.unwrap();
+
+    let mut erasing = store.write().await.unwrap();
+    recipients::lock(&mut erasing, anna).await.unwrap().unwrap();
+    let claim = async {
+        let mut claiming = store.write().await.unwrap();
+        let claim = notices::claim(&mut claiming, node, Micros(2), 9, |_| Some(Stamp::default())).await.unwrap();
+        claiming.commit().await.unwrap();
+        claim
+    };
+    let erase = async {
+        until_somebody_waits(store).await;
+        erasure::erase(&mut erasing, anna, Micros(2)).await.unwrap();
+        erasing.commit().await.unwrap();
+    };
+    let (claim, ()) = tokio::join!(claim, erase);
+    assert!(claim.taken.is_empty());
+    let fate: (String, Option<String>) =
+        store.read().await.unwrap().one("SELECT state, reply FROM notices", vec![]).await.unwrap();
+    assert_eq!(fate, ("skipped".to_owned(), Some("erased".to_owned())));
 }

@@ -52,6 +52,18 @@ async fn postgres_database() -> String {
     url.to_string()
 }
 
+/// Returns once somebody waits for a lock in this database of PostgreSQL.
+pub async fn until_somebody_waits(store: &Store) {
+    let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..1_000 {
+        if store.read().await.unwrap().one::<(i64,)>(sql, vec![]).await.unwrap().0 > 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nobody waits for a lock");
+}
+
 /// Declares the same test for SQLite and PostgreSQL; the body gets a [`Database`].
 macro_rules! on_both_engines {
     ($($(#[$meta:meta])* async fn $name:ident($database:ident) $body:block)+) => {

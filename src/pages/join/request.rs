@@ -70,14 +70,15 @@ impl Inner {
             expires_at: at.plus(terms.join.confirm_within),
         };
         let mut session = self.store.write().await?;
-        let (join, kind, recipient) = match joins::ask(&mut session, &new).await? {
+        let (join, kind, recipient, path) = match joins::ask(&mut session, &new).await? {
             Asked::Enough => return session.rollback().await,
-            Asked::Confirm(join) => (join, NoticeKind::Confirm, None),
-            Asked::Already(join, recipient) => (join, NoticeKind::AlreadySubscribed, Some(recipient)),
-        };
-        let path = match recipient {
-            None => format!("/j/{}", self.confirmation(join)),
-            Some(recipient) => format!("/p/{}", self.preferences(recipient)),
+            Asked::Confirm(join, recipient) => {
+                (join, NoticeKind::Confirm, recipient, format!("/j/{}", self.confirmation(join)))
+            }
+            Asked::Already(join, recipient) => {
+                let path = format!("/p/{}", self.preferences(recipient));
+                (join, NoticeKind::AlreadySubscribed, Some(recipient), path)
+            }
         };
         let hours = terms.join.confirm_within.as_secs() / 3_600;
         let data = Data::from_iter([

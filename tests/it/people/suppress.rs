@@ -44,3 +44,15 @@ on_both_engines! {
         assert!(error.is_refusal() && error.to_string().contains("list.txt:1:"), "{error}");
     }
 }
+
+#[test]
+fn a_word_that_stands_for_the_persons_own_decision_is_no_reason() {
+    for (reason, hint) in [("erased", "joining anew"), ("Unsubscribed", "asked by phone"), (" ", "asked by phone")] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_colloquy"))
+            .args(["suppress", "anna@example.org", "--reason", reason])
+            .output()
+            .unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && words.contains("--reason") && words.contains(hint), "{words}");
+    }
+}
