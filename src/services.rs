@@ -22,7 +22,7 @@ use crate::people::retention::Janitor;
 use crate::send::Sender;
 use crate::store::Store;
 use crate::store::spool::Spool;
-use crate::track::{self, Forwarder, ForwarderOptions, Intake, Judge, JudgeOptions, Tracker};
+use crate::track::{self, Clients, Forwarder, ForwarderOptions, Intake, Judge, JudgeOptions, Limited, Tracker};
 use crate::web::{self, Limits, Proxies};
 use renewed::RenewedPages;
 
@@ -153,6 +153,8 @@ impl Services {
         self.web = Some(listener.local_addr()?);
         let limits = Limits::default();
         if !tracks {
+            let clients = Clients::new(web.trusted_proxies.clone(), web.per_network, web.burst);
+            let pages = Limited::new(clients, pages);
             self.tasks.spawn(web::serve(listener, pages, limits, self.last.clone()));
             return Ok(());
         }

@@ -13,7 +13,7 @@ mod server;
 mod spool;
 
 pub use agents::agent;
-pub use client::Clients;
+pub use client::{Clients, Limited};
 pub use forwarder::{Forwarder, ForwarderOptions};
 pub use judge::{Judge, JudgeOptions};
 pub use server::{Options, Tracker};

@@ -12,7 +12,7 @@ use crate::domain::time::Micros;
 use crate::store::person;
 use crate::web::not_found;
 
-/// Copies that are made at once: each stands in memory until it is sent.
+/// Copies that are made at once.
 pub(super) const AT_ONCE: usize = 4;
 const CSV: &str = "data.csv";
 /// What can be downloaded, behind the page's own path.

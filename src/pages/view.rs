@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{Inner, Outcome, html};
 use crate::config::{self, ProjectFiles};
@@ -30,6 +30,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// A drawing (SVG) that is opened by itself is a page, which must not act either.
 const PICTURE_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox");
+/// Mailings that are compiled at once, however many runs are looked at.
+static COMPILING: Semaphore = Semaphore::const_new(1);
 /// Runs whose mailings are kept compiled, with at most 15 MB of pictures each.
 const RUNS: usize = 4;
 
@@ -124,6 +126,8 @@ impl From<Error> for Hidden {
 }
 
 async fn compile(store: &Store, run: RunId) -> std::result::Result<Viewed, Hidden> {
+    // Never closed.
+    let _turn = COMPILING.acquire().await.ok();
     let mut session = store.read().await?;
     let run = runs::by_id(&mut session, run).await?.ok_or(Hidden::Gone)?;
     let files = versions::files(&mut session, run.version).await?;

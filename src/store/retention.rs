@@ -1,6 +1,6 @@
 //! Removing details whose time is over, in small batches: hits, of which totals stay, and servers' words.
 
-use super::{Result, Session, recipients};
+use super::{Result, Session, Value, list, recipients};
 use crate::args;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::time::Micros;
@@ -15,12 +15,6 @@ const RUNS_WITH_HITS: &str =
     ORDER BY id";
 const OLD_HITS: &str = "SELECT recipient_id FROM hits WHERE run_id = $1 AND recipient_id > $2
     GROUP BY recipient_id HAVING MAX(at) < $3 AND COUNT(verdict) = COUNT(*) ORDER BY recipient_id LIMIT $4";
-const ADD_TOTALS: &str = "INSERT INTO hit_totals (run_id, kind, verdict, messages, total)
-    SELECT run_id, kind, COALESCE(verdict, ''), COUNT(DISTINCT recipient_id), COUNT(*)
-    FROM hits WHERE run_id = $1 AND recipient_id = $2 GROUP BY run_id, kind, COALESCE(verdict, '')
-    ON CONFLICT (run_id, kind, verdict) DO UPDATE
-    SET messages = hit_totals.messages + excluded.messages, total = hit_totals.total + excluded.total";
-const REMOVE_HITS: &str = "DELETE FROM hits WHERE run_id = $1 AND recipient_id = $2";
 const HIT_RUNS: &str = "SELECT r.id FROM runs r WHERE EXISTS
     (SELECT 1 FROM hits h WHERE h.run_id = r.id AND h.recipient_id = $1) ORDER BY r.id";
 
@@ -37,18 +31,8 @@ const HUSH: [&str; 2] = [
 ];
 const HUSHED: &str = "UPDATE runs SET hushed = TRUE WHERE id = $1";
 
-pub(super) const STATEMENTS: &[&str] = &[
-    RUNS_WITH_HITS,
-    OLD_HITS,
-    ADD_TOTALS,
-    REMOVE_HITS,
-    HIT_RUNS,
-    RUNS_WITH_REPLIES,
-    NEXT_MESSAGES,
-    HUSH[0],
-    HUSH[1],
-    HUSHED,
-];
+pub(super) const STATEMENTS: &[&str] =
+    &[RUNS_WITH_HITS, OLD_HITS, HIT_RUNS, RUNS_WITH_REPLIES, NEXT_MESSAGES, HUSH[0], HUSH[1], HUSHED];
 
 /// Runs before an instant that still have hits.
 ///
@@ -74,11 +58,9 @@ pub async fn remove_hits(
     for (recipient,) in &old {
         recipients::lock(tx, RecipientId(*recipient)).await?;
     }
-    let mut removed = 0;
-    for (recipient,) in &old {
-        removed += total(tx, run, RecipientId(*recipient)).await?;
-    }
-    Ok(old.last().map(|(last,)| (RecipientId(*last), removed)))
+    let Some((last,)) = old.last() else { return Ok(None) };
+    let people: Vec<i64> = old.iter().map(|(recipient,)| *recipient).collect();
+    Ok(Some((RecipientId(*last), total(tx, run, &people).await?)))
 }
 
 /// Removes all hits of a person, whose row the caller has locked; their number goes to the runs' totals.
@@ -87,14 +69,28 @@ pub async fn remove_hits(
 /// When the database refuses.
 pub(super) async fn remove_hits_of(tx: &mut Session, recipient: RecipientId) -> Result<()> {
     for (run,) in tx.all::<(i64,)>(HIT_RUNS, args![recipient]).await? {
-        total(tx, RunId(run), recipient).await?;
+        total(tx, RunId(run), &[recipient.0]).await?;
     }
     Ok(())
 }
 
-async fn total(tx: &mut Session, run: RunId, recipient: RecipientId) -> Result<u64> {
-    tx.execute(ADD_TOTALS, args![run, recipient]).await?;
-    tx.execute(REMOVE_HITS, args![run, recipient]).await
+/// Moves the hits of some people in a run to its totals, whose rows are locked in one order by all who do.
+async fn total(tx: &mut Session, run: RunId, people: &[i64]) -> Result<u64> {
+    let (places, padded) = list(2, people.len());
+    let args = || {
+        let ids = people.iter().chain(people.last().into_iter().cycle()).take(padded);
+        args![run].into_iter().chain(ids.map(|id| Value::from(*id))).collect()
+    };
+    let add = format!(
+        "INSERT INTO hit_totals (run_id, kind, verdict, messages, total)
+         SELECT run_id, kind, COALESCE(verdict, ''), COUNT(DISTINCT recipient_id), COUNT(*)
+         FROM hits WHERE run_id = $1 AND recipient_id IN ({places})
+         GROUP BY run_id, kind, COALESCE(verdict, '') ORDER BY 1, 2, 3
+         ON CONFLICT (run_id, kind, verdict) DO UPDATE
+         SET messages = hit_totals.messages + excluded.messages, total = hit_totals.total + excluded.total"
+    );
+    tx.execute(add, args()).await?;
+    tx.execute(format!("DELETE FROM hits WHERE run_id = $1 AND recipient_id IN ({places})"), args()).await
 }
 
 /// Runs that ended before an instant, about whose messages servers' words are still kept.

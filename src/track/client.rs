@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use hyper::HeaderMap;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, StatusCode};
 
+use super::server::RETRY_SECONDS;
 use crate::domain::network::{Block, Network};
-use crate::web::Proxies;
+use crate::web::{Answer, Handler, Proxies, try_again};
 
 /// After so many requests the networks that have gone quiet are forgotten.
 const FORGET_EVERY: u32 = 1 << 16;
@@ -46,6 +49,29 @@ impl Clients {
             self.limiter.shrink_to_fit();
         }
         self.limiter.check_key(&network).is_ok().then_some(network)
+    }
+}
+
+/// Pages where no tracker stands in front of them: each network is limited as there.
+#[derive(Clone)]
+pub struct Limited<R> {
+    clients: Arc<Clients>,
+    rest: R,
+}
+
+impl<R: Handler> Limited<R> {
+    /// Lets `rest` answer whom `clients` admits.
+    pub fn new(clients: Clients, rest: R) -> Self {
+        Self { clients: Arc::new(clients), rest }
+    }
+}
+
+impl<R: Handler> Handler for Limited<R> {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        match self.clients.admit(peer, request.headers()) {
+            Some(_) => self.rest.answer(request, peer).await,
+            None => try_again(StatusCode::TOO_MANY_REQUESTS, RETRY_SECONDS),
+        }
     }
 }
 

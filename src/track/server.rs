@@ -26,7 +26,7 @@ use crate::web::{Answer, Handler, method_not_allowed, not_found, text, try_again
 const PIXEL: &[u8; 43] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 const ALLOWED: &str = "GET, HEAD, OPTIONS";
-const RETRY_SECONDS: u16 = 5;
+pub(super) const RETRY_SECONDS: u16 = 5;
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Settings of the tracker.

@@ -19,7 +19,7 @@ use colloquy::store::{score, versions};
 use tokio::process::Command;
 
 use crate::project::{Project, Settings};
-use crate::service::get;
+use crate::service::{get, request};
 use crate::support::on_both_engines;
 
 async fn apply(project: &Project) {
@@ -150,6 +150,22 @@ on_both_engines! {
         edit(&project, "title = \"News\"", "title = \"News of the shop\"");
         apply(&project).await;
         shows(at, &preferences, "News of the shop").await;
+        end(service).await;
+    }
+
+    async fn pages_without_a_tracker_are_limited_as_well(db) {
+        let project = Project::new(db, Settings::default(), |_, _| None).await;
+        edit(&project, "[web]\n", "[web]\nper_network = \"1/s\"\n");
+        let service = serve(&project, &[Role::Pages]).await;
+        let at = service.0.web.unwrap();
+        let ask = async |network| request(at, &format!("GET /p/forged HTTP/1.1\r\nX-Forwarded-For: {network}")).await;
+        let mut asked = 0;
+        while !ask("203.0.113.9").await.starts_with("HTTP/1.1 429") {
+            asked += 1;
+            assert!(asked < 1_000, "one network asks without end");
+        }
+        let other = ask("198.51.100.1").await;
+        assert!(other.starts_with("HTTP/1.1 404"), "{other}");
         end(service).await;
     }
 

@@ -63,8 +63,13 @@ on_both_engines! {
 
 /// Asks for a path and answers with all that came back.
 pub async fn get(at: std::net::SocketAddr, path: &str) -> String {
+    request(at, &format!("GET {path} HTTP/1.1")).await
+}
+
+/// Sends a request's line and some of its fields, and answers with all that came back.
+pub async fn request(at: std::net::SocketAddr, head: &str) -> String {
     let mut stream = TcpStream::connect(at).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
