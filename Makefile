@@ -3,7 +3,7 @@
 
 CARGO_TARGET_DIR ?= target
 
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench corpus
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,3 +24,7 @@ check: ## formatting, clippy and rustdoc, with warnings as errors
 
 bench: ## measure against the limits, in a release build
 	@scripts/bench
+
+corpus: ## hold the classification of returned mail against a corpus (COLLOQUY_CORPUS=DIR)
+	@scripts/setup build
+	cargo run --release --locked --example corpus

@@ -4,6 +4,7 @@
 //! `make bench` runs all; `scripts/bench import send` runs some. Exit code 1 when a target is missed.
 
 mod import;
+mod inbox;
 mod memory;
 mod redirect;
 mod render;
@@ -18,12 +19,13 @@ use self::support::Figure;
 /// A benchmark's name and what it measures.
 type Bench = (&'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     ("import", import::run),
     ("render", render::run),
     ("send", send::run),
     ("sign", sign::run),
     ("redirect", redirect::run),
+    ("inbox", inbox::run),
     ("memory", memory::run),
 ];
 

@@ -10,6 +10,7 @@ mod dkim;
 mod doctor;
 mod export;
 mod import;
+mod inbox;
 mod init;
 mod join;
 mod pages;
@@ -93,6 +94,7 @@ enum Command {
     Pages(pages::Args),
     Join(join::Args),
     Dkim(dkim::Args),
+    Inbox(inbox::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),
 }
@@ -166,6 +168,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Join(join::Args { command: join::Command::Key(args) }) => join::key(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::New(args) }) => dkim::new(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::Show(_) }) => dkim::show(&open()?),
+        Command::Inbox(inbox::Args { command: inbox::Command::Classify(args) }) => inbox::classify(&args),
         Command::Doctor(args) => doctor::run(args, &open()?).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }

@@ -16,6 +16,7 @@ pub mod hindrance;
 pub mod hit;
 pub mod hours;
 pub mod id;
+pub mod inbound;
 pub mod join;
 pub mod judge;
 pub mod language;

@@ -17,12 +17,7 @@ impl<T> RuleList<T> {
     /// does not know is passed over, so that a test must count them.
     #[must_use]
     pub fn read(list: &'static str, class: impl Fn(&'static str, &'static str) -> Option<T>) -> Self {
-        let rule = |line: &'static str| {
-            let (word, rest) = line.split_once(char::is_whitespace)?;
-            let (name, pattern) = rest.trim_start().split_once(char::is_whitespace)?;
-            Some((class(word, name)?, pattern.trim()))
-        };
-        let (classes, patterns): (Vec<_>, Vec<_>) = list.lines().filter_map(rule).unzip();
+        let (classes, patterns): (Vec<_>, Vec<_>) = lines(list, class).unzip();
         let patterns = RegexSetBuilder::new(patterns).case_insensitive(true).build().unwrap_or_default();
         Self { patterns, classes }
     }
@@ -32,4 +27,16 @@ impl<T> RuleList<T> {
     pub fn first(&self, text: &str) -> Option<&T> {
         self.classes.get(self.patterns.matches(text).iter().next()?)
     }
+}
+
+/// The lines of a list: what each stands for, and its pattern.
+pub fn lines<T>(
+    list: &'static str,
+    class: impl Fn(&'static str, &'static str) -> Option<T>,
+) -> impl Iterator<Item = (T, &'static str)> {
+    list.lines().filter_map(move |line| {
+        let (word, rest) = line.split_once(char::is_whitespace)?;
+        let (name, pattern) = rest.trim_start().split_once(char::is_whitespace)?;
+        Some((class(word, name)?, pattern.trim()))
+    })
 }

@@ -18,6 +18,7 @@ mod hits;
 mod hours;
 mod http;
 mod idle;
+mod inbox;
 mod join;
 mod kill;
 mod lapses;
