@@ -104,8 +104,9 @@ fn same_addresses(own: &Value, found: &Classified) -> bool {
     sorted(stated.collect()) == sorted(found.recipients.iter().map(|own| own.address.to_lowercase()).collect())
 }
 
+/// Whether anybody's failure is hard.
 fn same_hardness(own: &Value, found: &Classified) -> bool {
-    !found.recipients.is_empty() && found.recipients.iter().all(|recipient| own["hard"] == recipient.hard)
+    !found.recipients.is_empty() && own["hard"] == found.recipients.iter().any(|recipient| recipient.hard)
 }
 
 fn same_kind(own: &Value, found: Kind) -> Option<bool> {

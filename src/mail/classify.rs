@@ -141,17 +141,28 @@ fn delivery_report(letter: &Letter<'_>, failed: &[String]) -> Option<Classified>
                 .filter(|_| is_system && told.place.is_none() && failed.is_empty())
                 .find(is_report)
         })?;
-    let mut reported = report::read(&part.text, &told, failed);
-    // Who got it is no news beside who did not.
-    if reported.iter().any(|own| own.action != Action::Delivered) {
-        reported.retain(|own| own.action != Action::Delivered);
+    let read = |part: &'_ Part<'_>, told: &Told, failed: &[String]| -> Vec<_> {
+        report::read(&part.text, told, failed).into_iter().map(|own| (own, part.media.clone())).collect()
+    };
+    let mut reported = read(part, &told, failed);
+    // A report that could not be delivered itself: what it says is still news.
+    for returned in letter.all(Holds::Returned).filter(|part| is_system && is_report(part)) {
+        for inner in read(returned, &Told::default(), &[]) {
+            if !reported.iter().any(|(own, _)| own.address.eq_ignore_ascii_case(&inner.0.address)) {
+                reported.push(inner);
+            }
+        }
     }
-    let kind = match reported.first()?.action {
-        _ if reported.iter().any(|own| own.action == Action::Failed) => Kind::Bounce,
+    // Who got it is no news beside who did not.
+    if reported.iter().any(|(own, _)| own.action != Action::Delivered) {
+        reported.retain(|(own, _)| own.action != Action::Delivered);
+    }
+    let kind = match reported.first()?.0.action {
+        _ if reported.iter().any(|(own, _)| own.action == Action::Failed) => Kind::Bounce,
         Action::Delayed => Kind::Delay,
         _ => Kind::Other,
     };
-    let recipients = reported.into_iter().map(|own| {
+    let recipients = reported.into_iter().map(|(own, media)| {
         let mut account = own.account;
         account.delayed = own.action == Action::Delayed;
         let judgement = match own.action {
@@ -160,7 +171,7 @@ fn delivery_report(letter: &Letter<'_>, failed: &[String]) -> Option<Classified>
             }
             _ => judge(&account),
         };
-        Recipient { original: own.original, ..Recipient::judged(own.address, &account, &judgement, &part.media) }
+        Recipient { original: own.original, ..Recipient::judged(own.address, &account, &judgement, &media) }
     });
     Some(Classified {
         kind,

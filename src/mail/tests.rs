@@ -109,6 +109,17 @@ fn each_recipient_of_a_report_is_judged_alone() {
 }
 
 #[test]
+fn a_report_that_came_back_itself_is_read_too() {
+    let inner = report("Final-Recipient: rfc822; anna@example.org\r\nAction: failed\r\nStatus: 5.2.2\r\n");
+    let outer = report("Final-Recipient: rfc822; bert@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n");
+    let outer = outer.replace("\"x\"", "\"outer\"").replace("--x", "--outer");
+    let (kind, found) = outcome(&outer.replace("From: news@example.com\r\n", &inner));
+    let found: Vec<_> = found.iter().map(|(address, reason, ..)| (address.as_str(), *reason)).collect();
+    assert_eq!(kind, Kind::Bounce);
+    assert_eq!(found, [("bert@example.org", "user-unknown"), ("anna@example.org", "mailbox-full")]);
+}
+
+#[test]
 fn a_forwarded_address_is_named_with_the_one_that_was_mailed() {
     let message = report(
         "Original-Recipient: rfc822; anna@example.org\r\nFinal-Recipient: rfc822; a.new@example.net\r\nAction: failed\r\nStatus: 5.1.1\r\n",
