@@ -64,7 +64,7 @@ pub async fn change(
     }
     // What is about the old address alone would not be found when the person is erased.
     notices::tie(session, recipient, None).await?;
-    joins::erase(session, &old).await?;
+    joins::erase(session, &given_up).await?;
     let values = args![recipient, new.as_str(), new.domain(), hash.as_slice(), new.as_str(), recipient];
     match session.execute(MOVE, values).await {
         Ok(1) => {}

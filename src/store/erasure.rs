@@ -5,7 +5,7 @@ use aws_lc_rs::hmac;
 
 use super::{Result, Session, Store, joins, notices, recipients, retention, score, suppressions};
 use crate::args;
-use crate::domain::address::Address;
+use crate::domain::address::{Address, AddressHash};
 use crate::domain::id::RecipientId;
 use crate::domain::suppression::ERASED;
 use crate::domain::time::Micros;
@@ -29,17 +29,17 @@ const ERASE: &str = "UPDATE recipients
 
 pub(super) const STATEMENTS: &[&str] = &[UNPROVE, HUSH[0], HUSH[1], ERASE];
 
-/// Removes address, attributes and history of a person. `false` when there is no such person, or when
+/// Removes address, attributes and history of a person, and what is about the address alone. `false` when there is no such person, or when
 /// it was erased before. The caller suppresses the address in the same transaction.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) -> Result<bool> {
-    let Some(person) = recipients::lock(session, recipient).await? else { return Ok(false) };
-    if let Some(address) = &person.address {
-        notices::erase(session, recipient, address).await?;
-        joins::erase(session, address).await?;
+pub async fn erase(session: &mut Session, recipient: RecipientId, hash: &AddressHash, at: Micros) -> Result<bool> {
+    if recipients::lock(session, recipient).await?.is_none() {
+        return Ok(false);
     }
+    notices::erase(session, recipient, hash).await?;
+    joins::erase(session, hash).await?;
     score::clear(session, &[recipient]).await?;
     retention::remove_hits_of(session, recipient).await?;
     for sql in FORGET.into_iter().chain([UNPROVE]).chain(HUSH) {
@@ -56,19 +56,20 @@ pub async fn erase(session: &mut Session, recipient: RecipientId, at: Micros) ->
 /// When the database refuses; then nothing was changed.
 pub async fn forget_address(store: &Store, key: &hmac::Key, address: &Address, at: Micros) -> Result<bool> {
     let mut session = store.write().await?;
-    suppressions::add(&mut session, &[(address.clone(), address.hash(key))], at, ERASED).await?;
+    let hash = address.hash(key);
+    suppressions::add(&mut session, &[(address.clone(), hash)], at, ERASED).await?;
     let mut person = recipients::find(&mut session, address).await?;
     if person.is_none() {
         // Somebody may have asked to join with it. Whoever confirms that in this instant is waited for here, and is a
         // recipient then.
-        joins::erase(&mut session, address).await?;
+        joins::erase(&mut session, &hash).await?;
         person = recipients::find(&mut session, address).await?;
     }
     let erased = match person {
-        Some(person) => erase(&mut session, person.id, at).await?,
+        Some(person) => erase(&mut session, person.id, &hash, at).await?,
         None => {
             // No recipient has the number 0.
-            notices::erase(&mut session, RecipientId(0), address).await?;
+            notices::erase(&mut session, RecipientId(0), &hash).await?;
             false
         }
     };
@@ -94,7 +95,7 @@ pub async fn forget(
     let Some(address) = person.and_then(|person| person.address).filter(still) else { return Ok(false) };
     let hash = address.hash(key);
     suppressions::add(&mut session, &[(address, hash)], at, ERASED).await?;
-    let erased = erase(&mut session, recipient, at).await?;
+    let erased = erase(&mut session, recipient, &hash, at).await?;
     session.commit().await?;
     store.scrub().await?;
     Ok(erased)

@@ -97,7 +97,7 @@ const SET_ATTRIBUTES: &str = "UPDATE recipients SET attributes = $1 WHERE id = $
 const REASON: &str = "SELECT reason FROM suppressions WHERE hash = $1";
 const FORGET: &str = "DELETE FROM joins WHERE expires_at <= $1";
 const FORGET_LIMITS: &str = "DELETE FROM join_limits WHERE last_at <= $1";
-const ERASE: &str = "DELETE FROM joins WHERE LOWER(address) = LOWER($1)";
+const ERASE: &str = "DELETE FROM joins WHERE address_hash = $1";
 
 pub(super) const STATEMENTS: &[&str] =
     &[LIMIT, INSERT, SET_NOTICE, BY_ID, CONFIRM, NEW_RECIPIENT, SET_ATTRIBUTES, REASON, FORGET, FORGET_LIMITS, ERASE];
@@ -271,10 +271,10 @@ pub async fn forget(session: &mut Session, now: Micros) -> Result<u64> {
     session.execute(FORGET, args![now]).await
 }
 
-/// Forgets what was asked for an address.
+/// Forgets what was asked for an address, confirmed or not.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn erase(session: &mut Session, address: &Address) -> Result<()> {
-    session.execute(ERASE, args![address.as_str()]).await.map(drop)
+pub async fn erase(session: &mut Session, hash: &AddressHash) -> Result<()> {
+    session.execute(ERASE, args![hash.as_slice()]).await.map(drop)
 }

@@ -132,7 +132,7 @@ const RECENT_TO: &str = "SELECT COUNT(*) FROM notices WHERE address_hash = $1 AN
 const FORGET: &str = "DELETE FROM notices
     WHERE state IN ('accepted', 'rejected', 'unknown', 'skipped') AND at < $1";
 const ERASE: &str = "UPDATE notices SET address = NULL, address_hash = NULL, data = '', reply = NULL
-    WHERE recipient_id = $1 OR (address IS NOT NULL AND LOWER(address) = LOWER($2))";
+    WHERE recipient_id = $1 OR address_hash = $2";
 
 const TIE: &str = "UPDATE notices SET recipient_id = $1
     WHERE recipient_id IS NULL
@@ -347,6 +347,6 @@ pub(super) async fn tie(session: &mut Session, recipient: RecipientId, hash: Opt
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn erase(session: &mut Session, recipient: RecipientId, address: &Address) -> Result<()> {
-    session.execute(ERASE, args![recipient, address.as_str()]).await.map(drop)
+pub async fn erase(session: &mut Session, recipient: RecipientId, hash: &AddressHash) -> Result<()> {
+    session.execute(ERASE, args![recipient, hash.as_slice()]).await.map(drop)
 }

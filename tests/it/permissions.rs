@@ -186,7 +186,7 @@ async fn claiming_notices_and_erasing_at_once_do_not_lock_each_other_out() {
     };
     let erase = async {
         until_somebody_waits(store).await;
-        erasure::erase(&mut erasing, anna, Micros(2)).await.unwrap();
+        erasure::erase(&mut erasing, anna, &address.hash(&crate::support::suppression_key()), Micros(2)).await.unwrap();
         erasing.commit().await.unwrap();
     };
     let (claim, ()) = tokio::join!(claim, erase);
