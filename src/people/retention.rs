@@ -73,15 +73,16 @@ impl Janitor {
     /// One round, or as much of it as there is time for before `shutdown`.
     ///
     /// # Errors
-    /// When the database refuses; what was removed by then stays removed.
+    /// When the database refuses; what could be removed stays removed, and one kind keeps no other from its turn.
     pub async fn round(&self, periods: &Retention, shutdown: &CancellationToken) -> Result<Removed> {
         let mut removed = Removed::default();
-        self.hits(periods.hits, shutdown, &mut removed).await?;
-        self.replies(periods.replies, shutdown, &mut removed).await?;
-        if let Some(unused) = periods.unused_consent {
-            self.consents(unused, shutdown, &mut removed).await?;
-        }
-        Ok(removed)
+        let hits = self.hits(periods.hits, shutdown, &mut removed).await;
+        let replies = self.replies(periods.replies, shutdown, &mut removed).await;
+        let consents = match periods.unused_consent {
+            Some(unused) => self.consents(unused, shutdown, &mut removed).await,
+            None => Ok(()),
+        };
+        hits.and(replies).and(consents).map(|()| removed)
     }
 
     async fn hits(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {

@@ -1,5 +1,5 @@
 //! Consent that was not used for long, and its end. It is used by whatever a person does: an action of theirs, a
-//! permission that they give or renew.
+//! permission that they give or renew, whatever else they choose on their pages.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,8 @@ pub(super) fn unused(recipient: &str, since: &str, until: Option<&str>) -> Strin
     format!(
         "NOT EXISTS (SELECT 1 FROM actions ua WHERE ua.recipient_id = {recipient} AND {actions}
             AND ua.kind NOT IN ('void', 'unsubscribe'))
-         AND NOT EXISTS (SELECT 1 FROM consents uc WHERE uc.recipient_id = {recipient} AND {consents} AND uc.granted)"
+         AND NOT EXISTS (SELECT 1 FROM consents uc WHERE uc.recipient_id = {recipient} AND {consents}
+            AND (uc.granted OR uc.purpose <> 'contact'))"
     )
 }
 

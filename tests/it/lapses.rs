@@ -7,6 +7,7 @@ use colloquy::clock::Clock;
 use colloquy::domain::consent::Salts;
 use colloquy::domain::id::RecipientId;
 use colloquy::domain::message::MessageState;
+use colloquy::domain::pace::Pace;
 use colloquy::domain::retention::Retention;
 use colloquy::domain::token::{Purpose, Token};
 use colloquy::lifecycle::Stop;
@@ -99,6 +100,18 @@ on_both_engines! {
             "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n").unwrap();
         project.send().await;
         assert_eq!(project.drain(), ["a1@example.org", "a3@example.org", "a4@example.org"], "nobody else is mailed");
+    }
+
+    async fn whoever_chooses_how_often_or_not_to_be_measured_uses_their_consent(db) {
+        let project = project(db, [101, 101, 101, 1, 1]).await;
+        let origin = || Origin { channel: "page", run: None, at: Clock::system().now(), salts: Salts::new(&[9; 32]) };
+        let mut session = project.db.store.write().await.unwrap();
+        let pause = Pace::PausedUntil(Clock::system().now().plus(DAY * 30));
+        assert!(subscriptions::set_pace(&mut session, RecipientId(1), pause, &origin()).await.unwrap());
+        assert!(subscriptions::set_tracking(&mut session, RecipientId(2), false, &origin()).await.unwrap());
+        session.commit().await.unwrap();
+        assert_eq!(project.lapse().await, Removed { consents: 1, ..Removed::default() });
+        assert_eq!(project.subscribers().await, [1, 2, 4, 5]);
     }
 
     async fn whoever_renews_while_the_janitor_goes_round_keeps_their_consent(db) {
