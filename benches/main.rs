@@ -6,6 +6,7 @@
 mod import;
 mod inbox;
 mod memory;
+mod pages;
 mod redirect;
 mod render;
 mod send;
@@ -19,12 +20,13 @@ use self::support::Figure;
 /// A benchmark's name and what it measures.
 type Bench = (&'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     ("import", import::run),
     ("render", render::run),
     ("send", send::run),
     ("sign", sign::run),
     ("redirect", redirect::run),
+    ("pages", pages::run),
     ("inbox", inbox::run),
     ("memory", memory::run),
 ];
