@@ -14,6 +14,7 @@ mod failover;
 mod floors;
 mod forgotten;
 mod frequency;
+mod headers;
 mod hits;
 mod hours;
 mod http;
