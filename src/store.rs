@@ -53,6 +53,7 @@ pub use error::{Error, Result};
 pub use group::Group;
 pub use script::Script;
 pub use sql::{Sql, list, values};
+use sql::{keys, padded};
 pub use value::Value;
 
 use std::path::Path;
@@ -109,7 +110,7 @@ pub fn statements() -> Vec<&'static str> {
         schema::STATEMENTS,
         slowdowns::STATEMENTS,
         subscriptions::STATEMENTS,
-        suppressions::STATEMENTS,
+        suppressions::STATEMENTS.as_slice(),
         versions::STATEMENTS,
         warm_ups::STATEMENTS,
         waves::STATEMENTS,

@@ -7,11 +7,14 @@ pub const UNSUBSCRIBED: &str = "unsubscribed";
 /// The reason of an address that its person has given up for another one.
 pub const MOVED: &str = "moved";
 
+/// What persons set themselves.
+pub const PERSONS_OWN: [&str; 3] = [ERASED, UNSUBSCRIBED, MOVED];
+
 /// Whether a person may take a suppression back by joining anew: what persons have set, they may. What others have
 /// set stays until an operator takes it back (`colloquy suppress --remove`): a hard bounce, a complaint, a list.
 /// Such an address does not even get the mail that asks whether it wants to join, since anybody can have it sent,
 /// and one more complaint harms the delivery of everybody's mail.
 #[must_use]
 pub fn is_persons_own(reason: &str) -> bool {
-    [ERASED, UNSUBSCRIBED, MOVED].contains(&reason)
+    PERSONS_OWN.contains(&reason)
 }

@@ -1,6 +1,6 @@
 //! Writing actions. What they mean for a score is the scorer's business; a new one is not scored.
 
-use super::{Result, Session, Value, values};
+use super::{Result, Session, Value, padded, values};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::time::Micros;
 
@@ -41,8 +41,7 @@ pub async fn insert(session: &mut Session, actions: &[NewAction]) -> Result<u64>
              ON CONFLICT (key) DO NOTHING",
             values(1, rows, COLUMNS)
         );
-        let padded = chunk.iter().chain(chunk.last().into_iter().cycle()).take(rows);
-        let args = padded.flat_map(row).collect();
+        let args = padded(chunk, rows).flat_map(row).collect();
         inserted += session.execute(sql, args).await?;
     }
     Ok(inserted)

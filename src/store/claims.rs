@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::eligibility::{self, Own, Permission};
 use super::runs::{self, Run};
-use super::{EngineKind, Result, Session, Value, list, waves};
+use super::{EngineKind, Result, Session, keys, waves};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::message::Exclusion;
@@ -282,7 +282,7 @@ async fn lock(tx: &mut Session, people: &[RecipientId]) -> Result<Vec<RecipientI
     if tx.kind() == EngineKind::Sqlite || people.is_empty() {
         return Ok(people.to_vec());
     }
-    let (places, args) = id_list(1, people);
+    let (places, args) = keys(1, people);
     let sql = format!("SELECT id FROM recipients WHERE id IN ({places}) ORDER BY id FOR UPDATE SKIP LOCKED");
     Ok(tx.all::<(i64,)>(sql, args).await?.into_iter().map(|(id,)| RecipientId(id)).collect())
 }
@@ -293,7 +293,7 @@ async fn judge(tx: &mut Session, claimant: Claimant<'_>, own: Own, people: &[Rec
     if people.is_empty() {
         return Ok(Judged::default());
     }
-    let (places, mut args) = id_list(1, people);
+    let (places, mut args) = keys(1, people);
     let reason = eligibility::reason_sql(own, args.len() + 1);
     let Claimant { run, topic, cap, now, .. } = claimant;
     args.extend(Permission { topic, at: now, run: Some(run), cap }.args());
@@ -317,7 +317,7 @@ async fn insert(tx: &mut Session, claimant: Claimant<'_>, state: &'static str, p
     let node = (state == "claimed").then_some(claimant.node);
     let due = (state == "waiting").then_some(claimant.now);
     let mut args = args![claimant.run, state, node, claimant.now, due, claimant.wave];
-    let (places, bound) = id_list(args.len() + 1, people);
+    let (places, bound) = keys(args.len() + 1, people);
     args.extend(bound);
     // Who is locked was not judged, and may have come from a zone whose wave has a message for them.
     let unless =
@@ -343,21 +343,13 @@ async fn update(
         return Ok(());
     }
     let mut args = args![node, claimant.now, claimant.run];
-    let (places, bound) = id_list(args.len() + 1, people);
+    let (places, bound) = keys(args.len() + 1, people);
     args.extend(bound);
     let sql = format!(
         "UPDATE messages SET {set}, node_id = $1, at = $2
          WHERE run_id = $3 AND state IN ('waiting', 'deferred') AND recipient_id IN ({places})"
     );
     tx.change(people.len() as u64, sql, args).await
-}
-
-/// Placeholders from `$first` on for these people, and what to bind to them.
-fn id_list(first: usize, people: &[RecipientId]) -> (String, Vec<Value>) {
-    let (places, padded) = list(first, people.len());
-    let last = people.last().copied().unwrap_or(RecipientId(0));
-    let args = people.iter().copied().chain(std::iter::repeat(last)).take(padded).map(Value::from).collect();
-    (places, args)
 }
 
 /// What is left of a run besides the audience that has not been reached.

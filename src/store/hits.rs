@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{EngineKind, Error, Result, Session, Value, list, values};
+use super::{EngineKind, Error, Result, Session, Value, keys, values};
 use crate::args;
 use crate::domain::hit::{Hit, HitKind, HitMethod};
 use crate::domain::id::{RecipientId, RunId};
@@ -125,13 +125,14 @@ pub async fn keep(session: &mut Session, hits: Vec<(Uuid, Hit)>) -> Result<u64> 
 /// # Errors
 /// When the database refuses.
 pub async fn tracked(session: &mut Session, recipients: &[RecipientId]) -> Result<Vec<RecipientId>> {
-    let Some(last) = recipients.last() else { return Ok(vec![]) };
+    if recipients.is_empty() {
+        return Ok(vec![]);
+    }
     let lock = match session.kind() {
         EngineKind::Sqlite => "",
         EngineKind::Postgres => "FOR SHARE",
     };
-    let (places, padded) = list(1, recipients.len());
-    let args = recipients.iter().chain(std::iter::repeat(last)).take(padded).map(|r| (*r).into()).collect();
+    let (places, args) = keys(1, recipients);
     let sql = format!(
         "SELECT id FROM recipients WHERE id IN ({places}) AND tracking AND erased_at IS NULL ORDER BY id {lock}"
     );

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use sqlx::types::Json;
 
-use super::{EngineKind, Error, Result, Session, Value, list};
+use super::{EngineKind, Error, Result, Session, keys};
 use crate::args;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::id::{NodeId, NoticeId, RecipientId};
@@ -227,12 +227,12 @@ pub async fn claim(
     let mut people: Vec<i64> = found.iter().filter_map(|(_, recipient)| *recipient).collect();
     if postgres && !people.is_empty() {
         people.sort_unstable();
-        let (places, args) = numbers(&people);
+        let (places, args) = keys(1, &people);
         let sql = format!("SELECT id FROM recipients WHERE id IN ({places}) ORDER BY id FOR UPDATE");
         tx.all::<(i64,)>(sql, args).await?;
     }
     let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
-    let (places, args) = numbers(&ids);
+    let (places, args) = keys(1, &ids);
     let lock = if postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
     let mut due: Vec<Due> = tx.all(format!("{READ} ({places}) ORDER BY due_at, id{lock}"), args.clone()).await?;
     // One that has become somebody's in between waits for the next claim, which locks them.
@@ -259,12 +259,6 @@ pub async fn claim(
         }
     }
     Ok(claim)
-}
-
-fn numbers(ids: &[i64]) -> (String, Vec<Value>) {
-    let (places, padded) = list(1, ids.len());
-    let args = ids.iter().chain(ids.last().into_iter().cycle()).take(padded).map(|id| Value::from(*id)).collect();
-    (places, args)
 }
 
 /// Releases what a node holds and does not have in hand, or held when it died: its claims wait again, what it

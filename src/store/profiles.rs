@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sqlx::types::Json;
 
 use super::segment::{cluster_at, sum_at};
-use super::{Result, Session, Value, list};
+use super::{Result, Session, Value, keys};
+use crate::args;
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
 use crate::domain::profile::Profile;
@@ -66,7 +67,8 @@ pub async fn profiles_at(
 }
 
 async fn people(session: &mut Session, ids: &[i64], at: Micros) -> Result<HashMap<i64, Person>> {
-    let (placeholders, args) = among(2, ids, at.into());
+    let (placeholders, people) = keys(2, ids);
+    let args = args![at].into_iter().chain(people).collect();
     let sql = format!(
         "SELECT r.id, r.address, r.attributes, r.tracking, {f} AS f, {cluster} AS cluster,
             COALESCE(p.last_at > $1, FALSE) AS acted_later
@@ -81,7 +83,8 @@ async fn people(session: &mut Session, ids: &[i64], at: Micros) -> Result<HashMa
 
 async fn current(session: &mut Session, people: &[&Person], interests: &mut Interests) -> Result<()> {
     let ids: Vec<i64> = people.iter().map(|p| p.id).collect();
-    let (placeholders, args) = among(2, &ids, 0.0.into());
+    let (placeholders, people) = keys(2, &ids);
+    let args = args![0.0].into_iter().chain(people).collect();
     let sql =
         format!("SELECT recipient_id, category, fa FROM affinities WHERE fa > $1 AND recipient_id IN ({placeholders})");
     collect(session, ids.is_empty(), sql, args, interests).await
@@ -89,7 +92,8 @@ async fn current(session: &mut Session, people: &[&Person], interests: &mut Inte
 
 async fn replayed(session: &mut Session, people: &[&Person], at: Micros, interests: &mut Interests) -> Result<()> {
     let ids: Vec<i64> = people.iter().map(|p| p.id).collect();
-    let (placeholders, args) = among(2, &ids, at.into());
+    let (placeholders, people) = keys(2, &ids);
+    let args = args![at].into_iter().chain(people).collect();
     let sql = format!(
         "SELECT recipient_id, category, SUM(fa) FROM score_entries
          WHERE at <= $1 AND category IS NOT NULL AND recipient_id IN ({placeholders})
@@ -113,15 +117,6 @@ async fn collect(
         interests.entry(id).or_default().push((category, sum));
     }
     Ok(())
-}
-
-/// Placeholders for `ids` from `$first` on, and the arguments: `head`, then the padded ids.
-fn among(first: usize, ids: &[i64], head: Value) -> (String, Vec<Value>) {
-    let (placeholders, padded) = list(first, ids.len());
-    let fill = ids.last().into_iter().cycle();
-    let mut args = vec![head];
-    args.extend(ids.iter().chain(fill).take(padded).map(|id| Value::from(*id)));
-    (placeholders, args)
 }
 
 /// Shares of the sum, the largest first.

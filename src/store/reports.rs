@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::runs::{self, Run};
-use super::{Error, Result, Session, Value, list};
+use super::{Error, Result, Session, Value, keys};
 use crate::domain::id::RunId;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
@@ -179,8 +179,7 @@ impl Reports {
 
     /// Placeholders from `$first` on for all runs, and their values.
     fn among(&self, first: usize) -> (String, Vec<Value>) {
-        let (placeholders, padded) = list(first, self.list.len());
-        let fill = self.list.last().into_iter().cycle();
-        (placeholders, self.list.iter().chain(fill).take(padded).map(|report| report.run.into()).collect())
+        let runs: Vec<RunId> = self.list.iter().map(|report| report.run).collect();
+        keys(first, &runs)
     }
 }

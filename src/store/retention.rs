@@ -1,6 +1,6 @@
 //! Removing details whose time is over, in small batches: hits, of which totals stay, and servers' words.
 
-use super::{Result, Session, Value, list, recipients};
+use super::{Result, Session, keys, recipients};
 use crate::args;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::time::Micros;
@@ -76,11 +76,8 @@ pub(super) async fn remove_hits_of(tx: &mut Session, recipient: RecipientId) -> 
 
 /// Moves the hits of some people in a run to its totals, whose rows are locked in one order by all who do.
 async fn total(tx: &mut Session, run: RunId, people: &[i64]) -> Result<u64> {
-    let (places, padded) = list(2, people.len());
-    let args = || {
-        let ids = people.iter().chain(people.last().into_iter().cycle()).take(padded);
-        args![run].into_iter().chain(ids.map(|id| Value::from(*id))).collect()
-    };
+    let (places, people) = keys(2, people);
+    let args: Vec<_> = args![run].into_iter().chain(people).collect();
     let add = format!(
         "INSERT INTO hit_totals (run_id, kind, verdict, messages, total)
          SELECT run_id, kind, COALESCE(verdict, ''), COUNT(DISTINCT recipient_id), COUNT(*)
@@ -89,8 +86,8 @@ async fn total(tx: &mut Session, run: RunId, people: &[i64]) -> Result<u64> {
          ON CONFLICT (run_id, kind, verdict) DO UPDATE
          SET messages = hit_totals.messages + excluded.messages, total = hit_totals.total + excluded.total"
     );
-    tx.execute(add, args()).await?;
-    tx.execute(format!("DELETE FROM hits WHERE run_id = $1 AND recipient_id IN ({places})"), args()).await
+    tx.execute(add, args.clone()).await?;
+    tx.execute(format!("DELETE FROM hits WHERE run_id = $1 AND recipient_id IN ({places})"), args).await
 }
 
 /// Runs that ended before an instant, about whose messages servers' words are still kept.

@@ -10,7 +10,7 @@ mod learnt;
 
 pub(super) use learnt::{cluster_at, sum_at};
 
-use super::{EngineKind, Value, list};
+use super::{EngineKind, Value, keys};
 use crate::domain::score::{Scale, TIE};
 use crate::domain::segment::{Expr, Op, Test};
 use crate::domain::time::Micros;
@@ -101,9 +101,8 @@ impl<'a> Writer<'a> {
     }
 
     fn list<T: Clone + Into<Value>>(&mut self, values: &[T]) -> String {
-        let (text, padded) = list(self.first + self.args.len(), values.len());
-        let fill = values.last().into_iter().cycle();
-        self.args.extend(values.iter().chain(fill).take(padded).map(|value| value.clone().into()));
+        let (text, args) = keys(self.first + self.args.len(), values);
+        self.args.extend(args);
         text
     }
 

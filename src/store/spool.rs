@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::hits::{COLUMNS, HitRow, arguments};
-use super::{Error, Result, Session, Sql, list, sqlite, sqlite_options, values};
+use super::{Error, Result, Session, Sql, keys, padded, sqlite, sqlite_options, values};
 use crate::args;
 use crate::domain::hit::Hit;
 use crate::domain::id::RecipientId;
@@ -168,10 +168,9 @@ impl Spool {
     pub async fn silence(&self, recipients: &[RecipientId]) -> Result<()> {
         for chunk in recipients.chunks(MAX_GROUP) {
             let rows = chunk.len().next_power_of_two();
-            let padded = chunk.iter().chain(chunk.last().into_iter().cycle()).take(rows);
             let sql =
                 format!("INSERT INTO silenced (recipient_id) VALUES {} ON CONFLICT DO NOTHING", values(1, rows, 1));
-            self.write().await?.execute(sql, padded.map(|r| (*r).into()).collect()).await?;
+            self.write().await?.execute(sql, padded(chunk, rows).map(|r| (*r).into()).collect()).await?;
         }
         Ok(())
     }
@@ -182,8 +181,7 @@ impl Spool {
     /// When the file cannot be written.
     pub async fn unsilence(&self, recipients: &[RecipientId]) -> Result<()> {
         for chunk in recipients.chunks(MAX_GROUP) {
-            let (places, padded) = list(1, chunk.len());
-            let args = chunk.iter().chain(chunk.last().into_iter().cycle()).take(padded).map(|r| (*r).into()).collect();
+            let (places, args) = keys(1, chunk);
             self.write().await?.execute(format!("DELETE FROM silenced WHERE recipient_id IN ({places})"), args).await?;
         }
         Ok(())

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::Value;
+
 /// A statement's text. What is put together at run time holds placeholders, never data.
 #[derive(Clone, Debug)]
 pub struct Sql(pub(super) Cow<'static, str>);
@@ -61,6 +63,17 @@ pub fn list(first: usize, len: usize) -> (String, usize) {
         let _ = write!(text, "{}${n}", if n == first { "" } else { ", " });
     }
     (text, padded)
+}
+
+/// The items, the last one repeated up to `len`: few different texts arise.
+pub(super) fn padded<T>(items: &[T], len: usize) -> impl Iterator<Item = &T> {
+    items.iter().chain(items.last().into_iter().cycle()).take(len)
+}
+
+/// Placeholders from `$first` on for a list of keys, which must not be empty, and what to bind to them.
+pub(super) fn keys<T: Clone + Into<Value>>(first: usize, keys: &[T]) -> (String, Vec<Value>) {
+    let (text, len) = list(first, keys.len());
+    (text, padded(keys, len).map(|key| key.clone().into()).collect())
 }
 
 /// `rows` parenthesised rows of `columns` placeholders each, from `$first` on.

@@ -1,20 +1,24 @@
 //! Suppressions: addresses that are never mailed, kept as keyed hashes so that they outlive erasure.
 
-use super::{EngineKind, Result, Session, Value, list, values};
+use std::sync::LazyLock;
+
+use super::{EngineKind, Result, Session, Value, list, padded, values};
 use crate::args;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::id::RecipientId;
-use crate::domain::suppression::is_persons_own;
+use crate::domain::suppression::{PERSONS_OWN, is_persons_own};
 use crate::domain::time::Micros;
 
 const CONTAINS: &str = "SELECT COUNT(*) FROM suppressions WHERE hash = $1";
 const OF: &str = "SELECT COUNT(*) FROM suppressions s JOIN recipients r ON r.address_hash = s.hash WHERE r.id = $1";
 const REMOVE: &str = "DELETE FROM suppressions WHERE hash = $1";
 /// See [`is_persons_own`].
-const LIFT: &str = "DELETE FROM suppressions WHERE hash = $1 AND reason IN ('erased', 'unsubscribed', 'moved')";
+static IS_PERSONS_OWN: LazyLock<String> = LazyLock::new(|| format!("reason IN ('{}')", PERSONS_OWN.join("', '")));
+static LIFT: LazyLock<String> =
+    LazyLock::new(|| format!("DELETE FROM suppressions WHERE hash = $1 AND {}", *IS_PERSONS_OWN));
 const COUNT: &str = "SELECT COUNT(*) FROM suppressions";
 
-pub(super) const STATEMENTS: &[&str] = &[CONTAINS, OF, REMOVE, LIFT, COUNT];
+pub(super) static STATEMENTS: LazyLock<[&str; 5]> = LazyLock::new(|| [CONTAINS, OF, REMOVE, LIFT.as_str(), COUNT]);
 
 /// Rows a statement; a power of two, see [`add`].
 const ROWS: usize = 1_024;
@@ -40,7 +44,8 @@ pub async fn add(session: &mut Session, who: &[(Address, AddressHash)], at: Micr
             let (places, rows) = list(3, chunk.len());
             let sql = format!(
                 "UPDATE suppressions SET at = $1, reason = $2
-                 WHERE hash IN ({places}) AND reason IN ('erased', 'unsubscribed', 'moved')"
+                 WHERE hash IN ({places}) AND {}",
+                *IS_PERSONS_OWN
             );
             let hashes = padded(chunk, rows).map(|(_, hash)| Value::from(hash.as_slice()));
             session.execute(sql, args![at, reason].into_iter().chain(hashes).collect()).await?;
@@ -54,7 +59,7 @@ pub async fn add(session: &mut Session, who: &[(Address, AddressHash)], at: Micr
 /// # Errors
 /// When the database refuses.
 pub async fn lift(session: &mut Session, hash: &[u8]) -> Result<()> {
-    session.execute(LIFT, args![hash]).await.map(drop)
+    session.execute(LIFT.as_str(), args![hash]).await.map(drop)
 }
 
 /// Takes a suppression back. `false` when there was none.
@@ -102,9 +107,4 @@ async fn lock(session: &mut Session, who: &[(Address, AddressHash)]) -> Result<(
     let args = padded(who, rows).map(|(address, _)| Value::from(address.folded())).collect();
     session.all::<(i64,)>(sql, args).await?;
     Ok(())
-}
-
-/// The slice, its last item repeated up to `len`.
-fn padded<T>(items: &[T], len: usize) -> impl Iterator<Item = &T> {
-    items.iter().chain(items.last().into_iter().cycle()).take(len)
 }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::actions::NewAction;
 use super::hits::HitRow;
-use super::{Error, Result, Session, Value, list, values};
+use super::{Error, Result, Session, Value, list, padded, values};
 use crate::args;
 use crate::domain::action::kind;
 use crate::domain::hit::{Hit, Verdict};
@@ -235,9 +235,4 @@ fn since(messages: &[Since]) -> Option<(String, Vec<Value>)> {
     let filled = messages.iter().copied().chain(std::iter::repeat(NONE)).take(rows);
     let args = filled.flat_map(|((run, who), at)| -> [Value; 3] { [run.into(), who.into(), at.into()] }).collect();
     Some((values(1, rows, 3), args))
-}
-
-/// The items, the last one repeated up to `len`: few different texts arise.
-fn padded<T>(items: &[T], len: usize) -> impl Iterator<Item = &T> {
-    items.iter().chain(items.last().into_iter().cycle()).take(len)
 }

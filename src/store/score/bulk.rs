@@ -1,7 +1,7 @@
 //! Many rows or many keys in one statement.
 
 use crate::domain::id::RecipientId;
-use crate::store::{Result, Session, Value, list, values};
+use crate::store::{Result, Session, Value, keys, values};
 
 /// Rows of the largest statement.
 const ROWS: usize = 256;
@@ -23,14 +23,6 @@ pub(super) async fn rows<const N: usize>(
         left -= size;
     }
     Ok(())
-}
-
-/// Placeholders from `$first` on for a list of keys, and the keys, repeated up to a power of two.
-/// The list must not be empty.
-pub(super) fn keys<T: Copy + Into<Value>>(first: usize, keys: &[T]) -> (String, Vec<Value>) {
-    let (text, padded) = list(first, keys.len());
-    let last = keys.last().into_iter().cycle();
-    (text, keys.iter().chain(last).take(padded).map(|key| (*key).into()).collect())
 }
 
 /// Deletes all rows of the given people from a table.

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::FromRow;
 
-use super::bulk;
 use crate::args;
 use crate::domain::action::LedgerEntry;
 use crate::domain::cluster::Membership;
 use crate::domain::id::RecipientId;
 use crate::domain::ledger::{Entry, Moment, MomentKind, PersonState, Span};
 use crate::domain::time::Micros;
-use crate::store::{EngineKind, Error, Result, Row, Session};
+use crate::store::{EngineKind, Error, Result, Row, Session, keys};
 
 /// Rows of each person; people without any are missing.
 type Of<T> = BTreeMap<RecipientId, T>;
@@ -224,7 +223,7 @@ async fn select<T: Row>(session: &mut Session, head: &str, people: &[RecipientId
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    let (list, args) = bulk::keys(1, people);
+    let (list, args) = keys(1, people);
     session.all(format!("{head} WHERE recipient_id IN ({list}) {tail}"), args).await
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::bulk;
 use crate::domain::id::RecipientId;
 use crate::domain::ledger::{Changes, Entry, PersonState};
-use crate::store::{Result, Session, Value};
+use crate::store::{Result, Session, Value, keys};
 
 /// What became of one person.
 #[derive(Clone, Debug)]
@@ -91,8 +91,8 @@ async fn remove(session: &mut Session, people: &[Saved]) -> Result<()> {
     if actions.is_empty() {
         return Ok(());
     }
-    let (recipients, mut args) = bulk::keys(1, &people);
-    let (ids, more) = bulk::keys(1 + args.len(), &actions);
+    let (recipients, mut args) = keys(1, &people);
+    let (ids, more) = keys(1 + args.len(), &actions);
     args.extend(more);
     let sql = format!("DELETE FROM score_entries WHERE recipient_id IN ({recipients}) AND action_id IN ({ids})");
     session.execute(sql, args).await.map(drop)

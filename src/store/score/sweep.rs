@@ -4,7 +4,7 @@ use super::bulk;
 use crate::args;
 use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
-use crate::store::{EngineKind, Result, Session, Value};
+use crate::store::{EngineKind, Result, Session, Value, keys};
 
 macro_rules! due {
     ($lock:literal) => {
@@ -52,7 +52,7 @@ pub async fn sweep(session: &mut Session, now: Micros, threshold: f64, limit: i6
     bulk::rows(session, "INSERT INTO moments (recipient_id, ordinal, at, subject, kind)", "", moments.collect())
         .await?;
     let people: Vec<_> = due.iter().map(|(recipient, ..)| RecipientId(*recipient)).collect();
-    let (list, args) = bulk::keys(1, &people);
+    let (list, args) = keys(1, &people);
     let sql = format!(
         "UPDATE profiles SET cooled = cooled + 1, last_at = cools_at, last_id = 0, cools_at = NULL
          WHERE recipient_id IN ({list})"

@@ -2,12 +2,11 @@
 
 use sqlx::FromRow;
 
-use super::bulk;
 use crate::args;
 use crate::domain::action::LedgerEntry;
 use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
-use crate::store::{EngineKind, Result, Session};
+use crate::store::{EngineKind, Result, Session, keys};
 
 /// An action that waits.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +126,7 @@ pub async fn mark_ignored(session: &mut Session, actions: &[i64]) -> Result<()> 
 
 async fn mark(session: &mut Session, how: &'static str, actions: &[i64]) -> Result<()> {
     if !actions.is_empty() {
-        let (list, args) = bulk::keys(1, actions);
+        let (list, args) = keys(1, actions);
         session.execute(format!("UPDATE actions SET {how} WHERE id IN ({list})"), args).await?;
     }
     Ok(())
