@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use colloquy::config::Secrets;
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
 use http_body_util::{BodyExt as _, Full};
@@ -20,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use crate::support::{Daemon, Figure, Project, Sink, Target, free_port, median, program, write_recipients};
+use crate::support::{Daemon, Figure, Project, Target, free_port, median, program};
 
 const RECIPIENTS: usize = 5_000;
 const PER_SECOND: u32 = 500;
@@ -46,13 +45,7 @@ const MIX: [usize; 10] = [0, 1, 0, 2, 1, 0, 3, 2, 0, 1];
 const KINDS: [&str; 4] = ["preferences", "unsubscribe", "view", "saved"];
 
 pub fn run() -> Vec<Figure> {
-    let sink = Sink::start();
-    let project = Project::new(&format!("smtp://127.0.0.1:{}", sink.port), 10, TEMPLATE);
-    let csv = project.path("recipients.csv");
-    write_recipients(&csv, RECIPIENTS);
-    project.import(&csv);
-    project.send(RECIPIENTS);
-    let keys = Secrets::load(&project.path("config/secrets.toml")).unwrap().keyring();
+    let (project, keys) = Project::mailed(RECIPIENTS, TEMPLATE);
     let asks: Vec<Ask> = (0..RECIPIENTS).map(|n| ask(&keys, n)).collect();
 
     let pages = Daemon::start(&mut project.command(&["run", "--role", "pages"]), project.web_port);

@@ -5,13 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use colloquy::config::Secrets;
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
 
-use crate::support::{
-    Daemon, Figure, Project, Sink, Target, Usage, free_port, median, program, wait_for_port, write_recipients,
-};
+use crate::support::{Daemon, Figure, Project, Target, Usage, free_port, median, program, wait_for_port};
 
 const RECIPIENTS: usize = 5_000;
 const ROUNDS: usize = 3;
@@ -32,13 +29,7 @@ function request() at = at % #requests + 1; return requests[at] end
 ";
 
 pub fn run() -> Vec<Figure> {
-    let sink = Sink::start();
-    let project = Project::new(&format!("smtp://127.0.0.1:{}", sink.port), 10, TEMPLATE);
-    let csv = project.path("recipients.csv");
-    write_recipients(&csv, RECIPIENTS);
-    project.import(&csv);
-    project.send(RECIPIENTS);
-    let keys = Secrets::load(&project.path("config/secrets.toml")).unwrap().keyring();
+    let (project, keys) = Project::mailed(RECIPIENTS, TEMPLATE);
     fs::write(project.path("paths"), paths(&keys)).unwrap();
     fs::write(project.path("walk.lua"), SCRIPT).unwrap();
 

@@ -5,6 +5,8 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use colloquy::config::Secrets;
+use colloquy::domain::token::Keyring;
 use tempfile::TempDir;
 
 use super::Usage;
@@ -43,6 +45,18 @@ impl Project {
         fs::write(project.path("config/campaigns/bench.toml"), campaign).unwrap();
         fs::write(project.path("templates/bench.hbs"), template).unwrap();
         project
+    }
+
+    /// One whose campaign went to so many people, with what signs its links. The sink may go, its mails have gone.
+    pub fn mailed(recipients: usize, template: &str) -> (Self, Keyring) {
+        let sink = super::Sink::start();
+        let project = Self::new(&format!("smtp://127.0.0.1:{}", sink.port), 10, template);
+        let csv = project.path("recipients.csv");
+        write_recipients(&csv, recipients);
+        project.import(&csv);
+        project.send(recipients);
+        let keys = Secrets::load(&project.path("config/secrets.toml")).unwrap().keyring();
+        (project, keys)
     }
 
     /// Adds lines to its settings.
