@@ -4,6 +4,7 @@
 //! the main database; while it is away they say so and ask to come again.
 
 mod address;
+mod body;
 mod download;
 mod form;
 mod fresh;
@@ -27,11 +28,9 @@ pub use own_fields::Editable;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 
@@ -49,16 +48,13 @@ use crate::domain::wording::{self, Wording};
 use crate::store::recipients::Recipient;
 use crate::store::subscriptions::Origin;
 use crate::store::{Result, Store, recipients};
-use crate::web::{Answer, Handler, method_not_allowed, not_found, text, try_again};
+use crate::web::{Answer, Handler, in_task, method_not_allowed, not_found, text, try_again};
+use body::Unread;
 use form::Form;
 use html::{Html, View};
 use picture::Gallery;
 use view::Shelf;
 
-/// Most octets of a form.
-const MAX_BODY: usize = 16 * 1024;
-/// How long a client may take to send one.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_SECONDS: u16 = 30;
 
 /// What the pages show of the project.
@@ -183,9 +179,7 @@ impl Handler for Pages {
             false => None,
         };
         let inner = Arc::clone(&self.0);
-        // A task of its own: a client that goes away must not cancel a statement in flight.
-        let work = tokio::spawn(async move { inner.visit(token, part.as_deref(), &accepted, form).await });
-        work.await.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
+        in_task(async move { inner.visit(token, part.as_deref(), &accepted, form).await }).await
     }
 }
 
@@ -195,15 +189,13 @@ impl Pages {
             return method_not_allowed("GET, HEAD");
         }
         let inner = Arc::clone(&self.0);
-        let work = tokio::spawn(async move { inner.picture(&name).await });
-        match work.await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
+        in_task(async move {
+            inner.picture(&name).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "a picture could not be shown");
                 try_again(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS)
-            }
-            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"),
-        }
+            })
+        })
+        .await
     }
 }
 
@@ -267,17 +259,16 @@ impl Inner {
     }
 }
 
-/// Reads a form of bounded size in bounded time.
+/// Reads a form.
 async fn read_form(headers: &HeaderMap, body: Incoming) -> std::result::Result<Form, Answer> {
-    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
-    let bytes: Bytes = match read {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(text(StatusCode::PAYLOAD_TOO_LARGE, "The form is too large.\n"));
-        }
-        Ok(Err(_)) => return Err(text(StatusCode::BAD_REQUEST, "The form could not be read.\n")),
-        Err(_) => return Err(text(StatusCode::REQUEST_TIMEOUT, "The form took too long.\n")),
-    };
+    let bytes = body::read(body).await.map_err(|unread| {
+        let words = match unread {
+            Unread::TooLarge => "The form is too large.\n",
+            Unread::Broken => "The form could not be read.\n",
+            Unread::TooSlow => "The form took too long.\n",
+        };
+        text(unread.status(), words)
+    })?;
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     Ok(Form::parse(content_type, &bytes))
 }

@@ -139,6 +139,12 @@ async fn connection<H: Handler>(stream: TcpStream, peer: IpAddr, handler: H, lim
     }
 }
 
+/// Runs a handler's work in a task of its own: a client that goes away must not cancel a statement in flight.
+pub async fn in_task(work: impl Future<Output = Answer> + Send + 'static) -> Answer {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
+}
+
 /// A short answer in plain text.
 #[must_use]
 pub fn text(status: StatusCode, body: &'static str) -> Answer {

@@ -34,7 +34,7 @@ use crate::domain::network::Network;
 use crate::domain::token::{Keyring, Purpose};
 use crate::domain::wording::{self, Wording};
 use crate::store::{self, Store};
-use crate::web::{Answer, Handler, Proxies, method_not_allowed, not_found, text};
+use crate::web::{Answer, Handler, Proxies, in_task, method_not_allowed, not_found};
 use pace::Pace;
 
 const SCRIPT: &str = include_str!("join/join.js");
@@ -199,12 +199,6 @@ impl Inner {
         let title = |topic: &String| self.options.topics.get(topic).unwrap_or(topic).clone();
         topics.iter().map(title).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// A task of its own: a client that goes away must not cancel a statement in flight.
-async fn in_task(work: impl Future<Output = Answer> + Send + 'static) -> Answer {
-    let done = tokio::spawn(work).await;
-    done.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.\n"))
 }
 
 fn script() -> Answer {

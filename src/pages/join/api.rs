@@ -1,15 +1,15 @@
 //! `POST /api/subscribe`: the sender's own site asks for somebody to be asked.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::body::{self, Unread};
 use super::request::{Asking, text_of};
 use super::{Inner, RETRY_NETWORK, RETRY_SECONDS, Terms};
 use crate::domain::address::Address;
@@ -18,9 +18,6 @@ use crate::domain::network::Network;
 use crate::domain::wording;
 use crate::store::recipients::Attributes;
 use crate::web::Answer;
-
-const MAX_BODY: usize = 16 * 1024;
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the body says.
 #[derive(Debug, Deserialize)]
@@ -156,14 +153,14 @@ impl Inner {
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Answer> {
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(says(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 16 KB"))
-        }
-        Ok(Err(_)) => Err(says(StatusCode::BAD_REQUEST, "the body could not be read")),
-        Err(_) => Err(says(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
-    }
+    body::read(body).await.map_err(|unread| {
+        let words = match unread {
+            Unread::TooLarge => "the body has more than 16 KB",
+            Unread::Broken => "the body could not be read",
+            Unread::TooSlow => "the body took too long",
+        };
+        says(unread.status(), words)
+    })
 }
 
 fn shortened(text: &str) -> String {
