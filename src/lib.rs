@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 5 front | `cli` |
 //! | 4 assembly | `app`, `lifecycle`, `services`, `demo` |
-//! | 3 services | `plan`, `send`, `track`, `pages`, `people`, `score`, `console`, `preview`, `doctor` |
+//! | 3 services | `plan`, `send`, `track`, `pages`, `inbox`, `people`, `score`, `console`, `preview`, `doctor` |
 //! | 2 adapters | `clock`, `config`, `mail`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
 //!
@@ -20,6 +20,7 @@ pub mod console;
 pub mod demo;
 pub mod doctor;
 pub mod domain;
+pub mod inbox;
 pub mod lifecycle;
 pub mod mail;
 pub mod metrics;

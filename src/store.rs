@@ -25,6 +25,7 @@ pub mod erasure;
 pub mod forecast;
 pub mod hits;
 pub mod imports;
+pub mod inbound;
 pub mod joins;
 pub mod lapses;
 pub mod marks;
@@ -96,6 +97,7 @@ pub fn statements() -> Vec<&'static str> {
         erasure::STATEMENTS,
         forecast::STATEMENTS,
         imports::STATEMENTS,
+        inbound::STATEMENTS,
         joins::STATEMENTS,
         lapses::STATEMENTS.as_slice(),
         nodes::STATEMENTS,

@@ -287,6 +287,32 @@ CREATE INDEX actions_recipient ON actions (recipient_id, at, id);
 CREATE INDEX actions_unscored ON actions (id) WHERE NOT scored;
 CREATE INDEX actions_left ON actions (run_id) WHERE kind = 'unsubscribe';
 
+-- Mail that came back, as it arrived. A row is on disk before whoever brought it is told so.
+CREATE TABLE inbound (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest       BLOB NOT NULL UNIQUE,      -- SHA-256 of envelope's recipient and bytes: says a mail once
+    way          TEXT NOT NULL,             -- pipe, smtp, lmtp, or the mailbox's name
+    arrived_at   INTEGER NOT NULL,
+    sender       TEXT,                      -- of the envelope; empty: none; NULL: not told
+    recipient    TEXT,                      -- of the envelope; NULL: not told
+    size         INTEGER NOT NULL,          -- as it came; raw may be cut
+    raw          BLOB,                      -- NULL once its time is over, or its person erased
+    state        TEXT NOT NULL CHECK (state IN ('waiting', 'handled', 'failed')),
+    tries        INTEGER NOT NULL DEFAULT 0,
+    due_at       INTEGER,                   -- waiting: not before
+    handled_at   INTEGER,
+    kind         TEXT,                      -- bounce, reply ...
+    effect       TEXT,                      -- what was done: suppressed, noted, left ...
+    told         TEXT,                      -- by what it was decided, or why it failed; no address
+    run_id       INTEGER,
+    recipient_id INTEGER,
+    address_hash BLOB                       -- keyed; of whom it speaks or who wrote it
+);
+CREATE INDEX inbound_waiting ON inbound (due_at) WHERE state = 'waiting';
+CREATE INDEX inbound_arrived ON inbound (arrived_at);
+CREATE INDEX inbound_recipient ON inbound (recipient_id) WHERE recipient_id IS NOT NULL;
+CREATE INDEX inbound_address ON inbound (address_hash) WHERE address_hash IS NOT NULL;
+
 -- What is learnt ---------------------------------------------------------------------------------
 -- f, f7 and fa are forward-decayed: points times 2^((at - landmark) / half-life), with the score's
 -- half-life, seven days, and the affinities' half-life. The landmark and the rules stand in `facts`.

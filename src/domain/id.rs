@@ -42,6 +42,10 @@ id! {
     /// Somebody's request to be mailed.
     JoinId
 }
+id! {
+    /// A mail that came back.
+    InboundId
+}
 
 impl RunId {
     /// In the place of a run for all notices, so that they share what carries messages: a notice is the

@@ -3,7 +3,7 @@
 
 use aws_lc_rs::hmac;
 
-use super::{Result, Session, Store, joins, notices, recipients, retention, score, suppressions};
+use super::{Result, Session, Store, inbound, joins, notices, recipients, retention, score, suppressions};
 use crate::args;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::id::RecipientId;
@@ -40,6 +40,7 @@ pub async fn erase(session: &mut Session, recipient: RecipientId, hash: &Address
     }
     notices::erase(session, recipient, hash).await?;
     joins::erase(session, hash).await?;
+    inbound::erase(session, recipient, hash).await?;
     score::clear(session, &[recipient]).await?;
     retention::remove_hits_of(session, recipient).await?;
     for sql in FORGET.into_iter().chain([UNPROVE]).chain(HUSH) {
@@ -70,6 +71,7 @@ pub async fn forget_address(store: &Store, key: &hmac::Key, address: &Address, a
         None => {
             // No recipient has the number 0.
             notices::erase(&mut session, RecipientId(0), &hash).await?;
+            inbound::erase(&mut session, RecipientId(0), &hash).await?;
             false
         }
     };

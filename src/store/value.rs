@@ -7,7 +7,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::types::{Json, JsonRawValue};
 
-use crate::domain::id::{JoinId, NodeId, NoticeId, RecipientId, RunId, VersionId};
+use crate::domain::id::{InboundId, JoinId, NodeId, NoticeId, RecipientId, RunId, VersionId};
 use crate::domain::time::Micros;
 
 /// A value bound to a statement. `None` is SQL's NULL of that type.
@@ -49,7 +49,7 @@ macro_rules! from {
 from! {
     Int: i64 => |v| v, u32 => i64::from, u16 => i64::from, Micros => |v: Micros| v.0, RecipientId => |v: RecipientId| v.0,
          RunId => |v: RunId| v.0, VersionId => |v: VersionId| v.0, NodeId => |v: NodeId| v.0, NoticeId => |v: NoticeId| v.0,
-         JoinId => |v: JoinId| v.0;
+         JoinId => |v: JoinId| v.0, InboundId => |v: InboundId| v.0;
     Real: f64 => |v| v;
     Text: String => Arc::from, &str => Arc::from, Arc<str> => |v| v;
     Blob: Vec<u8> => |v| v, &[u8] => <[u8]>::to_vec;

@@ -1,0 +1,9 @@
+//! What comes back by mail: the ways in, and what follows from each mail.
+//!
+//! Every way hands its mails to the [`Intake`], and tells whoever brought one that it was taken only once it is on disk.
+//! A mail is known by its content, so that one which is brought again after a crash is taken once. What a mail is, is
+//! decided in [`crate::mail`].
+
+mod intake;
+
+pub use intake::{Arrival, Intake, MOST_KEPT, Taken};
