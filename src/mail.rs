@@ -9,8 +9,10 @@ mod answer;
 mod classify;
 mod feedback;
 mod fields;
+mod headers;
 mod letter;
 mod notification;
+mod reply;
 mod report;
 mod told;
 
@@ -18,3 +20,5 @@ mod told;
 mod tests;
 
 pub use self::classify::{Classified, Evidence, MOST_BYTES, Recipient, classify};
+pub use self::headers::{Headers, headers};
+pub use self::reply::{MOST_REPLY, reply_text};

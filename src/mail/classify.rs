@@ -1,5 +1,7 @@
 //! What a message is, about whom, and why: the readers in their order.
 
+use std::borrow::Cow;
+
 use super::address::{addresses, plain};
 use super::letter::{Holds, Letter, Part};
 use super::report::{self, Action};
@@ -80,12 +82,8 @@ pub struct Classified {
 /// Classifies a message. Any bytes are one.
 #[must_use]
 pub fn classify(raw: &[u8]) -> Classified {
-    let raw = raw.get(..MOST_BYTES).unwrap_or(raw);
-    let raw = without_envelope(raw);
-    // A message whose lines end in CR alone.
-    let mended = (memchr::memchr(b'\n', raw).is_none() && memchr::memchr(b'\r', raw).is_some())
-        .then(|| raw.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect::<Vec<u8>>());
-    let letter = Letter::read(mended.as_deref().unwrap_or(raw));
+    let raw = message(within(raw));
+    let letter = Letter::read(&raw);
     if let Some((recipients, evidence)) = feedback::read(&letter) {
         return Classified { kind: Kind::Complaint, recipients, evidence };
     }
@@ -101,6 +99,20 @@ pub fn classify(raw: &[u8]) -> Classified {
     }
     let (kind, recipients, evidence) = answer::read(&letter);
     Classified { kind, recipients, evidence }
+}
+
+/// As much of a message as is looked at.
+pub(super) fn within(raw: &[u8]) -> &[u8] {
+    raw.get(..MOST_BYTES).unwrap_or(raw)
+}
+
+/// The message without what a mail folder adds, and with ends of lines that can be read where it has CR alone.
+pub(super) fn message(raw: &[u8]) -> Cow<'_, [u8]> {
+    let raw = without_envelope(raw);
+    match memchr::memchr(b'\n', raw).is_none() && memchr::memchr(b'\r', raw).is_some() {
+        true => raw.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect(),
+        false => Cow::Borrowed(raw),
+    }
 }
 
 /// Mail folders begin each message by a line "From sender date".

@@ -58,8 +58,7 @@ impl<'a> Letter<'a> {
         let Some(message) = MessageParser::default().parse(raw).filter(|message| !message.parts.is_empty()) else {
             return Self::default();
         };
-        let raw_header = raw.get(..header_end(raw)).unwrap_or_default();
-        let header = fields::header(&String::from_utf8_lossy(cut(raw_header)));
+        let header = fields::header(&header_text(raw));
         let from = message.from().map(mailboxes).unwrap_or_default();
         let to = message.to().map(mailboxes).unwrap_or_default();
         let raw_from = header.get("from").unwrap_or_default();
@@ -151,9 +150,15 @@ fn media(part: &MessagePart<'_>) -> String {
     )
 }
 
-fn mailboxes(address: &Address<'_>) -> Vec<(String, String)> {
+/// Names and addresses of a field.
+pub(super) fn mailboxes(address: &Address<'_>) -> Vec<(String, String)> {
     let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
     address.iter().take(20).map(|own| (text(&own.name), text(&own.address))).collect()
+}
+
+/// The header of a message, as it is written.
+pub(super) fn header_text(raw: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(cut(raw.get(..header_end(raw)).unwrap_or_default()))
 }
 
 /// Where the header ends: at the first empty line.
@@ -174,7 +179,7 @@ fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
 }
 
 /// At most [`MOST_TEXT`] of a text.
-fn short(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn short(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.len() <= MOST_TEXT {
         return text;
     }

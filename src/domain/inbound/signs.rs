@@ -48,6 +48,12 @@ signs! {
     ComplaintWords "complaint-words";
     /// A subject or first line that asks for no more mail.
     Unsubscribe "unsubscribe";
+    /// Lines, joined, that say who wrote what is quoted below.
+    Attribution "attribution";
+    /// A line of the header that mail programs copy above a quoted mail.
+    QuotedHeader "quoted-header";
+    /// A line after which nothing of the writer's follows.
+    ReplyEnd "reply-end";
     /// Words before or after the address that a report is about; the address is where `@` stands.
     AddressWords "address-words";
     /// A refusal at MAIL FROM.
