@@ -37,6 +37,7 @@ pub mod relay;
 pub mod resend;
 pub mod retention;
 pub mod retry;
+pub mod returns;
 pub mod rule_list;
 pub mod run;
 pub mod score;

@@ -48,6 +48,9 @@ struct Inner {
     verdicts: Family<ByVerdict, Counter>,
     spool_depth: Gauge,
     removed: Family<ByWhat, Counter>,
+    inbound: Family<Inbound, Counter>,
+    returned: Family<Returned, Counter>,
+    by_campaign: Family<ByCampaign, Counter>,
     scored: Counter,
     scorer_lag: Gauge<f64, std::sync::atomic::AtomicU64>,
     scorer_backlog: Gauge,
@@ -103,6 +106,27 @@ struct ByWhat {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCampaign {
+    campaign: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Inbound {
+    way: String,
+    kind: &'static str,
+    effect: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Returned {
+    campaign: String,
+    relay: String,
+    domain: String,
+    effect: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByVerdict {
     kind: &'static str,
     verdict: &'static str,
@@ -143,6 +167,9 @@ impl Metrics {
             verdicts: Family::default(),
             spool_depth: Gauge::default(),
             removed: Family::default(),
+            inbound: Family::default(),
+            returned: Family::default(),
+            by_campaign: Family::default(),
             scored: Counter::default(),
             scorer_lag: Gauge::default(),
             scorer_backlog: Gauge::default(),
@@ -153,8 +180,9 @@ impl Metrics {
     }
 
     /// An attempt of a message ended: with a state, at a relay, for a recipient's domain.
-    pub fn outcome(&self, relay: &str, domain: &str, state: MessageState) {
+    pub fn outcome(&self, (campaign, relay, domain): (&str, &str, &str), state: MessageState) {
         let outcome = state.as_str();
+        self.0.by_campaign.get_or_create(&ByCampaign { campaign: campaign.to_owned(), outcome }).inc();
         self.0.outcomes.get_or_create(&Outcome { relay: relay.to_owned(), outcome }).inc();
         self.0.by_domain.get_or_create(&ByDomain { domain: self.0.domain(domain), outcome }).inc();
     }
@@ -264,6 +292,17 @@ impl Metrics {
         self.0.removed.get_or_create(&ByWhat { what }).inc_by(rows);
     }
 
+    /// Mail that came back was handled.
+    pub fn inbound(&self, way: &str, kind: &'static str, effect: &'static str) {
+        self.0.inbound.get_or_create(&Inbound { way: way.to_owned(), kind, effect }).inc();
+    }
+
+    /// The same, of a message that is known.
+    pub fn returned(&self, (campaign, relay, domain): (&str, &str, &str), effect: &'static str) {
+        let (campaign, relay, domain) = (campaign.to_owned(), relay.to_owned(), self.0.domain(domain));
+        self.0.returned.get_or_create(&Returned { campaign, relay, domain, effect }).inc();
+    }
+
     /// A request was answered. `route` is the route's name, never the path with its token.
     pub fn request(&self, route: &'static str, status: u16) {
         self.0.requests.get_or_create(&ByRoute { route, status }).inc();
@@ -297,6 +336,9 @@ impl Inner {
         r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());
         r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());
         r.register("spool_depth", "Hits waiting in the spool", self.spool_depth.clone());
+        r.register("messages_by_campaign", "Attempts by campaign and outcome", self.by_campaign.clone());
+        r.register("inbound", "Mails that came back by what was done", self.inbound.clone());
+        r.register("returned", "Mails that came back by their message and what was done", self.returned.clone());
         r.register("removed", "What was removed because its time was over", self.removed.clone());
         r.register("scored_actions", "Actions taken into the scores", self.scored.clone());
         r.register_with_unit("scorer_lag", "Age of the oldest unscored action", Unit::Seconds, self.scorer_lag.clone());
@@ -335,7 +377,7 @@ mod tests {
     #[test]
     fn what_was_counted_stands_in_the_text() {
         let metrics = Metrics::new();
-        metrics.outcome("main", "example.org", MessageState::Accepted);
+        metrics.outcome(("spring", "main", "example.org"), MessageState::Accepted);
         metrics.judged(HitKind::Click, Verdict::Human, 3);
         metrics.set_spool_depth(7);
         metrics.throttle_wait("domain", Duration::from_millis(1_500));
@@ -357,7 +399,7 @@ mod tests {
     fn labels_do_not_grow_with_the_domains_mailed() {
         let metrics = Metrics::new();
         for n in 0..1_000 {
-            metrics.outcome("main", &format!("d{n}.example"), MessageState::Accepted);
+            metrics.outcome(("spring", "main", &format!("d{n}.example")), MessageState::Accepted);
         }
         let text = metrics.encode();
         assert_eq!(text.matches("messages_by_domain_total{").count(), DOMAINS + 1);

@@ -49,5 +49,6 @@ pub use dkim::{Signer, SigningError};
 pub use lint::Lint;
 pub use locale::day_in_words;
 pub use mailing::{Envelope, Explained, Mailing, Rendered, RenderedLink, Scratch};
+pub use message::message_key;
 pub use notice::Notices;
 pub use problem::{RenderError, TemplateProblem};

@@ -44,6 +44,7 @@ use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
+use crate::domain::returns::ReturnLimits;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
@@ -117,10 +118,8 @@ pub struct Options {
 
 /// What a version of the files says about all sending.
 pub struct Rules {
-    /// At most so many messages to one person.
-    pub frequency_cap: Option<Rate>,
-    /// The share of rejections at which a run pauses itself.
-    pub pause_at_rejections: Option<f64>,
+    /// What every run asks for.
+    pub limits: Limits,
     /// Where the mail goes.
     pub relays: Vec<Relay>,
     /// Who tells which host takes a domain's mail.
@@ -131,9 +130,13 @@ pub struct Rules {
 
 /// The rules that every run asks for.
 #[derive(Clone, Copy, Default)]
-struct Limits {
-    frequency_cap: Option<Rate>,
-    pause_at_rejections: Option<f64>,
+pub struct Limits {
+    /// At most so many messages to one person.
+    pub frequency_cap: Option<Rate>,
+    /// The share of rejections at which a run pauses itself.
+    pub pause_at_rejections: Option<f64>,
+    /// Where mail that comes back ends mailing.
+    pub returns: ReturnLimits,
 }
 
 /// Sends runs. One per process.
@@ -220,9 +223,9 @@ impl Sender {
     /// Puts all sending under these rules from now on. Relays that are no longer named, or otherwise,
     /// finish what they have on the wire; what waited for them is claimed again.
     pub async fn govern(&self, rules: Rules) {
-        let Rules { frequency_cap, pause_at_rejections, relays, exchanges, signer } = rules;
+        let Rules { limits, relays, exchanges, signer } = rules;
         self.signing.renew(Arc::new(signer));
-        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits { frequency_cap, pause_at_rejections };
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
         *self.exchanges.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(exchanges);
         relays.iter().for_each(|relay| self.throttle.set_relay(relay.config()));
         for job in self.lanes.renew(relays, |relay| self.open_lane(relay)) {

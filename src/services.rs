@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::app::{Governed, Site};
 use crate::console::{self, Console};
 use crate::domain::token::Keyring;
+use crate::inbox::{Parts, Reader, Rules};
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
 use crate::pages::join::Desk;
@@ -35,6 +36,8 @@ pub enum Role {
     Tracker,
     /// Answers the recipient's pages, on the tracker's listener.
     Pages,
+    /// Takes in mail that comes back, and does what follows.
+    Inbox,
     /// Turns actions into scores and clusters.
     Scorer,
     /// Answers metrics and health.
@@ -43,7 +46,7 @@ pub enum Role {
 
 impl Role {
     /// All parts.
-    pub const ALL: [Self; 5] = [Self::Sender, Self::Tracker, Self::Pages, Self::Scorer, Self::Console];
+    pub const ALL: [Self; 6] = [Self::Sender, Self::Tracker, Self::Pages, Self::Inbox, Self::Scorer, Self::Console];
 }
 
 /// The running services of this process.
@@ -73,7 +76,8 @@ impl Services {
     pub async fn start(site: Site, roles: &[Role], stop: Stop) -> Result<Self> {
         let store = site.store().await?;
         let metrics = Metrics::new();
-        let keyring = Arc::new(site.secrets()?.keyring());
+        let secrets = site.secrets()?;
+        let keyring = Arc::new(secrets.keyring());
         let (follower, governed) = site.follow(&store).await?;
         let mut services = Self {
             web: None,
@@ -88,6 +92,18 @@ impl Services {
         };
         let has = |role| roles.contains(&role);
         services.tasks.spawn(follower.run(services.last.clone()));
+        if has(Role::Inbox) {
+            let reader = Reader::new(Parts {
+                store: store.clone(),
+                clock: site.clock.clone(),
+                keyring: Arc::clone(&keyring),
+                suppression_key: secrets.suppression_key(),
+                metrics: metrics.clone(),
+            });
+            let current = governed.clone();
+            let rules = move || current.borrow().as_ref().map(|it| Rules::from(&it.loaded.project)).unwrap_or_default();
+            services.tasks.spawn(reader.run(rules, services.last.clone()));
+        }
         if has(Role::Tracker) || has(Role::Pages) {
             let pages = has(Role::Pages).then(|| services.pages(&site, &keyring, governed.clone())).transpose()?;
             services.listen(&site, keyring, &metrics, pages, has(Role::Tracker)).await?;

@@ -38,6 +38,7 @@ pub mod recipients;
 pub mod reports;
 pub mod resends;
 pub mod retention;
+pub mod returns;
 pub mod runs;
 pub mod score;
 pub mod slowdowns;
@@ -108,6 +109,7 @@ pub fn statements() -> Vec<&'static str> {
         reports::STATEMENTS,
         resends::STATEMENTS,
         retention::STATEMENTS,
+        returns::STATEMENTS,
         runs::STATEMENTS,
         schema::STATEMENTS,
         slowdowns::STATEMENTS,

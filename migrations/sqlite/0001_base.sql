@@ -285,7 +285,8 @@ CREATE TABLE actions (
 );
 CREATE INDEX actions_recipient ON actions (recipient_id, at, id);
 CREATE INDEX actions_unscored ON actions (id) WHERE NOT scored;
-CREATE INDEX actions_left ON actions (run_id) WHERE kind = 'unsubscribe';
+CREATE INDEX actions_returned ON actions (run_id, kind)
+    WHERE kind IN ('unsubscribe', 'bounce', 'soft_bounce', 'block', 'complaint', 'reply');
 
 -- Mail that came back, as it arrived. A row is on disk before whoever brought it is told so.
 CREATE TABLE inbound (
@@ -312,6 +313,16 @@ CREATE INDEX inbound_waiting ON inbound (due_at) WHERE state = 'waiting';
 CREATE INDEX inbound_arrived ON inbound (arrived_at);
 CREATE INDEX inbound_recipient ON inbound (recipient_id) WHERE recipient_id IS NOT NULL;
 CREATE INDEX inbound_address ON inbound (address_hash) WHERE address_hash IS NOT NULL;
+
+-- What receivers asked for by mail that came back: senders slow down there.
+CREATE TABLE pleas (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    relay  TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    reason TEXT NOT NULL                -- in codes
+);
+CREATE INDEX pleas_at ON pleas (at);
 
 -- What is learnt ---------------------------------------------------------------------------------
 -- f, f7 and fa are forward-decayed: points times 2^((at - landmark) / half-life), with the score's

@@ -13,7 +13,7 @@ use crate::domain::relay::{RelayConfig, RelayUrl};
 use crate::metrics::Metrics;
 use crate::relay::{self, Exchanges, Relay};
 use crate::render::Signer;
-use crate::send::{Options, Rules, Sender};
+use crate::send::{Limits, Options, Rules, Sender};
 use crate::store::Store;
 
 impl Site {
@@ -67,9 +67,13 @@ impl Site {
     fn rules(&self, loaded: &Loaded) -> Result<Rules> {
         let project = &loaded.project;
         let relays = self.relays(loaded)?;
-        let (frequency_cap, pause_at_rejections) = (project.frequency_cap, project.pause_at_rejections);
+        let limits = Limits {
+            frequency_cap: project.frequency_cap,
+            pause_at_rejections: project.pause_at_rejections,
+            returns: project.returns,
+        };
         let exchanges = Exchanges::new(&loaded.settings.name_servers);
-        Ok(Rules { frequency_cap, pause_at_rejections, relays, exchanges, signer: self.signer(loaded)? })
+        Ok(Rules { limits, relays, exchanges, signer: self.signer(loaded)? })
     }
 
     /// The relays that `loaded` names, in the order of the file.

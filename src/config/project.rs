@@ -22,6 +22,7 @@ use crate::domain::join::Joining;
 use crate::domain::project::{Attribute, AttributeType, Project, Sender};
 use crate::domain::rate::Rate;
 use crate::domain::retention::Retention;
+use crate::domain::returns::{ReturnLimits, SoftRun};
 use crate::domain::score::{ClusterRules, ScoreRules};
 
 /// What the file says.
@@ -54,8 +55,8 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
     let categories = root.section("categories", categories);
     let score = root.section("score", score);
     let cluster = root.section("cluster", cluster);
-    let (frequency_cap, pause_at_rejections) = root.section("limits", |limits| {
-        (limits.parsed("frequency_cap", cap), limits.parsed("pause_at_rejections", check::percent))
+    let (frequency_cap, pause_at_rejections, returns) = root.section("limits", |limits| {
+        (limits.parsed("frequency_cap", cap), limits.parsed("pause_at_rejections", check::percent), returns(limits))
     });
     let attributes = root.section("attributes", attributes);
     let choices = root.section("preferences", preferences::read);
@@ -69,6 +70,7 @@ pub(super) fn read(root: &Section<'_>, campaigns: &[&str]) -> Base {
         cluster,
         frequency_cap,
         pause_at_rejections,
+        returns,
         blackout,
         segments: BTreeMap::new(),
         attributes,
@@ -96,8 +98,19 @@ fn sender(section: &Section<'_>) -> Sender {
         }
         Some(domain)
     });
+    let reply_to = section.field("reply_to");
+    let catches = section.field("catch_replies").and_then(|field| {
+        let catches = field.boolean()?;
+        if catches && (bounce_domain.is_none() || reply_to.is_none()) {
+            let complaint =
+                Complaint::new("answers can be caught only at a bounce_domain, and passed on to a reply_to");
+            field.error(complaint.hint("set both, or take this out: answers go straight to reply_to then"));
+        }
+        Some(catches)
+    });
     Sender {
-        reply_to: section.parsed("reply_to", check::ascii_address),
+        reply_to: reply_to.and_then(|field| field.parsed(check::ascii_address)),
+        catches_replies: catches.unwrap_or(false),
         postal_address: section.parsed("postal_address", line),
         imprint_url: section.parsed("imprint_url", |text| check::web_url(text).map(|_| text.to_owned())),
         bounce_domain,
@@ -175,7 +188,18 @@ fn retention(section: &Section<'_>) -> Retention {
     Retention {
         hits: section.parsed("hits", check::span).unwrap_or(usual.hits),
         replies: section.parsed("replies", check::span).unwrap_or(usual.replies),
+        inbound: section.parsed("inbound", check::span).unwrap_or(usual.inbound),
         unused_consent: section.parsed("unused_consent", check::span),
+    }
+}
+
+fn returns(section: &Section<'_>) -> ReturnLimits {
+    let usual = ReturnLimits::default();
+    let soft = |text: &str| SoftRun::parse(text).map_err(|fault| Complaint::new(fault).hint("as in 5 over 14d"));
+    ReturnLimits {
+        dead: section.parsed("pause_at_dead", check::percent).unwrap_or(usual.dead),
+        complaints: section.parsed("pause_at_complaints", check::percent).unwrap_or(usual.complaints),
+        soft: section.parsed("soft_bounces", soft).unwrap_or(usual.soft),
     }
 }
 

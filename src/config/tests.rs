@@ -15,6 +15,7 @@ use crate::domain::project::AttributeType;
 use crate::domain::rate::Rate;
 use crate::domain::relay::{RelayUrl, Tls};
 use crate::domain::retention::Retention;
+use crate::domain::returns::{ReturnLimits, SoftRun};
 use crate::domain::warm_up::WarmUp;
 
 mod campaigns;

@@ -11,6 +11,16 @@ pub mod kind {
     pub const CLICK: &str = "click";
     /// A person wrote back.
     pub const REPLY: &str = "reply";
+    /// A program of the person answered, such as one that tells of a holiday.
+    pub const AUTO_REPLY: &str = "auto_reply";
+    /// A message came back: there is no such mailbox any more.
+    pub const BOUNCE: &str = "bounce";
+    /// A message came back: it may work later.
+    pub const SOFT_BOUNCE: &str = "soft_bounce";
+    /// A message came back: the sender is at fault or distrusted.
+    pub const BLOCK: &str = "block";
+    /// A message was reported as unwanted.
+    pub const COMPLAINT: &str = "complaint";
     /// A topic was left.
     pub const UNSUBSCRIBE: &str = "unsubscribe";
     /// A hit that turned out not to be human after all. No rule should give it points.

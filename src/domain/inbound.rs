@@ -2,11 +2,13 @@
 //! recipient. How mail is read is in `mail`.
 
 mod code;
+mod effect;
 mod judge;
 mod rules;
 mod signs;
 
 pub use self::code::{EnhancedStatus, enhanced, reply_code};
+pub use self::effect::{Effect, Found, effect};
 pub use self::judge::{Account, Stage, judge};
 pub use self::signs::{Sign, sign};
 

@@ -1,5 +1,5 @@
-//! Signed local parts on the bounce domain: where reports of a message come back to, and where mail that
-//! unsubscribes goes.
+//! Signed local parts on the bounce domain: where reports of a message come back to, where mail that unsubscribes goes,
+//! and where answers go.
 //!
 //! A letter for the use, `-`, and lower-case base32 (RFC 4648 §6, without padding) of format, key
 //! id, run, recipient, and the first 96 bits of an HMAC-SHA256 over these and the use. Mail systems
@@ -17,6 +17,11 @@ const TAG: usize = 12;
 /// Most octets of a local part (RFC 5321 §4.5.3.1.1).
 const LONGEST: usize = 64;
 
+/// Fewest octets behind the letter: format, key and tag alone take more.
+const SHORTEST: usize = 22;
+/// Places that may be an address of ours and are looked at, in one text.
+const MOST_LOOKED_AT: usize = 64;
+
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// What mail to such an address is.
@@ -26,15 +31,18 @@ pub enum MailUse {
     Bounce,
     /// `u-`: mail to it unsubscribes, whatever it says (RFC 2369).
     Unsubscribe,
+    /// `r-`: where answers go.
+    Reply,
 }
 
 impl MailUse {
-    const ALL: [Self; 2] = [Self::Bounce, Self::Unsubscribe];
+    const ALL: [Self; 3] = [Self::Bounce, Self::Unsubscribe, Self::Reply];
 
     fn prefix(self) -> &'static str {
         match self {
             Self::Bounce => "b-",
             Self::Unsubscribe => "u-",
+            Self::Reply => "r-",
         }
     }
 
@@ -43,6 +51,7 @@ impl MailUse {
         match self {
             Self::Bounce => "mail-bounce",
             Self::Unsubscribe => "mail-unsubscribe",
+            Self::Reply => "mail-reply",
         }
     }
 }
@@ -70,6 +79,24 @@ impl MailPath {
         local.push_str(self.purpose.prefix());
         encode(&bytes, &mut local);
         local
+    }
+
+    /// The first signed local part that stands anywhere in a text, such as the copy of a mail that a report brings. Only so
+    /// many places are looked at as a mail of ours has, and some more.
+    #[must_use]
+    pub fn find(text: &[u8], keyring: &Keyring) -> Option<Self> {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric();
+        let starts = memchr::memchr_iter(b'-', text).filter(|at| {
+            let letter = at.checked_sub(1).map(|at| text[at].to_ascii_lowercase());
+            let begins = at.checked_sub(2).is_none_or(|at| !is_part(&text[at]) && text[at] != b'-');
+            begins && letter.is_some_and(|letter| b"bur".contains(&letter))
+        });
+        let locals = starts.filter_map(|at| {
+            let end = text[at + 1..].iter().take(LONGEST).take_while(|byte| is_part(byte)).count();
+            let is_address = text.get(at + 1 + end) == Some(&b'@');
+            str::from_utf8(&text[at - 1..at + 1 + end]).ok().filter(|_| is_address && end >= SHORTEST)
+        });
+        locals.take(MOST_LOOKED_AT).find_map(|local| Self::verify(local, keyring))
     }
 
     /// Reads a local part in any case. A forged, cut or foreign one is `None`, whatever is wrong with
@@ -183,7 +210,16 @@ mod tests {
         }
 
         #[test]
-        fn noise_is_never_an_address_of_ours(text in "[bu]-[a-z2-7]{0,62}|\\PC{0,80}") {
+        fn it_is_found_in_a_text_and_a_forged_one_before_it_does_not_matter(before in "[ -~\n]{0,80}", after in "[^@]{0,20}") {
+            let good = path(MailUse::Bounce).sign(&ring());
+            let text = format!("{before} <b-aeavjaejplkwrqdeqp4i6n2hl5vwa@x.example> <{}@b.example>{after}", good.to_uppercase());
+            prop_assert_eq!(MailPath::find(text.as_bytes(), &ring()), Some(path(MailUse::Bounce)));
+            prop_assert_eq!(MailPath::find(format!("{before}x{good}@b.example").as_bytes(), &ring()), None);
+            prop_assert_eq!(MailPath::find(good.as_bytes(), &ring()), None);
+        }
+
+        #[test]
+        fn noise_is_never_an_address_of_ours(text in "[bur]-[a-z2-7]{0,62}|\\PC{0,80}") {
             prop_assert_eq!(MailPath::verify(&text, &ring()), None);
         }
     }

@@ -13,12 +13,20 @@ pub enum NoticeKind {
     ChangeAddress,
     /// Tells the old address that another one has taken its place.
     AddressChanged,
+    /// Brings what a recipient has answered to whoever reads answers.
+    ForwardedReply,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Confirm, Self::AlreadySubscribed, Self::FreshLink, Self::ChangeAddress, Self::AddressChanged];
+    pub const ALL: [Self; 6] = [
+        Self::Confirm,
+        Self::AlreadySubscribed,
+        Self::FreshLink,
+        Self::ChangeAddress,
+        Self::AddressChanged,
+        Self::ForwardedReply,
+    ];
 
     /// The word in the database, in reports, and in the names of templates.
     #[must_use]
@@ -29,6 +37,7 @@ impl NoticeKind {
             Self::FreshLink => "fresh_link",
             Self::ChangeAddress => "change_address",
             Self::AddressChanged => "address_changed",
+            Self::ForwardedReply => "forwarded_reply",
         }
     }
 
@@ -46,6 +55,7 @@ impl NoticeKind {
             Self::AlreadySubscribed => &["url", "topics"],
             Self::FreshLink | Self::ChangeAddress => &["url", "minutes"],
             Self::AddressChanged => &[],
+            Self::ForwardedReply => &["from", "name", "recipient", "title", "text", "mail"],
         }
     }
 }

@@ -6,6 +6,7 @@ use super::hours::Days;
 use super::pace::OwnLimit;
 use super::rate::Rate;
 use super::retention::Retention;
+use super::returns::ReturnLimits;
 use super::score::{ClusterRules, ScoreRules};
 use super::segment::Condition;
 
@@ -18,6 +19,8 @@ pub struct Sender {
     pub from_address: String,
     /// Where human answers go.
     pub reply_to: Option<String>,
+    /// Whether they come to signed addresses at `bounce_domain` first: they count, and are passed on to `reply_to`.
+    pub catches_replies: bool,
     /// Required in every mailing (CAN-SPAM, CASL, §5 DDG).
     pub postal_address: Option<String>,
     /// The imprint's page.
@@ -100,6 +103,8 @@ pub struct Project {
     pub frequency_cap: Option<Rate>,
     /// A run pauses itself when this share of at least 200 outcomes is rejected.
     pub pause_at_rejections: Option<f64>,
+    /// Where mail that comes back ends mailing.
+    pub returns: ReturnLimits,
     /// Days on which nothing leaves, of any campaign.
     pub blackout: Vec<Days>,
     /// Named rules, with the names inside them already resolved.

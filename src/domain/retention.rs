@@ -11,12 +11,14 @@ pub struct Retention {
     pub hits: Duration,
     /// What servers said about the messages of a run, counted from its end.
     pub replies: Duration,
+    /// Mail that came back, counted from its arrival.
+    pub inbound: Duration,
     /// Consent to be mailed on a topic lapses when the person did nothing for so long.
     pub unused_consent: Option<Duration>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { hits: DAY * 180, replies: DAY * 90, unused_consent: None }
+        Self { hits: DAY * 180, replies: DAY * 90, inbound: DAY * 90, unused_consent: None }
     }
 }

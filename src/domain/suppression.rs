@@ -7,6 +7,13 @@ pub const UNSUBSCRIBED: &str = "unsubscribed";
 /// The reason of an address that its person has given up for another one.
 pub const MOVED: &str = "moved";
 
+/// The reason of an address that a report has called dead.
+pub const BOUNCED: &str = "bounced";
+/// The reason of an address to which nothing could be delivered for long.
+pub const UNREACHABLE: &str = "unreachable";
+/// The reason of a person who has reported a mail as unwanted.
+pub const COMPLAINED: &str = "complaint";
+
 /// What persons set themselves.
 pub const PERSONS_OWN: [&str; 3] = [ERASED, UNSUBSCRIBED, MOVED];
 

@@ -179,6 +179,7 @@ impl Reader {
                         at: row.at,
                         run: None,
                         url: None,
+                        words: None,
                     });
                     continue;
                 }

@@ -12,12 +12,14 @@ use crate::domain::id::RecipientId;
 use crate::domain::retention::Retention;
 use crate::metrics::Metrics;
 use crate::store::subscriptions::Origin;
-use crate::store::{Store, lapses, retention};
+use crate::store::{Store, inbound, lapses, retention, returns};
 
 /// Between two rounds; true time, also beside a fast clock.
 const ROUND: Duration = Duration::from_secs(3_600);
 /// Between two rounds that look at every subscription for unused consent.
 const LONG_ROUND: u32 = 24;
+/// So long it is kept what receivers asked for by mail; senders have heeded it within seconds.
+const PLEAS_COUNT: Duration = Duration::from_secs(86_400);
 /// Between two batches, in which others write.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -36,6 +38,8 @@ pub struct Removed {
     pub hits: u64,
     /// Texts of servers.
     pub replies: u64,
+    /// Mails that came back.
+    pub inbound: u64,
     /// Subscriptions whose consent lapsed.
     pub consents: u64,
 }
@@ -57,8 +61,8 @@ impl Janitor {
                 periods.unused_consent = periods.unused_consent.filter(|_| round == 0);
                 match self.round(&periods, &shutdown).await {
                     Ok(removed) if removed == Removed::default() => debug!("nothing is kept for longer than its time"),
-                    Ok(Removed { hits, replies, consents }) => {
-                        info!(hits, replies, consents, "removed what was kept for its time");
+                    Ok(Removed { hits, replies, inbound, consents }) => {
+                        info!(hits, replies, inbound, consents, "removed what was kept for its time");
                     }
                     Err(error) => warn!(%error, "what is kept for longer than its time could not be removed"),
                 }
@@ -78,11 +82,12 @@ impl Janitor {
         let mut removed = Removed::default();
         let hits = self.hits(periods.hits, shutdown, &mut removed).await;
         let replies = self.replies(periods.replies, shutdown, &mut removed).await;
+        let inbound = self.inbound(periods.inbound, shutdown, &mut removed).await;
         let consents = match periods.unused_consent {
             Some(unused) => self.consents(unused, shutdown, &mut removed).await,
             None => Ok(()),
         };
-        hits.and(replies).and(consents).map(|()| removed)
+        hits.and(replies).and(inbound).and(consents).map(|()| removed)
     }
 
     async fn hits(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
@@ -119,6 +124,25 @@ impl Janitor {
                 self.metrics.removed("replies", replies);
                 tokio::time::sleep(BREATH).await;
             }
+        }
+        Ok(())
+    }
+
+    async fn inbound(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
+        let before = self.clock.now().minus(period);
+        let mut tx = self.store.write().await?;
+        returns::forget_pleas(&mut tx, self.clock.now().minus(PLEAS_COUNT)).await?;
+        tx.commit().await?;
+        while !shutdown.is_cancelled() {
+            let mut tx = self.store.write().await?;
+            let mails = inbound::forget(&mut tx, before).await?;
+            tx.commit().await?;
+            if mails == 0 {
+                break;
+            }
+            removed.inbound += mails;
+            self.metrics.removed("inbound", mails);
+            tokio::time::sleep(BREATH).await;
         }
         Ok(())
     }

@@ -92,6 +92,7 @@ pub(super) fn compile(
                 min_share: project.cluster.min_share,
                 postal_address: project.sender.postal_address.clone(),
                 bounce_domain: project.sender.bounce_domain.clone(),
+                sender_name: project.sender.from_name.clone(),
                 fixed: Fixed::new(campaign, &project.sender),
                 editions,
                 links: compiler.links.list,

@@ -6,7 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::notice::programme_name;
 use crate::domain::campaign::Campaign;
+use crate::domain::notice::NoticeKind;
 use crate::domain::project::Sender;
 use crate::domain::time::Micros;
 
@@ -22,13 +24,36 @@ const WORD: usize = 39;
 pub(super) struct Fixed {
     /// `From`.
     pub from: String,
-    /// `Reply-To` if any, `List-Id` (RFC 2919), `List-Unsubscribe-Post` (RFC 8058), `Feedback-ID`,
+    /// Where answers go, unless `rest` says so for all.
+    pub answers: Answers,
+    /// `Reply-To` if it is the same for all, `List-Id` (RFC 2919), `List-Unsubscribe-Post` (RFC 8058), `Feedback-ID`,
     /// `MIME-Version`; of a notice `Auto-Submitted` in place of lists.
     pub rest: String,
     /// The domain of From.
     pub domain: String,
     /// Whether these are of a notice, which is on no list.
     pub is_notice: bool,
+}
+
+/// Where answers to a message go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// To one address for all, if any.
+    Together,
+    /// To an address that is signed for the message.
+    Signed,
+    /// To who wrote what the notice passes on.
+    Author,
+}
+
+impl Answers {
+    fn of(campaign: &Campaign, sender: &Sender) -> Self {
+        if campaign.topic.is_empty() {
+            let passes_on = campaign.name == programme_name(NoticeKind::ForwardedReply);
+            return if passes_on { Self::Author } else { Self::Together };
+        }
+        if sender.catches_replies && sender.bounce_domain.is_some() { Self::Signed } else { Self::Together }
+    }
 }
 
 impl Fixed {
@@ -38,14 +63,15 @@ impl Fixed {
         let mut from = String::new();
         mailbox("From", &sender.from_name, &sender.from_address, &mut from);
         let mut rest = String::new();
-        if let Some(reply_to) = &sender.reply_to {
+        let answers = Answers::of(campaign, sender);
+        if let Some(reply_to) = sender.reply_to.as_ref().filter(|_| answers == Answers::Together) {
             mailbox("Reply-To", "", reply_to, &mut rest);
         }
         if campaign.topic.is_empty() {
             // A notice (RFC 3834 §5).
             field("Auto-Submitted", "auto-generated", &mut rest);
             field("MIME-Version", "1.0", &mut rest);
-            return Self { from, rest, domain, is_notice: true };
+            return Self { from, answers, rest, domain, is_notice: true };
         }
         // Names of topics and campaigns are made of characters that may stand here.
         let Campaign { name, topic, .. } = campaign;
@@ -53,7 +79,7 @@ impl Fixed {
         field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click", &mut rest);
         field("Feedback-ID", &format!("{name}:{topic}:m:{}", sender_id(&domain)), &mut rest);
         field("MIME-Version", "1.0", &mut rest);
-        Self { from, rest, domain, is_notice: false }
+        Self { from, answers, rest, domain, is_notice: false }
     }
 }
 

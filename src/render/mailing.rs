@@ -36,6 +36,8 @@ pub struct Mailing {
     pub(super) min_share: f64,
     pub(super) postal_address: Option<String>,
     pub(super) bounce_domain: Option<String>,
+    /// The display name in From.
+    pub(super) sender_name: String,
     pub(super) fixed: Fixed,
     /// By language; the campaign's own comes first.
     pub(super) editions: Vec<Edition>,

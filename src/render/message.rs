@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use super::body;
 use super::edition::{Edition, Part, choose};
-use super::headers::{date, field, list_unsubscribe, mailbox, one_line, unstructured};
+use super::headers::{Answers, date, field, list_unsubscribe, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
 use super::mailing::{Envelope, Mailing, Rendered};
 use super::message_helpers::OFFERS;
-use super::paths::{return_path, unsubscribe_by_mail};
+use super::paths::{reply_by_mail, return_path, unsubscribe_by_mail};
 use super::problem::RenderError;
 use super::text::squeeze;
 use crate::domain::id::{RecipientId, RunId};
@@ -95,7 +95,7 @@ pub(super) fn render(
     }
     part(&edition.subject, &edition.plain, &job, context, subject)?;
     *subject = one_line(subject);
-    let id = message_key(&job);
+    let id = message_key(envelope.run, profile.recipient, keyring);
     let message_id = format!("<{id}@{}>", mailing.fixed.domain);
     let bytes = assemble(&job, edition, &unsubscribe, &id, &message_id, (subject, html, text));
     let rendered = Rendered { bytes, return_path: return_path(&job), message_id };
@@ -131,8 +131,9 @@ fn explain(error: &handlebars::RenderError, part: &Part) -> RenderError {
 
 /// The message's name outside the house: says nothing to whom has no key, and stays the same while
 /// keys are added, since the oldest key makes it.
-fn message_key(job: &Job<'_>) -> String {
-    key(job.envelope.run, job.profile.recipient, job.keyring)
+#[must_use]
+pub fn message_key(run: RunId, recipient: RecipientId, keyring: &Keyring) -> String {
+    key(run, recipient, keyring)
 }
 
 /// The same of a notice, by its number.
@@ -169,6 +170,18 @@ fn assemble(
     field("Message-ID", message_id, &mut header);
     if !fixed.is_notice {
         list_unsubscribe(unsubscribe, unsubscribe_by_mail(job).as_deref(), &mut header);
+    }
+    match fixed.answers {
+        Answers::Together => {}
+        Answers::Signed => {
+            if let Some(address) = reply_by_mail(job) {
+                mailbox("Reply-To", job.mailing.sender_name.as_str(), &address, &mut header);
+            }
+        }
+        Answers::Author => {
+            let said = |name: &str| job.profile.attributes.get(name).and_then(Value::as_str).unwrap_or_default();
+            mailbox("Reply-To", said("name"), said("from"), &mut header);
+        }
     }
     header.push_str(&fixed.rest);
     header.push_str("Content-Language: ");

@@ -31,7 +31,7 @@ macro_rules! built_in {
     ($($name:literal),+) => { [$((concat!("templates/notices/", $name, ".hbs"), include_str!(concat!("notices/", $name, ".hbs")))),+] };
 }
 
-const BUILT_IN: [(&str, &str); 11] = built_in![
+const BUILT_IN: [(&str, &str); 13] = built_in![
     "layout",
     "confirm.en",
     "confirm.de",
@@ -42,7 +42,9 @@ const BUILT_IN: [(&str, &str); 11] = built_in![
     "change_address.en",
     "change_address.de",
     "address_changed.en",
-    "address_changed.de"
+    "address_changed.de",
+    "forwarded_reply.en",
+    "forwarded_reply.de"
 ];
 
 /// The language of the built-in templates that serves where there is none in a better one.
@@ -178,11 +180,16 @@ fn subject(template: &str) -> Option<String> {
     (!subject.is_empty()).then(|| subject.to_owned())
 }
 
+/// What the campaign is called that stands for a kind of notices; no campaign of a project is called so.
+pub(super) fn programme_name(kind: NoticeKind) -> String {
+    format!("notices/{}", kind.as_str())
+}
+
 /// A notice as a campaign that is on no topic: so it has no list, nobody leaves it, and nothing in it is counted.
 fn programme(kind: NoticeKind, content: Content, languages: BTreeMap<String, Content>) -> Campaign {
     let utc = || "UTC".to_owned();
     Campaign {
-        name: format!("notices/{}", kind.as_str()),
+        name: programme_name(kind),
         topic: String::new(),
         content,
         languages,

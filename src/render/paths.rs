@@ -20,6 +20,12 @@ pub(super) fn unsubscribe_by_mail(job: &Job<'_>) -> Option<String> {
     Some(["mailto:", &local(job, MailUse::Unsubscribe), "@", domain, "?subject=unsubscribe"].concat())
 }
 
+/// Where answers come to, if a domain takes them.
+pub(super) fn reply_by_mail(job: &Job<'_>) -> Option<String> {
+    let domain = job.mailing.bounce_domain.as_ref()?;
+    Some([&local(job, MailUse::Reply), "@", domain].concat())
+}
+
 fn local(job: &Job<'_>, purpose: MailUse) -> String {
     MailPath { purpose, run: job.envelope.run, recipient: job.profile.recipient }.sign(job.keyring)
 }

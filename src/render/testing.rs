@@ -12,6 +12,7 @@ use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::project::{Choices, Project, Sender};
 use crate::domain::retention::Retention;
+use crate::domain::returns::ReturnLimits;
 use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
@@ -65,6 +66,7 @@ pub(super) fn project() -> Project {
             postal_address: Some("Alpenlauf GmbH, Am Ring 1, 80331 München".into()),
             imprint_url: Some("https://alpenlauf.example/impressum".into()),
             bounce_domain: Some("b.alpenlauf.example".into()),
+            catches_replies: false,
             locale: "de-DE".into(),
             timezone: "Europe/Berlin".into(),
         },
@@ -80,6 +82,7 @@ pub(super) fn project() -> Project {
         },
         frequency_cap: None,
         pause_at_rejections: None,
+        returns: ReturnLimits::default(),
         blackout: Vec::new(),
         segments: BTreeMap::new(),
         attributes: BTreeMap::new(),

@@ -16,7 +16,7 @@ use crate::domain::occasion::{self, Occasion};
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::store::runs::{self, NewRun, Run};
-use crate::store::{self, versions, waves};
+use crate::store::{self, Session, returns, versions, waves};
 
 /// How often the service looks what is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -153,6 +153,13 @@ impl Sender {
         self.make_run(campaign, schedule, applied.version, occasion, now).await
     }
 
+    /// Why a run must wait for a person: too much came back of the one before it.
+    async fn came_back(&self, tx: &mut Session, run: &Run) -> store::Result<Option<String>> {
+        let Some((last, returned)) = returns::of_run_before(tx, &run.campaign, run.id).await? else { return Ok(None) };
+        let reason = self.limits().returns.exceeded(returned.accepted, returned.dead, returned.complaints);
+        Ok(reason.map(|reason| format!("run {last}, the one before: {reason}")))
+    }
+
     async fn make_run(
         &self,
         campaign: &Campaign,
@@ -177,6 +184,10 @@ impl Sender {
             } else {
                 runs::change(&mut tx, run.id, RunState::Scheduled, RunState::Running, None, now).await?;
                 info!(campaign = campaign.name, occasion, run = %run.id, "run begins");
+                if let Some(reason) = self.came_back(&mut tx, &run).await? {
+                    warn!(campaign = campaign.name, run = %run.id, reason, "run pauses itself");
+                    runs::change(&mut tx, run.id, RunState::Running, RunState::Paused, Some(&reason), now).await?;
+                }
             }
         }
         tx.commit().await?;

@@ -9,8 +9,10 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::domain::id::NodeId;
+use crate::domain::slowing::Scope;
 use crate::metrics::Metrics;
 use crate::relay::throttle::{Change, Throttle};
+use crate::store::returns;
 use crate::store::slowdowns::{self, Slowdown};
 use crate::store::{Result, Store};
 
@@ -32,8 +34,12 @@ pub async fn keep(
     let mut unwritten: Vec<Change> = Vec::new();
     let mut ends = false;
     let mut noted = false;
+    let mut pleas = Pleas::default();
     while !ends {
         ends = stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_none();
+        if let Err(error) = pleas.heed(&store, &throttle).await {
+            debug!(%error, "what receivers asked for by mail could not be looked up");
+        }
         let changes = throttle.changes();
         changes.iter().for_each(|change| tell(change, &metrics));
         unwritten.extend(changes);
@@ -46,6 +52,27 @@ pub async fn keep(
             Ok(()) => unwritten.clear(),
             Err(error) => debug!(%error, "what has slowed down could not be noted"),
         }
+    }
+}
+
+/// What receivers asked for by mail that came back, since this node began.
+#[derive(Default)]
+struct Pleas {
+    last: Option<i64>,
+}
+
+impl Pleas {
+    async fn heed(&mut self, store: &Store, throttle: &Throttle) -> Result<()> {
+        let mut reader = store.read().await?;
+        let Some(last) = self.last else {
+            self.last = Some(returns::last_plea(&mut reader).await?);
+            return Ok(());
+        };
+        for plea in returns::pleas(&mut reader, last).await? {
+            throttle.refused(&plea.relay, &plea.domain, Scope::Domain, plea.reason);
+            self.last = Some(plea.id);
+        }
+        Ok(())
     }
 }
 

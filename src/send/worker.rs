@@ -297,7 +297,8 @@ impl Worker {
             Outcome::Unknown { words } => (MessageState::Unknown, None, words, None),
         };
         job.context.tally.add(state);
-        self.shared.metrics.outcome(&relay, job.profile.address.domain(), state);
+        let of = (job.context.campaign.as_str(), relay.as_str(), job.profile.address.domain());
+        self.shared.metrics.outcome(of, state);
         let code = code.map(i64::from);
         self.shared
             .ledger

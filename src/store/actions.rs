@@ -21,9 +21,11 @@ pub struct NewAction {
     pub run: Option<RunId>,
     /// Where a click led.
     pub url: Option<String>,
+    /// What was written.
+    pub words: Option<String>,
 }
 
-const COLUMNS: usize = 7;
+const COLUMNS: usize = 8;
 /// Rows a statement; a power of two, see [`insert`].
 const ROWS: usize = 1_024;
 
@@ -37,7 +39,7 @@ pub async fn insert(session: &mut Session, actions: &[NewAction]) -> Result<u64>
         // Repeating the last row up to a power of two keeps the number of texts small; the key drops the copies.
         let rows = chunk.len().next_power_of_two();
         let sql = format!(
-            "INSERT INTO actions (key, recipient_id, kind, category, at, run_id, url) VALUES {}
+            "INSERT INTO actions (key, recipient_id, kind, category, at, run_id, url, words) VALUES {}
              ON CONFLICT (key) DO NOTHING",
             values(1, rows, COLUMNS)
         );
@@ -56,5 +58,6 @@ fn row(a: &NewAction) -> [Value; COLUMNS] {
         a.at.into(),
         a.run.into(),
         a.url.clone().into(),
+        a.words.clone().into(),
     ]
 }

@@ -203,6 +203,7 @@ async fn leave_locked(session: &mut Session, person: &Recipient, topic: &str, or
         at: origin.at,
         run: origin.run,
         url: None,
+        words: None,
     };
     actions::insert(session, &[action]).await?;
     Ok(true)

@@ -289,5 +289,6 @@ fn action(evident: &Evident) -> NewAction {
         at: hit.at,
         run: Some(run),
         url: filled(&hit.url),
+        words: None,
     }
 }

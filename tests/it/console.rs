@@ -72,7 +72,7 @@ on_both_engines! {
     async fn metrics_have_what_was_counted_and_the_queue(db) {
         fill(&db.store).await;
         let served = serve(&db).await;
-        served.metrics.outcome("main", "example.org", MessageState::Accepted);
+        served.metrics.outcome(("spring", "main", "example.org"), MessageState::Accepted);
         let (status, head, body) = served.ask("GET", "/metrics").await;
         assert_eq!(status, 200);
         assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");

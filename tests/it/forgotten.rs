@@ -262,7 +262,7 @@ on_both_engines! {
         let (metrics, going) = (Metrics::new(), CancellationToken::new());
         let janitor = Janitor::new(dialog.store().clone(), clock.clone(), metrics.clone());
         let day = Duration::from_secs(86_400);
-        let periods = Retention { hits: day * 20, replies: day * 10, unused_consent: None };
+        let periods = Retention { hits: day * 20, replies: day * 10, ..Retention::default() };
         assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed::default());
         clock.set(clock.now().plus(day * 11));
         assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { replies: 4, ..Removed::default() });

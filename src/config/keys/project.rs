@@ -22,6 +22,12 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "\"b.example.org\"",
         "Domain of signed return paths; default: bounces@ the domain of `from`",
     ),
+    Key::new(
+        "sender.catch_replies",
+        Bool,
+        "true",
+        "Whether answers come to signed addresses at bounce_domain, count, and are passed on to reply_to",
+    ),
     Key::new("sender.locale", Text, "\"de-DE\"", "Language tag (BCP 47); default: en"),
     Key::new("sender.timezone", Text, "\"Europe/Berlin\"", "Default zone of schedules, an IANA name; default: UTC"),
     Key::section("database", "Where everything is kept"),
@@ -150,6 +156,7 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "\"90d\"",
         "What servers said about the messages of a run, from its end on",
     ),
+    Key::new("retention.inbound", DURATION, "\"90d\"", "Mail that came back, from its arrival on"),
     Key::new(
         "retention.unused_consent",
         DURATION,
@@ -171,6 +178,24 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "At most so many messages to one person in that time, over all topics",
     ),
     PAUSE_AT_REJECTIONS,
+    Key::new(
+        "limits.pause_at_dead",
+        Form("^[0-9.]+ *%$"),
+        "\"5%\"",
+        "A run pauses itself when this share of at least 100 accepted messages went to dead addresses",
+    ),
+    Key::new(
+        "limits.pause_at_complaints",
+        Form("^[0-9.]+ *%$"),
+        "\"0.1%\"",
+        "A run pauses itself when this share of at least 100 accepted messages, and more than one, was reported as unwanted",
+    ),
+    Key::new(
+        "limits.soft_bounces",
+        Form("^[0-9]+ over [0-9]+[smhdw]$"),
+        "\"5 over 14d\"",
+        "An address is given up when so many messages in a row came back for now, over so long",
+    ),
     Key::section("preferences", "What recipients can choose on their pages"),
     Key::new(
         "preferences.frequency",

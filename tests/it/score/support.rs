@@ -71,6 +71,7 @@ pub fn action(recipient: RecipientId, kind: &str, category: Option<&str>, at: i6
         at: Micros(at),
         run: None,
         url: None,
+        words: None,
     }
 }
 

@@ -211,6 +211,7 @@ fn act(rng: &mut StdRng, person: &mut Person, runs: &[RunId]) {
             at: Micros(NOW - rng.random_range(1..150 * DAY)),
             run: rng.random_bool(0.7).then(|| *runs.choose(rng).unwrap()),
             url: None,
+            words: None,
         });
     }
 }
@@ -233,6 +234,7 @@ async fn decide(tx: &mut Session, rng: &mut StdRng, person: &mut Person) {
                     at: Micros(at),
                     run: None,
                     url: None,
+                    words: None,
                 });
                 subscriptions::leave(tx, person.id, topic, &origin).await
             };

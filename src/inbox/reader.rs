@@ -1,0 +1,134 @@
+//! Handles what was taken in, each mail once, in the order of arrival.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::apply::Applying;
+use super::limits::Watch;
+use super::read::{Read, read};
+use super::rules::Rules;
+use crate::clock::Clock;
+use crate::domain::id::InboundId;
+use crate::domain::token::Keyring;
+use crate::metrics::Metrics;
+use crate::store::inbound::{self, Waiting};
+use crate::store::{Result, Store};
+
+/// How often it is looked for mail; true time, also beside a fast clock.
+const LOOK: Duration = Duration::from_secs(1);
+/// The longest pause while the database is away.
+const LONGEST: Duration = Duration::from_secs(30);
+/// So often a mail is tried that cannot be handled.
+const MOST_TRIES: i64 = 5;
+/// Between two tries, times their number.
+const BETWEEN_TRIES: Duration = Duration::from_secs(60);
+
+/// What the reader needs.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Signs addresses.
+    pub keyring: Arc<Keyring>,
+    /// Hashes addresses.
+    pub suppression_key: hmac::Key,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+/// Reads mail that came back, and does what follows.
+pub struct Reader {
+    parts: Parts,
+    watch: Watch,
+}
+
+impl Reader {
+    /// A reader; several do no harm.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let watch = Watch::new(parts.store.clone(), parts.clock.clone());
+        Self { parts, watch }
+    }
+
+    /// Reads until `shutdown`. `rules` tells what counts at the time.
+    pub async fn run(mut self, rules: impl Fn() -> Rules, shutdown: CancellationToken) {
+        let mut pause = LOOK;
+        while !shutdown.is_cancelled() {
+            match self.step(&rules()).await {
+                Ok(true) => {
+                    pause = LOOK;
+                    continue;
+                }
+                Ok(false) => pause = LOOK,
+                Err(error) => {
+                    pause = (pause * 2).min(LONGEST);
+                    warn!(%error, "mail that came back waits");
+                }
+            }
+            shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    /// Handles one mail. `false` when none is due.
+    ///
+    /// # Errors
+    /// When the database refuses in a way that may pass; the mail waits.
+    pub async fn step(&mut self, rules: &Rules) -> Result<bool> {
+        if self.watch.is_due() {
+            self.watch.look(rules.returns).await?;
+        }
+        let now = self.parts.clock.now();
+        let Some(mail) = inbound::next(&mut self.parts.store.read().await?, now).await? else {
+            self.watch.look(rules.returns).await?;
+            return Ok(false);
+        };
+        let id = InboundId(mail.id);
+        let keyring = Arc::clone(&self.parts.keyring);
+        // A hostile mail may take a while, and whatever happens to it happens to it alone.
+        let taken_apart = tokio::task::spawn_blocking(move || {
+            let read = read(&mail, &keyring);
+            (mail, read)
+        });
+        let Ok((mail, read)) = taken_apart.await else {
+            error!(mail = %id, "this mail cannot be taken apart and is kept as failed");
+            self.postpone(id, "it cannot be taken apart", None).await?;
+            return Ok(true);
+        };
+        match self.apply(&mail, &read, rules).await {
+            Err(error) if error.may_pass() => Err(error),
+            Err(error) => {
+                warn!(mail = %id, %error, "this mail cannot be handled");
+                let tries = mail.tries + 1;
+                let again = (tries < MOST_TRIES).then(|| now.plus(BETWEEN_TRIES * u32::try_from(tries).unwrap_or(1)));
+                self.postpone(id, "the database refuses what follows from it", again).await?;
+                Ok(true)
+            }
+            Ok(()) => Ok(true),
+        }
+    }
+
+    async fn apply(&mut self, mail: &Waiting, read: &Read, rules: &Rules) -> Result<()> {
+        let applying = Applying { parts: &self.parts, mail, read, rules };
+        let Some(applied) = applying.apply().await? else { return Ok(()) };
+        self.parts.metrics.inbound(&mail.way, read.classified.kind.as_str(), applied.effect.as_str());
+        if let Some(message) = &applied.message {
+            let relay = message.relay.as_deref().unwrap_or("");
+            let of = (message.campaign.as_str(), relay, message.domain.as_str());
+            self.parts.metrics.returned(of, applied.effect.as_str());
+        }
+        self.watch.note(applied.run);
+        Ok(())
+    }
+
+    async fn postpone(&self, mail: InboundId, why: &str, again: Option<crate::domain::time::Micros>) -> Result<()> {
+        let mut tx = self.parts.store.write().await?;
+        inbound::postpone(&mut tx, mail, why, again).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,160 @@
+//! What mail that came back speaks of: messages, their people, how many of a run's messages came back.
+
+use super::{Result, Session};
+use crate::args;
+use crate::domain::id::{NoticeId, RecipientId, RunId};
+use crate::domain::time::Micros;
+
+/// A message that a mail speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Message {
+    /// The campaign's name.
+    pub campaign: String,
+    /// The topic that it went to.
+    pub topic: String,
+    /// The relay that took it, if one did.
+    pub relay: Option<String>,
+    /// The recipient's domain; empty once erased.
+    pub domain: String,
+}
+
+/// How much of a run came back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Returned {
+    /// Messages that a relay has taken.
+    pub accepted: i64,
+    /// Of these, to addresses that turned out dead.
+    pub dead: i64,
+    /// Of these, reported as unwanted.
+    pub complaints: i64,
+}
+
+/// A receiver's wish that less comes at a time.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Plea {
+    /// Its number, which rises.
+    pub id: i64,
+    /// The relay that the mail went through.
+    pub relay: String,
+    /// The receiver's domain.
+    pub domain: String,
+    /// Why, in codes.
+    pub reason: String,
+}
+
+const MESSAGE: &str = "SELECT u.campaign, u.topic, m.relay, r.domain
+    FROM messages m JOIN runs u ON u.id = m.run_id JOIN recipients r ON r.id = m.recipient_id
+    WHERE m.run_id = $1 AND m.recipient_id = $2";
+const LATEST_RUNS: &str = "SELECT run_id FROM messages WHERE recipient_id = $1 ORDER BY at DESC LIMIT $2";
+const NOTICE: &str = "SELECT address FROM notices WHERE id = $1 AND address IS NOT NULL";
+/// The last messages, each with whether it came back for now.
+const IN_A_ROW: &str = "SELECT m.at, CASE WHEN EXISTS (
+            SELECT 1 FROM actions a WHERE a.recipient_id = $1 AND a.run_id = m.run_id AND a.kind = 'soft_bounce')
+        THEN 1 ELSE 0 END
+    FROM messages m WHERE m.recipient_id = $1 AND m.state = 'accepted' ORDER BY m.at DESC LIMIT $2";
+const ALIVE: &str = "SELECT COUNT(*) FROM actions
+    WHERE recipient_id = $1 AND at >= $2 AND kind IN ('open', 'click', 'reply', 'conversion')";
+const RETURNED: &str = "SELECT
+    (SELECT COUNT(*) FROM messages WHERE run_id = $1 AND state = 'accepted') AS accepted,
+    (SELECT COUNT(DISTINCT recipient_id) FROM actions WHERE run_id = $1 AND kind = 'bounce' AND at >= $2) AS dead,
+    (SELECT COUNT(DISTINCT recipient_id) FROM actions WHERE run_id = $1 AND kind = 'complaint' AND at >= $2) AS complaints";
+const BEFORE: &str = "SELECT id, resumed_at FROM runs
+    WHERE campaign = $1 AND id < $2 AND started_at IS NOT NULL ORDER BY id DESC LIMIT 1";
+const PLEAD: &str = "INSERT INTO pleas (at, relay, domain, reason) VALUES ($1, $2, $3, $4)";
+const PLEAS: &str = "SELECT id, relay, domain, reason FROM pleas WHERE id > $1 ORDER BY id LIMIT 1000";
+const LAST_PLEA: &str = "SELECT COALESCE(MAX(id), 0) FROM pleas";
+const FORGET_PLEAS: &str = "DELETE FROM pleas WHERE at < $1";
+
+pub(super) const STATEMENTS: &[&str] =
+    &[MESSAGE, LATEST_RUNS, NOTICE, IN_A_ROW, ALIVE, RETURNED, BEFORE, PLEAD, PLEAS, LAST_PLEA, FORGET_PLEAS];
+
+/// A message; `None` when there is none such.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn message(session: &mut Session, run: RunId, recipient: RecipientId) -> Result<Option<Message>> {
+    session.first(MESSAGE, args![run, recipient]).await
+}
+
+/// The runs whose messages a person got last, the latest first.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn latest_runs(session: &mut Session, recipient: RecipientId, limit: i64) -> Result<Vec<RunId>> {
+    Ok(session.all::<(i64,)>(LATEST_RUNS, args![recipient, limit]).await?.into_iter().map(|(id,)| RunId(id)).collect())
+}
+
+/// The address that a notice went to, as long as it is kept.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn notice_address(session: &mut Session, notice: NoticeId) -> Result<Option<String>> {
+    Ok(session.first::<(String,)>(NOTICE, args![notice]).await?.map(|(address,)| address))
+}
+
+/// When the first of a person's last `count` messages left, if all of them came back for now and the person was not
+/// heard of since.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn all_bounced_since(session: &mut Session, recipient: RecipientId, count: u32) -> Result<Option<Micros>> {
+    let last: Vec<(i64, i64)> = session.all(IN_A_ROW, args![recipient, count]).await?;
+    if last.len() < count as usize || last.iter().any(|(_, bounced)| *bounced == 0) {
+        return Ok(None);
+    }
+    let Some((first, _)) = last.last() else { return Ok(None) };
+    let (signs,) = session.one::<(i64,)>(ALIVE, args![recipient, *first]).await?;
+    Ok((signs == 0).then_some(Micros(*first)))
+}
+
+/// How much of a run came back since an instant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn of_run(session: &mut Session, run: RunId, since: Micros) -> Result<Returned> {
+    session.one(RETURNED, args![run, since]).await
+}
+
+/// How much came back of the campaign's run before this one, since a person resumed it, if one did.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn of_run_before(session: &mut Session, campaign: &str, run: RunId) -> Result<Option<(RunId, Returned)>> {
+    let Some((before, resumed)) = session.first::<(i64, Option<i64>)>(BEFORE, args![campaign, run]).await? else {
+        return Ok(None);
+    };
+    let before = RunId(before);
+    Ok(Some((before, of_run(session, before, Micros(resumed.unwrap_or(i64::MIN))).await?)))
+}
+
+/// Lets senders know that a receiver wants less at a time.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn plead(tx: &mut Session, (relay, domain): (&str, &str), reason: &str, at: Micros) -> Result<()> {
+    tx.execute(PLEAD, args![at, relay, domain, reason]).await.map(drop)
+}
+
+/// What receivers wished for after the one of this number.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn pleas(session: &mut Session, after: i64) -> Result<Vec<Plea>> {
+    session.all(PLEAS, args![after]).await
+}
+
+/// The number of the last wish.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn last_plea(session: &mut Session) -> Result<i64> {
+    Ok(session.one::<(i64,)>(LAST_PLEA, vec![]).await?.0)
+}
+
+/// Forgets wishes before an instant. How many.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn forget_pleas(tx: &mut Session, before: Micros) -> Result<u64> {
+    tx.execute(FORGET_PLEAS, args![before]).await
+}
