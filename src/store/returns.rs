@@ -48,9 +48,8 @@ const MESSAGE: &str = "SELECT u.campaign, u.topic, m.relay, r.domain
 const LATEST_RUNS: &str = "SELECT run_id FROM messages WHERE recipient_id = $1 ORDER BY at DESC LIMIT $2";
 const NOTICE: &str = "SELECT address FROM notices WHERE id = $1 AND address IS NOT NULL";
 /// The last messages, each with whether it came back for now.
-const IN_A_ROW: &str = "SELECT m.at, CASE WHEN EXISTS (
-            SELECT 1 FROM actions a WHERE a.recipient_id = $1 AND a.run_id = m.run_id AND a.kind = 'soft_bounce')
-        THEN 1 ELSE 0 END
+const IN_A_ROW: &str = "SELECT m.at, EXISTS (
+        SELECT 1 FROM actions a WHERE a.recipient_id = $1 AND a.run_id = m.run_id AND a.kind = 'soft_bounce')
     FROM messages m WHERE m.recipient_id = $1 AND m.state = 'accepted' ORDER BY m.at DESC LIMIT $2";
 const ALIVE: &str = "SELECT COUNT(*) FROM actions
     WHERE recipient_id = $1 AND at >= $2 AND kind IN ('open', 'click', 'reply', 'conversion')";
@@ -98,8 +97,8 @@ pub async fn notice_address(session: &mut Session, notice: NoticeId) -> Result<O
 /// # Errors
 /// When the database refuses.
 pub async fn all_bounced_since(session: &mut Session, recipient: RecipientId, count: u32) -> Result<Option<Micros>> {
-    let last: Vec<(i64, i64)> = session.all(IN_A_ROW, args![recipient, count]).await?;
-    if last.len() < count as usize || last.iter().any(|(_, bounced)| *bounced == 0) {
+    let last: Vec<(i64, bool)> = session.all(IN_A_ROW, args![recipient, count]).await?;
+    if last.len() < count as usize || last.iter().any(|(_, bounced)| !bounced) {
         return Ok(None);
     }
     let Some((first, _)) = last.last() else { return Ok(None) };

@@ -39,6 +39,7 @@ mod project;
 mod relay;
 mod reports;
 mod resend;
+mod returns;
 mod rules;
 mod scanner;
 mod schema;
