@@ -102,9 +102,18 @@ enum Command {
 /// Runs the command line of this process and reports an error once.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    // The demo tells its own story; only what goes wrong is worth interrupting it.
-    start_logs(&cli.log, if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where nobody reads it, the exit code still says it.
+            let _ = error.print();
+            let usual = || ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return inbox::accept::misread(&error).unwrap_or_else(usual);
+        }
+    };
+    // The demo tells its own story, and to a mail server a word is a failure; only what goes wrong is worth one.
+    let quiet = matches!(cli.command, Command::Demo(_) | Command::Inbox(_));
+    start_logs(&cli.log, if quiet { "warn" } else { "info" });
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -168,7 +177,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Join(join::Args { command: join::Command::Key(args) }) => join::key(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::New(args) }) => dkim::new(&args, &site(Reach::Database)?),
         Command::Dkim(dkim::Args { command: dkim::Command::Show(_) }) => dkim::show(&open()?),
-        Command::Inbox(inbox::Args { command: inbox::Command::Classify(args) }) => inbox::classify(&args),
+        Command::Inbox(inbox::Args { command }) => match command {
+            inbox::Command::Accept(args) => Ok(inbox::accept::run(args, &cli.directory).await),
+            inbox::Command::Classify(args) => inbox::classify::run(&args),
+        },
         Command::Doctor(args) => doctor::run(args, &open()?).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }
