@@ -218,7 +218,7 @@ fn told_report(letter: &Letter<'_>, failed: &[String]) -> Option<Classified> {
             status: enhanced(words),
             reply: reply_code(words),
             stage,
-            words: words.to_owned(),
+            words: told::answered(words).unwrap_or_else(|| words.to_owned()),
         };
         let mut account_of = account(said);
         let mut judgement = judge(&account_of);
@@ -236,6 +236,10 @@ fn told_report(letter: &Letter<'_>, failed: &[String]) -> Option<Classified> {
     });
     let kind = if is_delay { Kind::Delay } else { Kind::Bounce };
     Some(Classified { kind, recipients: recipients.collect(), evidence })
+}
+
+fn has_code(told: &Told) -> bool {
+    enhanced(&told.words).is_some() || reply_code(&told.words).is_some()
 }
 
 fn gave_up(words: &str) -> bool {
@@ -264,6 +268,12 @@ fn looks_like_report(letter: &Letter<'_>) -> Option<(Told, Evidence)> {
     if sender.is_none_or(|rule| rule == "empty") && titled.is_none() && answer::automatic(letter).is_some() {
         return None;
     }
+    // Where mail is answered by itself, the mail system may be who writes; what is sent to many is no report.
+    let is_answer = titled.is_none() && sign(Sign::AutoSubject, subject).is_some();
+    let is_bulk = ["list-id", "list-unsubscribe", "in-reply-to"].iter().any(|name| letter.header.get(name).is_some());
+    if is_answer || sender.is_none() && is_bulk {
+        return None;
+    }
     let told = told::read(letter);
     let worded = sign(Sign::ReportWords, &flat(&told.words));
     let is_report = match (sender, titled, worded) {
@@ -271,7 +281,8 @@ fn looks_like_report(letter: &Letter<'_>) -> Option<(Told, Evidence)> {
         (Some("empty"), None, Some(_)) => !told.entries.is_empty(),
         (Some(_), None, Some(_)) => true,
         (Some(_), None, None) => told.place == Some(Place::First),
-        (None, Some(_), Some(_)) => told.place.is_some(),
+        (None, Some("mailing-list"), Some(_)) => told.place.is_some(),
+        (None, Some(_), Some(_)) => told.place > Some(Place::Inside) && has_code(&told),
         _ => false,
     };
     is_report.then(|| (told, Evidence::new("header", rule, &format!("{} | {subject}", letter.from))))

@@ -97,7 +97,7 @@ fn account(fields: &Fields, address: &str, told: &Told) -> Account {
     let in_words = enhanced(diagnostic);
     let of_field = enhanced(status);
     let status = match (of_field, in_words) {
-        (Some(field), Some(words)) if field.is_vague() && !words.is_vague() => Some(words),
+        (Some(field), Some(words)) => Some(field.or_plainer(words)),
         // The reporter gave up on a refusal for now: what the server said goes before the reporter's own summary.
         (field, words) => field.or(words).or_else(|| enhanced(&self::first_lines(said))),
     };

@@ -1,5 +1,7 @@
 //! Reports written for these tests, in the habits of real servers, and bytes that no server writes.
 
+mod written;
+
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
@@ -62,7 +64,7 @@ fn a_standard_report_names_address_status_and_reason() {
 fn what_may_pass_and_what_lies_with_the_sender_is_never_dead() {
     for (status, words, reason, consequence) in [
         ("5.2.2", "552 5.2.2 <anna@example.org>: mailbox full", Reason::MailboxFull, Consequence::Retry),
-        ("5.1.1", "450 4.1.1 <anna@example.org>: user unknown, try later", Reason::UserUnknown, Consequence::Dead),
+        ("5.1.1", "450 4.1.1 <anna@example.org>: user unknown, try later", Reason::Unconfirmed, Consequence::Retry),
         ("4.1.1", "450 4.1.1 <anna@example.org>: user unknown, unverified", Reason::Temporary, Consequence::Retry),
         ("5.7.26", "550 5.7.26 unauthenticated email from example.com", Reason::Authentication, Consequence::Block),
         ("5.7.1", "554 5.7.1 blocked using bl.example.net", Reason::Reputation, Consequence::Block),

@@ -58,7 +58,36 @@ pub(super) fn read(letter: &Letter<'_>) -> Told {
         }
     }
     (told.entries, told.place) = entries(letter, &told.words, &returned_to);
+    if told.entries.len() > 1 {
+        for (address, words) in told.entries.iter_mut().filter(|(_, words)| !says_something(words)) {
+            *words = mentions(&told.words, address);
+        }
+    }
     told
+}
+
+/// What follows this address in its lines, and what a server answers there.
+fn mentions(words: &str, address: &str) -> String {
+    let mut said = String::new();
+    let mut follows = false;
+    for line in words.lines() {
+        let found = addresses(line).find(|found| found.address.eq_ignore_ascii_case(address));
+        follows = found.is_some() || follows && line.trim_start().starts_with("<<<");
+        if follows {
+            said.push_str(found.map_or(line, |found| &line[found.range.end..]));
+            said.push('\n');
+        }
+    }
+    said
+}
+
+/// In a transcript, the first refusal of the server: lines that begin with `<<<`.
+pub(super) fn answered(words: &str) -> Option<String> {
+    let refusal = |line: &&str| {
+        line.trim_start().strip_prefix("<<<").is_some_and(|said| said.trim_start().starts_with(['4', '5']))
+    };
+    let said: Vec<&str> = words.lines().skip_while(|line| !refusal(line)).take_while(refusal).collect();
+    (!said.is_empty()).then(|| said.join("\n"))
 }
 
 fn is_copy(line: &str) -> bool {

@@ -19,6 +19,14 @@ impl EnhancedStatus {
     pub fn is_vague(self) -> bool {
         self.subject == 0
     }
+
+    /// The other, where it says more: about what, or, within the same class and subject, what exactly.
+    #[must_use]
+    pub fn or_plainer(self, other: Self) -> Self {
+        let same = (self.class, self.subject) == (other.class, other.subject);
+        let plainer = self.is_vague() && !other.is_vague() || same && self.detail == 0 && other.detail != 0;
+        if plainer { other } else { self }
+    }
 }
 
 impl fmt::Display for EnhancedStatus {
@@ -27,17 +35,10 @@ impl fmt::Display for EnhancedStatus {
     }
 }
 
-/// The first enhanced status in a text; one that says more than its class goes before one that does not.
+/// The first enhanced status in a text, or the one that says more than it.
 #[must_use]
 pub fn enhanced(text: &str) -> Option<EnhancedStatus> {
-    let mut vague = None;
-    for status in words(text).filter_map(|(_, word)| parse_enhanced(word)) {
-        if !status.is_vague() {
-            return Some(status);
-        }
-        vague.get_or_insert(status);
-    }
-    vague
+    words(text).filter_map(|(_, word)| parse_enhanced(word)).reduce(EnhancedStatus::or_plainer)
 }
 
 /// The first reply code of a failure in a text: three digits that stand alone, or that `-` and `#` join to more.
@@ -109,6 +110,9 @@ mod tests {
             ("sorry, no mailbox here by that name. (#5.1.1)", "5.1.1"),
             ("554 5.0.0 see 4.2.2", "4.2.2"),
             ("5.0.0", "5.0.0"),
+            ("5.1.0 - Unknown address error 550-'5.1.1 unknown'", "5.1.1"),
+            ("5.1.0 see 4.1.1", "5.1.0"),
+            ("5.1.0 see 5.7.1", "5.1.0"),
             ("#<#5.1.351 remote server>", "5.1.351"),
         ] {
             assert_eq!(enhanced(text).map(|s| s.to_string()).as_deref(), Some(expected), "{text}");

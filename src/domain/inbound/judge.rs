@@ -14,6 +14,10 @@ const MOST_WORDS: usize = 2_000;
 
 static RULES: LazyLock<Rules<(Reason, &'static str)>> = LazyLock::new(|| Rules::read(LIST, rule));
 
+/// Words by which nobody is dead, whatever else is said.
+static DOUBTS: LazyLock<Rules<&'static str>> =
+    LazyLock::new(|| Rules::read(LIST, |word, name| (word == "doubt").then_some(name)));
+
 fn rule(word: &'static str, name: &'static str) -> Option<(Reason, &'static str)> {
     Some((Reason::parse(word)?, name))
 }
@@ -92,26 +96,43 @@ impl Account {
         line
     }
 
-    /// Whether the failure may pass.
+    /// Whether the failure may pass: status or reply code says so.
     fn is_temporary(&self) -> bool {
-        match (self.status, self.reply) {
-            (Some(status), _) => status.class == 4,
-            (None, Some(reply)) => reply / 100 == 4,
-            (None, None) => false,
-        }
+        self.status.is_some_and(|status| status.class == 4) || self.reply.is_some_and(|reply| reply / 100 == 4)
+    }
+
+    /// Whether nothing says so but a status without a subject, which reporters put where they know none.
+    fn is_vaguely_temporary(&self) -> bool {
+        self.reply.is_none() && self.status.is_some_and(EnhancedStatus::is_vague)
     }
 }
 
-/// The first rule that fits decides on the reason; the reason and whether the failure may pass, on the rest.
+/// The first rule that fits decides on the reason; the reason and whether the failure may pass, on the rest. Where
+/// a doubt fits, no rule of a reason that makes an address dead decides.
 #[must_use]
 pub fn judge(account: &Account) -> Judgement {
-    let (reason, rule) = RULES.first(&account.line()).copied().unwrap_or((Reason::Unknown, "no-rule"));
+    let (reason, rule) = decide(&account.line());
     let passing = account.delayed || account.is_temporary();
     let consequence = match reason.consequence() {
         Consequence::Dead | Consequence::None if passing => Consequence::Retry,
         consequence => consequence,
     };
-    Judgement { reason, hard: reason.is_hard() && !passing, consequence, rule }
+    let hard = reason.is_hard() && !account.delayed && (!passing || account.is_vaguely_temporary());
+    Judgement { reason, hard, consequence, rule }
+}
+
+/// What a link says is about the server's pages.
+fn without_links(line: &str) -> String {
+    line.split(' ').filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" ")
+}
+
+fn decide(line: &str) -> (Reason, &'static str) {
+    let first = RULES.first(line).copied().unwrap_or((Reason::Unknown, "no-rule"));
+    if first.0.consequence() != Consequence::Dead || DOUBTS.first(&without_links(line)).is_none() {
+        return first;
+    }
+    let is_harmless = |rule: &(Reason, &str)| rule.0.consequence() != Consequence::Dead;
+    RULES.first_of(line, is_harmless).copied().unwrap_or((Reason::Unconfirmed, first.1))
 }
 
 #[cfg(test)]
@@ -133,12 +154,16 @@ mod tests {
     #[test]
     fn every_rule_has_an_example_that_it_decides() {
         let rules = examples();
-        assert_eq!(RULES.rules.len(), rules.len(), "every line is a rule");
-        let decided = |example: &str| RULES.first(example).map_or("no rule", |(_, name)| name);
+        assert_eq!(RULES.rules.len() + DOUBTS.rules.len(), rules.len(), "every line is a rule");
+        let decided = |example: &str| decide(example).1;
         let mut wrong = Vec::new();
         for (rule, example) in rules {
             let name = rule.split_whitespace().nth(1).unwrap();
-            let by = decided(example.unwrap_or_else(|| panic!("{name} has no example")));
+            let example = example.unwrap_or_else(|| panic!("{name} has no example"));
+            let by = match rule.starts_with("doubt ") {
+                true => DOUBTS.first(example).copied().unwrap_or("no doubt"),
+                false => decided(example),
+            };
             if by != name {
                 wrong.push(format!("the example of {name} is decided by {by}"));
             }

@@ -30,6 +30,12 @@ impl<T> Rules<T> {
 
     /// What the first rule that fits stands for.
     pub(super) fn first(&self, text: &str) -> Option<&T> {
-        self.rules.iter().find(|(_, regex)| regex.is_match(text.as_bytes())).map(|(class, _)| class)
+        self.first_of(text, |_| true)
+    }
+
+    /// What the first rule of some stands for, of those that fit.
+    pub(super) fn first_of(&self, text: &str, some: impl Fn(&T) -> bool) -> Option<&T> {
+        let fits = |(class, regex): &&(T, Regex)| some(class) && regex.is_match(text.as_bytes());
+        self.rules.iter().find(fits).map(|(class, _)| class)
     }
 }
