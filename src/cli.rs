@@ -180,6 +180,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Inbox(inbox::Args { command }) => match command {
             inbox::Command::Accept(args) => Ok(inbox::accept::run(args, &cli.directory).await),
             inbox::Command::Classify(args) => inbox::classify::run(&args),
+            inbox::Command::List(args) => inbox::kept::list(args, &site(Reach::Database)?).await,
+            inbox::Command::Show(args) => inbox::kept::show(args, &site(Reach::Database)?).await,
+            inbox::Command::Retry(args) => inbox::kept::retry(args, &site(Reach::Database)?).await,
+            inbox::Command::Status(args) => inbox::kept::status(args, &site(Reach::Database)?).await,
         },
         Command::Doctor(args) => doctor::run(args, &open()?).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,

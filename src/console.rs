@@ -4,6 +4,7 @@
 //! one task at a time however many ask, and not more often than it is cheap.
 
 mod health;
+mod inbox;
 mod lookup;
 mod page;
 mod report;
@@ -30,6 +31,7 @@ use health::Health;
 use lookup::Lookup;
 use page::Live;
 
+pub use inbox::{inbox_counts_text, inbox_list_text, rates_text};
 pub use report::{notices_text, people_text, run_text, status_text};
 pub use speed::{speed_text, warm_up_text};
 pub use table::{Align, Table};

@@ -16,6 +16,7 @@ mod notices;
 mod pace;
 mod part;
 mod prepared;
+mod refused;
 mod rejections;
 mod schedule;
 mod signing;
@@ -237,6 +238,7 @@ impl Sender {
     fn open_lane(&self, relay: Relay) -> Running {
         let (lane, stop) = (Arc::new(Lane::new(relay, &self.throttle)), self.soft.child_token());
         let shared = Arc::new(Shared {
+            store: self.store.clone(),
             ledger: self.ledger.clone(),
             throttle: Arc::clone(&self.throttle),
             keyring: Arc::clone(&self.keyring),

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod classify;
+pub mod kept;
 
 /// What comes back by mail.
 #[derive(Debug, clap::Args)]
@@ -14,4 +15,8 @@ pub struct Args {
 pub enum Command {
     Accept(accept::Args),
     Classify(classify::Args),
+    List(kept::List),
+    Show(kept::Show),
+    Retry(kept::Retry),
+    Status(kept::Status),
 }

@@ -10,7 +10,7 @@ use super::table::{Align, Table};
 use crate::domain::hit::Verdict;
 use crate::domain::hours::Closed;
 use crate::domain::message::MessageState;
-use crate::store::reports::{HitCounts, MessageCounts, Population, RunReport};
+use crate::store::reports::{Bounces, HitCounts, MessageCounts, Population, RunReport};
 use Align::{Left, Right};
 
 /// Links that a report shows; `--json` has more.
@@ -141,6 +141,22 @@ fn hits(text: &mut String, report: &RunReport) {
         }
     }
     text.push_str(&table.text(2));
+    let Bounces { dead, soft, blocked } = report.bounces;
+    let returned = [
+        ("dead", dead),
+        ("soft", soft),
+        ("blocked", blocked),
+        ("complaints", report.complaints),
+        ("replies", report.replies),
+    ];
+    let returned: Vec<String> = returned
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {count} {}", percent(*count, accepted)))
+        .collect();
+    if !returned.is_empty() {
+        let _ = writeln!(text, "\n  came back: {}", returned.join(", "));
+    }
     let left = &report.unsubscribed;
     if left.people > 0 {
         let why = if left.why.is_empty() { String::new() } else { format!(": {}", list(&left.why)) };

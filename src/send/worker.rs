@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::job::Job;
 use super::lane::{Lane, Open};
 use super::ledger::Ledger;
+use super::refused;
 use super::signing::Signing;
 use crate::clock::Clock;
 use crate::domain::address::Address;
@@ -23,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
 use crate::relay::{Envelope, Message, OpenError, Session, plea};
 use crate::render::{self, Scratch};
+use crate::store::Store;
 use crate::store::marks::{Finish, Return, Sending};
 
 /// A connection without work is closed after this.
@@ -36,6 +38,8 @@ const NOT_SENT: Duration = Duration::from_secs(5);
 
 /// What all connections share.
 pub struct Shared {
+    /// The database.
+    pub store: Store,
     /// Where marks are written.
     pub ledger: Ledger,
     /// All limits.
@@ -277,6 +281,10 @@ impl Worker {
         let now = self.shared.clock.now();
         let attempt = job.attempts + 1;
         let relay = self.lane.relay.config().name.clone();
+        let refusal = match &outcome {
+            Outcome::Rejected { stage, reply } => Some((*stage, reply.clone())),
+            _ => None,
+        };
         let (state, code, reply, due_at) = match outcome {
             Outcome::Accepted { reply } => (MessageState::Accepted, Some(reply.code), reply.words, None),
             Outcome::Rejected { stage, reply } => {
@@ -304,6 +312,9 @@ impl Worker {
             .ledger
             .finish(Finish { message: job.key(), attempt, at: now, relay, state, code, reply, due_at })
             .await;
+        if let Some((stage, reply)) = refusal {
+            refused::heed(&self.shared.store, job, stage, &reply, now).await;
+        }
     }
 }
 

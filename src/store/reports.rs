@@ -9,6 +9,7 @@ mod links;
 mod messages;
 mod population;
 mod queue;
+mod returned;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,7 +22,7 @@ use crate::domain::id::RunId;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 
-pub use counts::{ClusterFigures, CodeCount, HitCount, HitCounts, LinkFigures, MessageCounts, Unsubscribed};
+pub use counts::{Bounces, ClusterFigures, CodeCount, HitCount, HitCounts, LinkFigures, MessageCounts, Unsubscribed};
 pub use population::{ClusterSize, Population, population};
 pub use queue::{Queue, queue};
 
@@ -88,6 +89,12 @@ pub struct RunReport {
     pub opens: HitCounts,
     /// Requests for tracked links.
     pub clicks: HitCounts,
+    /// Messages that came back, by what that means.
+    pub bounces: Bounces,
+    /// Messages that were reported as unwanted.
+    pub complaints: i64,
+    /// Messages that a person answered.
+    pub replies: i64,
     /// Who left by these messages; empty in a status.
     pub unsubscribed: Unsubscribed,
     /// The hundred links that most people followed, those first; empty in a status.
@@ -118,6 +125,9 @@ impl RunReport {
             codes: Vec::new(),
             opens: HitCounts::default(),
             clicks: HitCounts::default(),
+            bounces: Bounces::default(),
+            complaints: 0,
+            replies: 0,
             unsubscribed: Unsubscribed::default(),
             links: Vec::new(),
             clusters: Vec::new(),
@@ -142,6 +152,7 @@ pub async fn runs_report(session: &mut Session, which: Which<'_>) -> Result<Vec<
     messages::count(session, &mut reports).await?;
     messages::exclusions(session, &mut reports).await?;
     hits::count(session, &mut reports).await?;
+    returned::count(session, &mut reports).await?;
     if !matches!(which, Which::Status) {
         left::count(session, &mut reports).await?;
         links::count(session, &mut reports).await?;

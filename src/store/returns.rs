@@ -1,9 +1,13 @@
 //! What mail that came back speaks of: messages, their people, how many of a run's messages came back.
 
+mod rates;
+
 use super::{Result, Session};
 use crate::args;
 use crate::domain::id::{NoticeId, RecipientId, RunId};
 use crate::domain::time::Micros;
+
+pub use rates::{By, Rates, rates};
 
 /// A message that a mail speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]

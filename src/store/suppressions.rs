@@ -16,9 +16,13 @@ const REMOVE: &str = "DELETE FROM suppressions WHERE hash = $1";
 static IS_PERSONS_OWN: LazyLock<String> = LazyLock::new(|| format!("reason IN ('{}')", PERSONS_OWN.join("', '")));
 static LIFT: LazyLock<String> =
     LazyLock::new(|| format!("DELETE FROM suppressions WHERE hash = $1 AND {}", *IS_PERSONS_OWN));
+const ADD_RECIPIENT: &str = "INSERT INTO suppressions (hash, at, reason)
+    SELECT r.address_hash, $2, $3 FROM recipients r WHERE r.id = $1 AND r.address_hash IS NOT NULL
+    ON CONFLICT (hash) DO NOTHING";
 const COUNT: &str = "SELECT COUNT(*) FROM suppressions";
 
-pub(super) static STATEMENTS: LazyLock<[&str; 5]> = LazyLock::new(|| [CONTAINS, OF, REMOVE, LIFT.as_str(), COUNT]);
+pub(super) static STATEMENTS: LazyLock<[&str; 6]> =
+    LazyLock::new(|| [CONTAINS, OF, REMOVE, ADD_RECIPIENT, LIFT.as_str(), COUNT]);
 
 /// Rows a statement; a power of two, see [`add`].
 const ROWS: usize = 1_024;
@@ -52,6 +56,14 @@ pub async fn add(session: &mut Session, who: &[(Address, AddressHash)], at: Micr
         }
     }
     Ok(added)
+}
+
+/// Suppresses the address of a recipient, whose row the caller has locked. A reason that there is stays.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn add_recipient(session: &mut Session, recipient: RecipientId, at: Micros, reason: &str) -> Result<()> {
+    session.execute(ADD_RECIPIENT, args![recipient, at, reason]).await.map(drop)
 }
 
 /// Takes a suppression back if it was the person's own.

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::id::RunId;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
-use crate::store::reports::{ClusterFigures, CodeCount, HitCount, LinkFigures, Unsubscribed};
+use crate::store::reports::{Bounces, ClusterFigures, CodeCount, HitCount, LinkFigures, Unsubscribed};
 
 fn human(messages: i64, total: i64) -> HitCounts {
     HitCounts { human: HitCount { messages, total }, ..HitCounts::default() }
@@ -43,6 +43,9 @@ fn report() -> RunReport {
         ],
         opens: HitCounts { proxy: HitCount { messages: 20, total: 30 }, ..human(40, 65) },
         clicks: human(8, 9),
+        bounces: Bounces { dead: 2, ..Bounces::default() },
+        complaints: 1,
+        replies: 0,
         unsubscribed: Unsubscribed { people: 3, why: [("too_many".to_owned(), 2)].into() },
         links: vec![
             link("https://x.example/trail", Some("trail"), human(6, 7)),

@@ -135,6 +135,17 @@ pub struct Unsubscribed {
     pub why: BTreeMap<String, i64>,
 }
 
+/// Messages that came back, by what that means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Bounces {
+    /// The address is dead.
+    pub dead: i64,
+    /// It may work later.
+    pub soft: i64,
+    /// The sender is at fault or distrusted.
+    pub blocked: i64,
+}
+
 /// One link and who followed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkFigures {
