@@ -11,7 +11,8 @@ use crate::clock;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::consent::Salts;
 use crate::domain::id::{InboundId, RecipientId, RunId};
-use crate::domain::inbound::{Consequence, Effect, Found, effect};
+use crate::domain::inbound::{Consequence, Effect, Found, Kind, effect};
+use crate::domain::outcome::clean;
 use crate::domain::suppression::UNREACHABLE;
 use crate::domain::time::Micros;
 use crate::mail;
@@ -111,7 +112,8 @@ impl Applying<'_> {
     }
 
     fn effect(&self, subject: &Subject, consequence: Consequence) -> Effect {
-        if self.is_ours() {
+        let is_report = matches!(self.read.classified.kind, Kind::Bounce | Kind::Delay | Kind::Complaint);
+        if !is_report && self.is_ours() {
             return Effect::Ours;
         }
         // An address of ours for a message that there is not, or of somebody who was erased.
@@ -135,11 +137,16 @@ impl Applying<'_> {
     fn told(&self, about: Option<&mail::Recipient>) -> String {
         let kind = &self.read.classified.evidence;
         match about {
-            None => format!("{} in {}", kind.rule, kind.part),
+            None => clean(&format!("{} in {}", kind.rule, kind.part)),
             Some(own) => {
                 let status = own.status.map(|status| format!(" {status}")).unwrap_or_default();
                 let reply = own.reply_code.map(|reply| format!(" {reply}")).unwrap_or_default();
-                format!("{}:{reply}{status}, {} in {}", own.reason.as_str(), own.evidence.rule, own.evidence.part)
+                clean(&format!(
+                    "{}:{reply}{status}, {} in {}",
+                    own.reason.as_str(),
+                    own.evidence.rule,
+                    own.evidence.part
+                ))
             }
         }
     }
@@ -195,7 +202,8 @@ impl Applying<'_> {
         match effect {
             Effect::Replied => {
                 let text = self.read.text.as_deref().unwrap_or_default().trim();
-                (!text.is_empty()).then(|| text.chars().take(MOST_WORDS).collect())
+                let kept = text.chars().filter(|c| *c == '\n' || !c.is_control()).take(MOST_WORDS);
+                (!text.is_empty()).then(|| kept.collect())
             }
             _ => about.map(|own| own.reason.as_str().to_owned()),
         }

@@ -59,7 +59,9 @@ const ALIVE: &str = "SELECT COUNT(*) FROM actions
     WHERE recipient_id = $1 AND at >= $2 AND kind IN ('open', 'click', 'reply', 'conversion')";
 const RETURNED: &str = "SELECT
     (SELECT COUNT(*) FROM messages WHERE run_id = $1 AND state = 'accepted') AS accepted,
-    (SELECT COUNT(DISTINCT recipient_id) FROM actions WHERE run_id = $1 AND kind = 'bounce' AND at >= $2) AS dead,
+    (SELECT COUNT(DISTINCT a.recipient_id) FROM actions a JOIN messages m ON m.run_id = a.run_id
+        AND m.recipient_id = a.recipient_id WHERE a.run_id = $1 AND a.kind = 'bounce' AND a.at >= $2
+        AND m.state = 'accepted') AS dead,
     (SELECT COUNT(DISTINCT recipient_id) FROM actions WHERE run_id = $1 AND kind = 'complaint' AND at >= $2) AS complaints";
 const BEFORE: &str = "SELECT id, resumed_at FROM runs
     WHERE campaign = $1 AND id < $2 AND started_at IS NOT NULL ORDER BY id DESC LIMIT 1";

@@ -65,7 +65,8 @@ pub async fn rates(session: &mut Session, by: By, since: Micros) -> Result<Vec<R
         "SELECT name, kind, COUNT(*) FROM (
             SELECT DISTINCT a.run_id, a.recipient_id, a.kind, {column} AS name
             FROM actions a JOIN messages m ON m.run_id = a.run_id AND m.recipient_id = a.recipient_id {joined}
-            WHERE a.kind IN ('bounce', 'soft_bounce', 'block', 'complaint', 'reply') AND m.at >= $1) returned
+            WHERE a.kind IN ('bounce', 'soft_bounce', 'block', 'complaint', 'reply') AND m.state = 'accepted'
+                AND m.at >= $1) returned
          GROUP BY name, kind"
     );
     for (name, what, count) in session.all::<(String, String, i64)>(returned, args![since]).await? {

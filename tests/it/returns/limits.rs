@@ -1,8 +1,9 @@
 //! A run of which too much comes back pauses itself, and so does the campaign's next one.
 
 use colloquy::args;
+use colloquy::domain::run::RunState;
 
-use super::support::{Post, report};
+use super::support::{Post, complaint, report};
 use crate::support::on_both_engines;
 
 /// Makes as many accepted messages of the run as are missing to `messages`.
@@ -36,5 +37,19 @@ on_both_engines! {
         let text = post.metrics.encode();
         assert!(text.contains(r#"colloquy_returned_total{campaign="hello",relay="catcher",domain="example.org",effect="dead"} 6"#), "{text}");
         assert!(text.contains(r#"colloquy_inbound_total{way="pipe",kind="bounce",effect="dead"} 6"#), "{text}");
+    }
+
+    async fn when_it_shows_only_after_the_end_the_next_scheduled_run_begins_paused(db) {
+        let mut post = Post::begin(db, 3).await;
+        pad(&post, 100).await;
+        for n in 0..2 {
+            let mail = post.mail_to(&format!("a{n}@example.org"));
+            post.deliver("", &complaint(&mail)).await;
+        }
+        post.read_all().await;
+        let run = post.scheduled_run().await;
+        assert_eq!(run.state, RunState::Paused);
+        let reason = run.reason.unwrap();
+        assert_eq!(reason, "run 1, the one before: 2 of 100 messages were reported as unwanted, more than the 0.1% of pause_at_complaints");
     }
 }

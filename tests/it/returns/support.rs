@@ -1,5 +1,7 @@
 //! A project that has written to its people, and what comes back to it.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use colloquy::args;
 use colloquy::clock::Clock;
@@ -8,10 +10,10 @@ use colloquy::domain::address::Address;
 use colloquy::domain::time::Micros;
 use colloquy::inbox::{Arrival, Intake, Parts, Reader, Rules, Taken};
 use colloquy::metrics::Metrics;
-use colloquy::send::Ended;
+use colloquy::send::{Ended, Sender};
 use colloquy::store::inbound::{self, Listed};
-use colloquy::store::runs::Run;
-use colloquy::store::{Store, Value, suppressions};
+use colloquy::store::runs::{self, Run};
+use colloquy::store::{Store, Value, suppressions, versions};
 use tokio_util::sync::CancellationToken;
 
 use crate::project::{Project, Settings};
@@ -191,6 +193,39 @@ impl Post {
         self.change(sql, args![recipient, kind, self.now()]).await;
     }
 
+    /// The run that the service makes of a schedule that is due.
+    pub async fn scheduled_run(&self) -> Run {
+        let path = self.project.db.dir.path().join("config/campaigns/hello.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let at = jiff::Timestamp::from_microsecond(self.now().0 - 60_000_000).unwrap().strftime("%Y-%m-%dT%H:%M:%S");
+        std::fs::write(&path, format!("{text}[schedule]\nat = {at}\ntimezone = \"UTC\"\n")).unwrap();
+        let app = self.project.app();
+        let version = app.freeze(self.store()).await.unwrap();
+        let mut tx = self.store().write().await.unwrap();
+        versions::apply(&mut tx, version, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let (sender, soft, serving) = self.serve().await;
+        let run = loop {
+            let runs = runs::recent(&mut self.store().read().await.unwrap(), Some("hello")).await.unwrap();
+            match runs.into_iter().find(|run| run.id != self.run.id) {
+                Some(run) => break run,
+                None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        };
+        soft.cancel();
+        serving.await.unwrap();
+        Arc::into_inner(sender).unwrap().finish().await;
+        run
+    }
+
+    async fn serve(&self) -> (Arc<Sender>, CancellationToken, tokio::task::JoinHandle<()>) {
+        let soft = CancellationToken::new();
+        let app = self.project.app();
+        let sender = Arc::new(app.sender(self.store(), Metrics::new(), soft.clone()).await.unwrap());
+        let serving = Arc::clone(&sender);
+        (sender, soft, tokio::spawn(async move { serving.serve().await }))
+    }
+
     pub async fn open_notices(&self) -> i64 {
         let sql = "SELECT COUNT(*) FROM notices WHERE state IN ('waiting', 'claimed', 'sending', 'deferred')";
         self.store().read().await.unwrap().one::<(i64,)>(sql, vec![]).await.unwrap().0
@@ -198,17 +233,11 @@ impl Post {
 
     /// Sends what notices wait; the one that was sent.
     pub async fn notice(&mut self) -> Caught {
-        let app = self.project.app();
-        let soft = CancellationToken::new();
-        let sender = std::sync::Arc::new(app.sender(self.store(), Metrics::new(), soft.clone()).await.unwrap());
-        let serving = tokio::spawn({
-            let sender = std::sync::Arc::clone(&sender);
-            async move { sender.serve().await }
-        });
+        let (sender, soft, serving) = self.serve().await;
         let mail = self.project.caught.recv().await.unwrap();
         soft.cancel();
         serving.await.unwrap();
-        std::sync::Arc::into_inner(sender).unwrap().finish().await;
+        Arc::into_inner(sender).unwrap().finish().await;
         mail
     }
 }
