@@ -1,5 +1,6 @@
 -- Times are microseconds since 1970, UTC. Words (states, kinds) are text, so that a person with a
--- shell can read the tables.
+-- shell can read the tables. Which words there are is checked one by one: for IN and more than two of
+-- them SQLite builds a table, anew for each row that it writes.
 
 CREATE TABLE facts (
     name  TEXT PRIMARY KEY,
@@ -40,7 +41,9 @@ CREATE TABLE consents (
     recipient_id INTEGER NOT NULL REFERENCES recipients (id),
     seq          INTEGER NOT NULL,
     at           INTEGER NOT NULL,
-    purpose      TEXT NOT NULL CHECK (purpose IN ('contact', 'tracking', 'frequency', 'address')),
+    purpose      TEXT NOT NULL CHECK (
+        purpose = 'contact' OR purpose = 'tracking' OR purpose = 'frequency' OR purpose = 'address'
+    ),
     topic        TEXT NOT NULL DEFAULT '',
     granted      BOOLEAN NOT NULL,
     payload      TEXT,
@@ -82,7 +85,10 @@ CREATE TABLE runs (
     topic      TEXT NOT NULL,
     occasion   TEXT NOT NULL,
     version_id INTEGER NOT NULL REFERENCES versions (id),
-    state      TEXT NOT NULL CHECK (state IN ('scheduled', 'running', 'paused', 'done', 'cancelled', 'expired')),
+    state      TEXT NOT NULL CHECK (
+        state = 'scheduled' OR state = 'running' OR state = 'paused' OR state = 'done' OR
+        state = 'cancelled' OR state = 'expired'
+    ),
     reason     TEXT,
     at         INTEGER NOT NULL,            -- the instant at which the audience is judged
     cursor     INTEGER NOT NULL DEFAULT 0,  -- the audience up to this recipient has its messages
@@ -153,7 +159,10 @@ CREATE TABLE warm_ups (
 CREATE TABLE messages (
     run_id       INTEGER NOT NULL,
     recipient_id INTEGER NOT NULL,
-    state        TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'sending', 'accepted', 'rejected', 'deferred', 'unknown', 'skipped')),
+    state        TEXT NOT NULL CHECK (
+        state = 'waiting' OR state = 'claimed' OR state = 'sending' OR state = 'accepted' OR
+        state = 'rejected' OR state = 'deferred' OR state = 'unknown' OR state = 'skipped'
+    ),
     wave         INTEGER NOT NULL DEFAULT 0,  -- of the run's waves; 0 where it has none
     node_id      INTEGER,
     attempt      INTEGER NOT NULL DEFAULT 0,
@@ -192,7 +201,10 @@ CREATE TABLE notices (
     address_hash BLOB,                      -- keyed, what suppressions are compared with
     language     TEXT NOT NULL,             -- BCP 47
     data         TEXT NOT NULL,             -- JSON that templates see; empty once it was handed over
-    state        TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'sending', 'accepted', 'rejected', 'deferred', 'unknown', 'skipped')),
+    state        TEXT NOT NULL CHECK (
+        state = 'waiting' OR state = 'claimed' OR state = 'sending' OR state = 'accepted' OR
+        state = 'rejected' OR state = 'deferred' OR state = 'unknown' OR state = 'skipped'
+    ),
     node_id      INTEGER,
     attempt      INTEGER NOT NULL DEFAULT 0,
     created_at   INTEGER NOT NULL,
@@ -252,7 +264,9 @@ CREATE TABLE hits (
     url          TEXT NOT NULL DEFAULT '',
     user_agent   TEXT NOT NULL DEFAULT '',
     network      TEXT NOT NULL DEFAULT '',  -- truncated to /24 or /48
-    verdict      TEXT CHECK (verdict IN ('human', 'proxy', 'machine', 'unknown')),
+    verdict      TEXT CHECK (
+        verdict = 'human' OR verdict = 'proxy' OR verdict = 'machine' OR verdict = 'unknown'
+    ),
     rule         TEXT                       -- what decided
 ) WITHOUT ROWID;
 CREATE INDEX hits_message ON hits (run_id, recipient_id, at);
@@ -298,7 +312,7 @@ CREATE TABLE inbound (
     recipient    TEXT,                      -- of the envelope; NULL: not told
     size         INTEGER NOT NULL,          -- as it came; raw may be cut
     raw          BLOB,                      -- NULL once its time is over, or its person erased
-    state        TEXT NOT NULL CHECK (state IN ('waiting', 'handled', 'failed')),
+    state        TEXT NOT NULL CHECK (state = 'waiting' OR state = 'handled' OR state = 'failed'),
     tries        INTEGER NOT NULL DEFAULT 0,
     due_at       INTEGER,                   -- waiting: not before
     handled_at   INTEGER,
@@ -381,7 +395,7 @@ CREATE TABLE cluster_spans (
 -- The n-th crossing of a kind is one moment, even when a late action moves its instant.
 CREATE TABLE moments (
     recipient_id INTEGER NOT NULL,
-    kind         TEXT NOT NULL CHECK (kind IN ('rose', 'cooled', 'cluster')),
+    kind         TEXT NOT NULL CHECK (kind = 'rose' OR kind = 'cooled' OR kind = 'cluster'),
     ordinal      INTEGER NOT NULL,
     at           INTEGER NOT NULL,
     subject      TEXT NOT NULL,             -- the threshold or the cluster

@@ -55,3 +55,21 @@ async fn an_erasure_looks_through_no_table_of_what_is_about_an_address() {
         assert!(!steps.is_empty() && steps.iter().all(|step| !step.starts_with("SCAN")), "{sql}: {steps:?}");
     }
 }
+
+/// For the words of a longer IN list in a CHECK or in an index SQLite builds a table, anew for each row that it writes.
+/// Only runs are few enough for that.
+#[tokio::test]
+async fn no_row_costs_a_table_of_the_words_that_its_columns_may_hold() {
+    let db = database(EngineKind::Sqlite).await;
+    let mut session = db.store.read().await.unwrap();
+    let checked = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%CHECK (%' AND name <> 'runs'";
+    let tables: Vec<(String,)> = session.all(checked, vec![]).await.unwrap();
+    assert!(tables.len() > 3, "only {tables:?}");
+    for (table,) in tables {
+        let program: Vec<(i64, String)> =
+            session.all(format!("EXPLAIN INSERT INTO {table} DEFAULT VALUES"), vec![]).await.unwrap();
+        let steps: Vec<_> = program.into_iter().map(|(_, step)| step).collect();
+        assert!(steps.iter().any(|step| step == "MakeRecord"), "{table}: {steps:?}");
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{table}: {steps:?}");
+    }
+}
