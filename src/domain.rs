@@ -42,6 +42,7 @@ pub mod rule_list;
 pub mod run;
 pub mod score;
 pub mod segment;
+pub mod shown;
 pub mod slowing;
 pub mod suppression;
 pub mod time;

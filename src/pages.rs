@@ -17,10 +17,12 @@ mod own_fields;
 mod pace;
 mod picture;
 mod preferences;
+mod reader;
 mod samples;
 mod unsubscribe;
 mod view;
 mod why;
+mod words;
 
 pub use look::{BUILT_IN_STYLE, TEMPLATES};
 pub use own_fields::Editable;
@@ -31,28 +33,27 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 
 use tokio::sync::Semaphore;
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::config::{Loaded, Look, Problems};
-use crate::domain::consent::Salts;
-use crate::domain::id::{RecipientId, RunId};
+use crate::domain::id::{RecipientId, VersionId};
 use crate::domain::language;
 use crate::domain::project::Choices;
 use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::token::{Keyring, Purpose, Token};
 use crate::domain::wording::{self, Wording};
 use crate::store::recipients::Recipient;
-use crate::store::subscriptions::Origin;
 use crate::store::{Result, Store, recipients};
-use crate::web::{Answer, Handler, in_task, method_not_allowed, not_found, text, try_again};
+use crate::web::{Answer, Handler, Proxies, in_task, method_not_allowed, not_found, text, try_again};
 use body::Unread;
 use form::Form;
 use html::{Html, View};
 use picture::Gallery;
+use reader::Reader;
 use view::Shelf;
 
 const RETRY_SECONDS: u16 = 30;
@@ -84,6 +85,8 @@ pub struct Options {
     pub timezone: String,
     /// Words, templates and style.
     pub look: Look,
+    /// The frozen files that all of this comes from.
+    pub version: Option<VersionId>,
 }
 
 impl From<&Loaded> for Options {
@@ -104,6 +107,7 @@ impl From<&Loaded> for Options {
             cluster: project.cluster.clone(),
             timezone: sender.timezone.clone(),
             look: look.clone(),
+            version: None,
         }
     }
 }
@@ -115,6 +119,7 @@ pub struct Pages(Arc<Inner>);
 struct Inner {
     keys: Arc<Keyring>,
     suppression_key: hmac::Key,
+    proxies: Proxies,
     store: Store,
     clock: Clock,
     options: Options,
@@ -129,23 +134,30 @@ struct Visit<'a> {
     token: Token,
     /// In the reader's language.
     texts: &'a Wording,
+    reader: Reader,
     /// The form, when one was sent.
     form: Option<Form>,
 }
 
 impl Pages {
-    /// Pages over the main database.
+    /// Pages over the main database, for clients as `proxies` tell of them.
     #[must_use]
-    pub fn new(keys: Arc<Keyring>, suppression_key: hmac::Key, store: Store, clock: Clock, options: Options) -> Self {
+    pub fn new(
+        keys: Arc<Keyring>,
+        (suppression_key, proxies): (hmac::Key, Proxies),
+        store: Store,
+        clock: Clock,
+        options: Options,
+    ) -> Self {
         let html = Html::new(options.sender.clone(), options.imprint_url.clone(), &options.look);
         let (shelf, gallery) = Default::default();
         let copies = Semaphore::new(download::AT_ONCE);
-        Self(Arc::new(Inner { keys, suppression_key, store, clock, options, html, copies, shelf, gallery }))
+        Self(Arc::new(Inner { keys, suppression_key, proxies, store, clock, options, html, copies, shelf, gallery }))
     }
 }
 
 impl Handler for Pages {
-    async fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let path = request.uri().path();
         if let Some(name) = path.strip_prefix("/i/") {
             return self.picture(request.method(), name.to_owned()).await;
@@ -170,7 +182,7 @@ impl Handler for Pages {
             _ => return method_not_allowed("GET, HEAD"),
         };
         let (parts, body) = request.into_parts();
-        let accepted = parts.headers.get(ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let reader = Reader::new(&self.0.proxies, peer, &parts.headers);
         let form = match post {
             true => match read_form(&parts.headers, body).await {
                 Ok(form) => Some(form),
@@ -179,7 +191,7 @@ impl Handler for Pages {
             false => None,
         };
         let inner = Arc::clone(&self.0);
-        in_task(async move { inner.visit(token, part.as_deref(), &accepted, form).await }).await
+        in_task(async move { inner.visit(token, part.as_deref(), reader, form).await }).await
     }
 }
 
@@ -200,11 +212,11 @@ impl Pages {
 }
 
 impl Inner {
-    async fn visit(&self, token: Token, part: Option<&str>, accepted: &str, form: Option<Form>) -> Answer {
+    async fn visit(&self, token: Token, part: Option<&str>, reader: Reader, form: Option<Form>) -> Answer {
         // A mail brings its own words.
         let person = (token.purpose != Purpose::View).then_some(token.recipient);
-        let texts = self.wording(person, accepted).await;
-        let visit = Visit { token, texts, form };
+        let texts = self.wording(person, &reader.accepted).await;
+        let visit = Visit { token, texts, reader, form };
         let wants_link = visit.form.as_ref().is_some_and(fresh::is_wanted);
         let answer = match visit.token.purpose {
             Purpose::Unsubscribe => self.unsubscribe(&visit).await,
@@ -241,12 +253,6 @@ impl Inner {
 
     async fn person(&self, person: RecipientId) -> Result<Option<Recipient>> {
         recipients::by_id(&mut self.store.read().await?, person).await
-    }
-
-    fn origin(&self, channel: &'static str, token: &Token) -> Origin<'static> {
-        let salts = Salts::new(&clock::secret());
-        // A notice is of no run.
-        Origin { channel, run: Some(token.run).filter(|run| *run != RunId::NOTICES), at: self.clock.now(), salts }
     }
 
     fn title<'a>(&'a self, topic: &'a str) -> &'a str {

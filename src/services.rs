@@ -131,9 +131,8 @@ impl Services {
         let secrets = site.secrets()?;
         let proxies = Proxies::new(site.machine.web.trusted_proxies.clone());
         let desk = Desk::new(secrets.suppression_key(), secrets.api_keys(), proxies);
-        let keys = (Arc::clone(keyring), secrets.suppression_key());
         let (store, last) = (self.store.clone(), self.last.clone());
-        let (pages, renewal) = renewed::pages(keys, desk, store, site.clock.clone(), governed, last);
+        let (pages, renewal) = renewed::pages(Arc::clone(keyring), desk, store, site.clock.clone(), governed, last);
         self.tasks.spawn(renewal);
         Ok(pages)
     }

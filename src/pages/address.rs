@@ -8,6 +8,7 @@ use super::form::Form;
 use super::fresh::link_data;
 use super::html::{Step, View};
 use super::own::Said;
+use super::words::question_words;
 use super::{Inner, Outcome, Visit};
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
@@ -108,7 +109,10 @@ impl Inner {
     async fn move_to(&self, visit: &Visit<'_>, new: &Address, from: &[u8; 8], now: Micros) -> Outcome {
         let who = visit.token.recipient;
         let mut session = self.store.write().await?;
-        let origin = self.origin("page", &visit.token);
+        let t = visit.texts;
+        let question = t.fill("address_question", &[("address", new.as_str())]);
+        let words = question_words(&question, t.say("address_confirm"));
+        let origin = self.origin("page", visit, Some(words));
         let still = |old: &Address| self.mark(old) == *from;
         match addresses::change(&mut session, who, (new, &self.suppression_key), still, &origin).await? {
             Moved::Done(old) => {

@@ -25,8 +25,8 @@ pub(super) struct View {
     pub(super) text: String,
     /// Whether the text is the result of a form.
     pub(super) done: bool,
-    /// Whether a consent can be kept here.
-    pub(super) keep: bool,
+    /// Where a consent can be kept: what shows that the page asked.
+    pub(super) keep: Option<String>,
     pub(super) leave: Option<Leave>,
     pub(super) preferences: Option<Preferences>,
     pub(super) why: Option<Why>,
@@ -58,6 +58,8 @@ pub(super) struct Preferences {
     /// How often; none when there is no choice.
     pub(super) paces: Vec<Pick>,
     pub(super) tracking: bool,
+    /// What shows which words the page has.
+    pub(super) mark: String,
 }
 
 /// The form that asks why somebody left.
@@ -184,6 +186,24 @@ impl View {
     /// A page that only says something.
     pub(super) fn notice(title: &str, text: impl Into<String>) -> Self {
         Self { title: title.to_owned(), text: text.into(), ..Self::default() }
+    }
+
+    /// What is agreed to on the page, and what brings back that it was shown, each with the part that has it: it goes
+    /// into the proof, so that no template may leave it out.
+    pub(super) fn agreed<'a>(&'a self, t: &'a Wording) -> Vec<(&'static str, &'a str)> {
+        let mut agreed: Vec<_> =
+            self.keep.iter().flat_map(|mark| [t.say("keep_button"), mark].map(|it| ("keep", it))).collect();
+        if let Some(it) = &self.preferences {
+            let said = ["topics_legend", "tracking_label", "tracking_hint"].map(|name| t.say(name));
+            let titles = it.topics.iter().map(|topic| topic.title.as_str());
+            agreed.extend(said.into_iter().chain(titles).chain([it.mark.as_str()]).map(|it| ("preferences", it)));
+        }
+        if let Some(it) = &self.join {
+            let words =
+                [Some(&it.wording), it.tracking.as_ref()].into_iter().flatten().map(|words| words.text.as_str());
+            agreed.extend(words.chain([it.stamp.as_str()]).map(|it| ("join", it)));
+        }
+        agreed
     }
 }
 

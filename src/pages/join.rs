@@ -19,18 +19,17 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::html::{Html, View};
+use super::reader::Reader;
 use super::{Options, read_form};
 use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::config::secrets::ApiKeys;
-use crate::domain::hit::MAX_USER_AGENT;
 use crate::domain::id::JoinId;
 use crate::domain::join;
-use crate::domain::network::Network;
 use crate::domain::token::{Keyring, Purpose};
 use crate::domain::wording::{self, Wording};
 use crate::store::{self, Store};
@@ -87,15 +86,6 @@ struct Inner {
     terms: Option<Terms>,
 }
 
-/// Who asks, as far as a request tells.
-struct Reader {
-    client: Option<IpAddr>,
-    network: String,
-    user_agent: String,
-    /// The languages that the browser likes.
-    accepted: String,
-}
-
 impl<R: Handler> Joining<R> {
     /// Joining as `loaded` says; without it nobody can join.
     pub fn new(
@@ -142,17 +132,6 @@ impl<R: Handler> Handler for Joining<R> {
             },
             _ => method_not_allowed("GET, HEAD, POST"),
         }
-    }
-}
-
-impl Reader {
-    fn new(proxies: &Proxies, peer: IpAddr, headers: &HeaderMap) -> Self {
-        let client = proxies.client(peer, headers);
-        let word = |name| String::from_utf8_lossy(headers.get(name).map_or(b"", HeaderValue::as_bytes)).into_owned();
-        let mut user_agent = word(USER_AGENT);
-        user_agent.truncate(user_agent.floor_char_boundary(MAX_USER_AGENT));
-        let network = client.map(|client| Network::from(client).to_string()).unwrap_or_default();
-        Self { client, network, user_agent, accepted: word(ACCEPT_LANGUAGE) }
     }
 }
 

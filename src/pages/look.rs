@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use handlebars::{Handlebars, RenderError, Template};
+use handlebars::{Handlebars, RenderError, Template, html_escape};
 
 use super::html::Fixed;
 use super::samples::samples;
@@ -107,6 +107,10 @@ fn tried(registry: &Handlebars<'_>, look: &Look) -> Vec<Problem> {
             Ok(own) => {
                 let built_in = fixed.render(&reference, &view, wording).unwrap_or_default();
                 lacking.extend(controls(&built_in).filter(|tag| !own.contains(tag)).map(|tag| tag.trim().to_owned()));
+                let unsaid = view.agreed(wording).into_iter().filter(|(_, said)| !own.contains(&html_escape(said)));
+                for problem in unsaid.map(|(part, said)| leaves_out(part, said, look)) {
+                    problems.extend((!problems.contains(&problem)).then_some(problem));
+                }
             }
             Err(error) => {
                 let problem = failed(&error, look);
@@ -126,6 +130,16 @@ fn lacks(tag: &str, look: &Look) -> Problem {
     let hint =
         format!("without it the page does not work; `colloquy pages show {name}.hbs` prints a template that has it");
     Problem::about_file(&path(name), Complaint::new(format!("{tag} is missing")).hint(hint))
+}
+
+/// What somebody agrees to and does not see: told of the part that says it, or of the page that has no place for it.
+fn leaves_out(part: &str, said: &str, look: &Look) -> Problem {
+    let path = |name: &str| format!("{PAGES}/{name}.hbs");
+    let name = if look.templates.contains_key(&path(part)) { part } else { "page" };
+    let hint = format!(
+        "what is agreed to is proved by what the page says; `colloquy pages show {name}.hbs` prints a template that has it"
+    );
+    Problem::about_file(&path(name), Complaint::new(format!("`{said}` is missing")).hint(hint))
 }
 
 /// What makes forms work, and the language and title that readers' tools need: `name="…"` of fields and the like.

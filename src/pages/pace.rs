@@ -49,6 +49,13 @@ impl Inner {
         picks
     }
 
+    /// What the page says about the choice in a form.
+    pub(super) fn pace_words(&self, form: &Form, person: &Recipient, t: &Wording, now: Micros) -> String {
+        let chosen = form.all(FIELD).next().unwrap_or_default();
+        let choice = self.paces(person, t, now).into_iter().find(|pick| pick.value == chosen);
+        format!("{} {}", t.say("pace_legend"), choice.map(|pick| pick.label).unwrap_or_default())
+    }
+
     /// What a form asks of a person.
     pub(super) fn pace_wish(&self, form: &Form, person: &Recipient, now: Micros) -> Wish {
         let Some(value) = form.all(FIELD).next() else { return Wish::Nothing };

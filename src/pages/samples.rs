@@ -9,7 +9,7 @@ pub(super) fn samples() -> Vec<View> {
     let picks = || vec![Pick::new("one", "One", true), Pick::new("other", "Other", false)];
     let preferences = |tracking| {
         let paces = if tracking { picks() } else { Vec::new() };
-        Preferences { topics: topics(), subscribed: tracking, paces, tracking }
+        Preferences { topics: topics(), subscribed: tracking, paces, tracking, mark: "p1".into() }
     };
     let words = |text: &str| Words { lang: "en".into(), text: text.into() };
     let field = || Field { name: "city".into(), label: "City".into(), value: String::new(), autocomplete: "off" };
@@ -22,7 +22,7 @@ pub(super) fn samples() -> Vec<View> {
         wording: words("Yes."),
         tracking: Some(words("Yes, too.")),
         ticked: work,
-        stamp: "x".into(),
+        stamp: "j1".into(),
         work: work.then_some(17),
     };
     vec![
@@ -30,7 +30,7 @@ pub(super) fn samples() -> Vec<View> {
         View { join: Some(join(Vec::new(), false)), ..View::notice("join", "") },
         View { confirm: true, ..View::notice("confirm", "?") },
         View::notice("notice", "What there is to say."),
-        View { keep: true, preferences_path: Some("/p/x".into()), ..View::notice("keep", "?") },
+        View { keep: Some("k1".into()), preferences_path: Some("/p/x".into()), ..View::notice("keep", "?") },
         View {
             leave: Some(Leave { topic: true }),
             preferences_path: Some("/p/x".into()),

@@ -2,9 +2,13 @@
 //! answered with 200, without a redirect and without a cookie.
 
 use super::form::Form;
-use super::html::{Leave, View, Why};
+use super::html::{Leave, View};
+use super::words::question_words;
 use super::{Inner, Outcome, Visit, why};
 use crate::store::{recipients, runs, subscriptions};
+
+/// The channel of whoever pressed a button.
+const PAGE: &str = "page";
 
 /// What a form asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +25,7 @@ impl Wish {
         if form.all("leave").any(|what| what == "all") {
             Self::All
         } else if form.has("leave") {
-            Self::Topic { channel: "page" }
+            Self::Topic { channel: PAGE }
         } else {
             Self::Topic { channel: "one-click" }
         }
@@ -63,14 +67,18 @@ impl Inner {
         let Some(run) = runs::by_id(&mut self.store.read().await?, token.run).await? else {
             return Ok(self.html.answer(t, &View::notice(t.say("leave_title"), t.say("gone"))));
         };
+        let topic = [("topic", self.title(&run.topic))];
         let mut session = self.store.write().await?;
         let text = match wish {
             Wish::Topic { channel } => {
-                subscriptions::leave(&mut session, token.recipient, &run.topic, &self.origin(channel, token)).await?;
-                t.fill("left", &[("topic", self.title(&run.topic))])
+                let question = || question_words(&t.fill("leave_question", &topic), t.say("leave_button"));
+                let origin = self.origin(channel, visit, (channel == PAGE).then(question));
+                subscriptions::leave(&mut session, token.recipient, &run.topic, &origin).await?;
+                t.fill("left", &topic)
             }
             Wish::All => {
-                subscriptions::leave_all(&mut session, token.recipient, &self.origin("page", token)).await?;
+                let origin = self.origin(PAGE, visit, Some(t.say("leave_all").to_owned()));
+                subscriptions::leave_all(&mut session, token.recipient, &origin).await?;
                 t.say("left_all").to_owned()
             }
         };
@@ -79,7 +87,7 @@ impl Inner {
         let view = View {
             done: true,
             leave: left.then_some(Leave { topic: false }),
-            why: Some(Why { reasons: self.reasons(t), most: why::MOST_WORDS }),
+            why: Some(self.why(t)),
             preferences_path: Some(self.preferences_path(token)),
             ..View::notice(t.say("left_title"), text)
         };

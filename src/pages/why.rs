@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::form::Form;
-use super::html::{Leave, Pick, View};
+use super::html::{Leave, Pick, View, Why};
 use super::{Inner, Outcome, Visit};
 use crate::domain::wording::Wording;
 use crate::store::subscriptions;
@@ -14,7 +14,7 @@ const FIELD: &str = "tell";
 const REASONS: [(&str, &str); 3] =
     [("too_many", "why_too_many"), ("not_interesting", "why_not_interesting"), ("never_asked", "why_never_asked")];
 /// Most characters of the person's own words.
-pub(super) const MOST_WORDS: usize = 500;
+const MOST_WORDS: usize = 500;
 /// How long after leaving one can still say why.
 const AFTER: Duration = Duration::from_secs(24 * 3_600);
 
@@ -24,8 +24,13 @@ pub(super) fn is_told(form: &Form) -> bool {
 }
 
 impl Inner {
+    /// The question.
+    pub(super) fn why(&self, t: &Wording) -> Why {
+        Why { reasons: self.reasons(t), most: MOST_WORDS }
+    }
+
     /// What can be chosen.
-    pub(super) fn reasons(&self, t: &Wording) -> Vec<Pick> {
+    fn reasons(&self, t: &Wording) -> Vec<Pick> {
         match &self.options.choices.reasons {
             Some(own) => own.iter().map(|(name, title)| Pick::new(name, title, false)).collect(),
             None => REASONS.iter().map(|(name, sentence)| Pick::new(name, t.say(sentence), false)).collect(),

@@ -157,7 +157,7 @@ impl Janitor {
             let salts = Salts::new(&clock::secret());
             let mut tx = self.store.write().await?;
             // A round takes long: each end has its own time.
-            let origin = Origin { channel: "lapsed", run: None, at: self.clock.now(), salts };
+            let origin = Origin { channel: "lapsed", run: None, at: self.clock.now(), salts, shown: None };
             let lapsed = lapses::lapse(&mut tx, &ties, since, &origin).await?;
             tx.commit().await?;
             removed.consents += lapsed;

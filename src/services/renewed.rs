@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use aws_lc_rs::hmac;
 use hyper::Request;
 use hyper::body::Incoming;
 use tokio::sync::watch;
@@ -36,7 +35,7 @@ impl Handler for RenewedPages {
 
 /// The pages, and what renews them until `end`.
 pub(super) fn pages(
-    (keyring, suppression_key): (Arc<Keyring>, hmac::Key),
+    keyring: Arc<Keyring>,
     desk: Desk,
     store: Store,
     clock: Clock,
@@ -46,10 +45,11 @@ pub(super) fn pages(
     let desk = Arc::new(desk);
     let make = move |governing: &Option<Arc<Governing>>| {
         let loaded = governing.as_ref().map(|it| &it.loaded);
-        let options = loaded.map_or_else(plain, pages::Options::from);
+        let mut options = loaded.map_or_else(plain, pages::Options::from);
+        options.version = governing.as_ref().map(|it| it.version);
         let (keys, store, clock) = (Arc::clone(&keyring), store.clone(), clock.clone());
-        let pages =
-            Pages::new(Arc::clone(&keys), suppression_key.clone(), store.clone(), clock.clone(), options.clone());
+        let known = (desk.hash_key.clone(), desk.proxies.clone());
+        let pages = Pages::new(Arc::clone(&keys), known, store.clone(), clock.clone(), options.clone());
         Joining::new(keys, store, clock, Arc::clone(&desk), (options, loaded), pages)
     };
     let (renewed, current) = watch::channel(make(&governed.borrow_and_update()));
@@ -76,6 +76,7 @@ fn plain() -> pages::Options {
         cluster: ClusterRules::default(),
         timezone: "UTC".to_owned(),
         look: Look::default(),
+        version: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Moving a person to another address, which has confirmed it.
 
 use aws_lc_rs::hmac;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::consents::{self, NewConsent};
 use super::subscriptions::Origin;
@@ -77,10 +77,8 @@ pub async fn change(
     if given_up != hash {
         suppressions::add(session, &[(old.clone(), given_up)], origin.at, MOVED).await?;
     }
-    let payload = json!({
-        "address": new.as_str(), "was": old.as_str(), "channel": origin.channel, "run": origin.run,
-        "at": origin.at.to_string(),
-    });
+    let mut payload = origin.payload(Some(new));
+    payload["was"] = old.as_str().into();
     let entry =
         NewConsent { recipient, at: origin.at, purpose: Purpose::Address, topic: "", granted: true, payload: &payload };
     consents::append(session, &origin.salts, &entry).await?;

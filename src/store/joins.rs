@@ -12,6 +12,7 @@ use crate::args;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::consent::{Purpose, Salts};
 use crate::domain::id::{JoinId, NoticeId, RecipientId};
+use crate::domain::shown::Request;
 use crate::domain::time::Micros;
 
 /// An address is asked again after this at the earliest.
@@ -70,10 +71,8 @@ pub struct Confirmation {
     pub join: JoinId,
     /// When.
     pub at: Micros,
-    /// The client's network, truncated.
-    pub network: String,
-    /// The client's program.
-    pub user_agent: String,
+    /// Who did.
+    pub request: Request,
     /// For the ledger's commitments; made of a fresh seed.
     pub salts: Salts,
 }
@@ -242,8 +241,8 @@ async fn payload(session: &mut Session, stored: &Stored, confirmation: &Confirma
     payload["mail"] = delivery.map_or(Json::Null, |delivery| mail(&delivery));
     payload["confirmation"] = json!({
         "at": confirmation.at.to_string(),
-        "network": confirmation.network,
-        "user_agent": confirmation.user_agent,
+        "network": confirmation.request.network,
+        "user_agent": confirmation.request.user_agent,
         "method": "POST",
     });
     Ok(payload)

@@ -1,7 +1,7 @@
 //! What a person decides about being mailed: topics, tracking, a pause. Every write locks the
 //! recipient's row first, appends to the consent ledger, and takes effect with the commit.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::actions::{self, NewAction};
 use super::consents::{self, NewConsent};
@@ -9,9 +9,11 @@ use super::recipients::{self, Recipient};
 use super::{Result, Session, score};
 use crate::args;
 use crate::domain::action::kind;
+use crate::domain::address::Address;
 use crate::domain::consent::{Purpose, Salts};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::pace::Pace;
+use crate::domain::shown::Shown;
 use crate::domain::time::Micros;
 
 /// Where a decision came from.
@@ -24,6 +26,21 @@ pub struct Origin<'a> {
     pub at: Micros,
     /// For the ledger's commitments; made of a fresh seed.
     pub salts: Salts,
+    /// The page that it was made on, if it was made on one.
+    pub shown: Option<Shown>,
+}
+
+impl Origin<'_> {
+    /// The proof of a decision of whoever has this address.
+    pub(super) fn payload(&self, address: Option<&Address>) -> Json {
+        let mut payload = json!({
+            "address": address.map(Address::as_str), "channel": self.channel, "run": self.run, "at": self.at.to_string(),
+        });
+        if let (Json::Object(payload), Ok(Json::Object(shown))) = (&mut payload, serde_json::to_value(&self.shown)) {
+            payload.extend(shown);
+        }
+        payload
+    }
 }
 
 /// A person's tie to a topic.
@@ -45,9 +62,9 @@ const SET_TRACKING: &str = "UPDATE recipients SET tracking = $2 WHERE id = $1 AN
 const SET_PAUSE: &str = "UPDATE recipients SET paused_until = $2 WHERE id = $1";
 /// The last leaving by this run's message, unless it was explained before.
 const EXPLAIN: &str = "UPDATE actions SET why = $3, words = $4
-    WHERE recipient_id = $1 AND run_id = $2 AND kind = 'unsubscribe' AND why IS NULL AND words IS NULL AND at = (
-        SELECT MAX(l.at) FROM actions l
-        WHERE l.recipient_id = $1 AND l.run_id = $2 AND l.kind = 'unsubscribe' AND l.at > $5)";
+    WHERE recipient_id = $1 AND COALESCE(run_id, 0) = $2 AND kind = 'unsubscribe' AND why IS NULL AND words IS NULL
+        AND at = (SELECT MAX(l.at) FROM actions l
+        WHERE l.recipient_id = $1 AND COALESCE(l.run_id, 0) = $2 AND l.kind = 'unsubscribe' AND l.at > $5)";
 const SET_LIMIT: &str = "UPDATE recipients SET limit_count = $2, limit_days = $3, paused_until = NULL WHERE id = $1";
 
 pub(super) const STATEMENTS: &[&str] = &[OF, SET, SET_TRACKING, SET_PAUSE, EXPLAIN, SET_LIMIT];
@@ -82,8 +99,8 @@ pub async fn leave_all(session: &mut Session, recipient: RecipientId, origin: &O
     Ok(left)
 }
 
-/// Keeps why a person left by a run's message after `since`: a reason that was chosen, and words. `false` when nobody left
-/// so, or that is explained already: nothing is written.
+/// Keeps why a person left after `since` by a run's message, or a notice ([`RunId::NOTICES`]): a reason that was chosen,
+/// and words. `false` when nobody left so, or that is explained already: nothing is written.
 ///
 /// # Errors
 /// When the database refuses.
@@ -232,12 +249,7 @@ async fn record(
     origin: &Origin<'_>,
     pace: Option<Pace>,
 ) -> Result<()> {
-    let mut payload = json!({
-        "address": person.address.as_ref().map(ToString::to_string),
-        "channel": origin.channel,
-        "run": origin.run,
-        "at": origin.at.to_string(),
-    });
+    let mut payload = origin.payload(person.address.as_ref());
     if let Some(pace) = pace {
         payload["pace"] = pace.to_string().into();
     }

@@ -23,7 +23,7 @@ use colloquy::store::subscriptions::{self, Origin};
 use colloquy::store::{EngineKind, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{Reply, get_from, post_to};
+use crate::http::{Reply, as_shown, get_from, post_to};
 use crate::project::{Project, Settings};
 use crate::support::dump::dump;
 use crate::support::{Database, on_both_engines};
@@ -94,7 +94,9 @@ impl Dialog {
         };
         let token = self.keys.sign(&Token { run: self.run.id, recipient: who, purpose });
         let at = self.services.as_ref().unwrap().web.unwrap();
-        let reply = post_to(&format!("http://{at}/{letter}/{token}"), form).await;
+        let url = format!("http://{at}/{letter}/{token}");
+        let form = as_shown(form, &get_from(&url, &[]).await.text());
+        let reply = post_to(&url, &form).await;
         assert!(reply.status == 200 && reply.text().contains("role=\"status\""), "{form}: {}", reply.text());
     }
 
@@ -173,7 +175,8 @@ fn holds(text: &str, word: &str) -> bool {
 }
 
 async fn decide(store: &Store, who: RecipientId, tracking: bool) {
-    let origin = Origin { channel: "page", run: None, at: Clock::system().now(), salts: Salts::new(&[9; 32]) };
+    let origin =
+        Origin { channel: "page", run: None, at: Clock::system().now(), salts: Salts::new(&[9; 32]), shown: None };
     let mut session = store.write().await.unwrap();
     assert!(subscriptions::set_tracking(&mut session, who, tracking, &origin).await.unwrap());
     session.commit().await.unwrap();

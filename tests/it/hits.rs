@@ -109,7 +109,7 @@ fn forwarder(spool: &Spool, store: &Store) -> Forwarder {
 }
 
 async fn set_tracking(store: &Store, who: RecipientId, granted: bool, at: Micros) {
-    let origin = Origin { channel: "page", run: None, at, salts: Salts::new(&[9; 32]) };
+    let origin = Origin { channel: "page", run: None, at, salts: Salts::new(&[9; 32]), shown: None };
     let mut session = store.write().await.unwrap();
     assert!(subscriptions::set_tracking(&mut session, who, granted, &origin).await.unwrap());
     session.commit().await.unwrap();

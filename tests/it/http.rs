@@ -83,6 +83,14 @@ pub async fn post_to(url: &str, form: &str) -> Reply {
     Reply::parse(&answer)
 }
 
+/// A form in which `save=1` or `keep=1` says what the page put there.
+pub fn as_shown(form: &str, page: &str) -> String {
+    ["save", "keep"].into_iter().fold(form.to_owned(), |form, field| {
+        let shown = page.split_once(&format!("name=\"{field}\" value=\"")).and_then(|(_, rest)| rest.split_once('"'));
+        shown.map_or(form.clone(), |(shown, _)| form.replace(&format!("{field}=1"), &format!("{field}={shown}")))
+    })
+}
+
 /// An answer; the `Date` header is left out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {

@@ -19,7 +19,7 @@ use colloquy::store::lapses;
 use colloquy::store::subscriptions::{self, Origin};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::post_to;
+use crate::http::{as_shown, get_from, post_to};
 use crate::project::{Project, Settings};
 use crate::support::{Database, on_both_engines};
 
@@ -82,7 +82,7 @@ on_both_engines! {
         let mut project = project(db, [101, 101, 101, 99, 101]).await;
         project.acts(2, "click", 50).await;
         project.acts(3, "unsubscribe", 50).await;
-        let origin = Origin { channel: "page", run: None, at: Clock::system().now(), salts: Salts::new(&[9; 32]) };
+        let origin = Origin { channel: "page", run: None, at: Clock::system().now(), salts: Salts::new(&[9; 32]), shown: None };
         let mut session = project.db.store.write().await.unwrap();
         subscriptions::renew(&mut session, RecipientId(5), "news", &origin).await.unwrap();
         session.commit().await.unwrap();
@@ -104,7 +104,7 @@ on_both_engines! {
 
     async fn whoever_chooses_how_often_or_not_to_be_measured_uses_their_consent(db) {
         let project = project(db, [101, 101, 101, 1, 1]).await;
-        let origin = || Origin { channel: "page", run: None, at: Clock::system().now(), salts: Salts::new(&[9; 32]) };
+        let origin = || Origin { channel: "page", run: None, at: Clock::system().now(), salts: Salts::new(&[9; 32]), shown: None };
         let mut session = project.db.store.write().await.unwrap();
         let pause = Pace::PausedUntil(Clock::system().now().plus(DAY * 30));
         assert!(subscriptions::set_pace(&mut session, RecipientId(1), pause, &origin()).await.unwrap());
@@ -117,7 +117,7 @@ on_both_engines! {
     async fn whoever_renews_while_the_janitor_goes_round_keeps_their_consent(db) {
         let project = project(db, [101, 101, 101, 1, 1]).await;
         let began = Clock::system().now();
-        let origin = |at, channel| Origin { channel, run: None, at, salts: Salts::new(&[9; 32]) };
+        let origin = |at, channel| Origin { channel, run: None, at, salts: Salts::new(&[9; 32]), shown: None };
         let since = began.minus(DAY * 100);
         let first = (RecipientId(i64::MIN), String::new());
         let found = lapses::unused_since(&mut project.db.store.read().await.unwrap(), since, &first).await.unwrap();
@@ -155,11 +155,14 @@ on_both_engines! {
             project.db.store.read().await.unwrap().one::<(i64,)>(sql, args![who]).await.unwrap().0
         };
         let before = entries(2).await;
-        let page = crate::http::get_from(&url, &[("Accept-Language", "en")]).await;
+        let page = get_from(&url, &[("Accept-Language", "en")]).await;
         assert!(page.text().contains("Do you want to go on receiving “News”?"), "{}", page.text());
         assert_eq!(post_to(&url, "other=1").await.status, 200);
         assert_eq!(entries(2).await, before, "following the link and half a form change nothing");
-        assert!(post_to(&url, "keep=1").await.text().contains("role=\"status\""));
+        assert!(post_to(&url, "keep=1").await.text().contains("name=\"keep\""), "other words than were shown");
+        assert_eq!(entries(2).await, before);
+        let form = as_shown("keep=1", &get_from(&url, &[]).await.text());
+        assert!(post_to(&url, &form).await.text().contains("role=\"status\""));
         assert_eq!(project.last_entry(2).await, ("renewal".to_owned(), true));
         stop.soft.cancel();
         services.finished().await;

@@ -16,7 +16,7 @@ use regex::Regex;
 
 use crate::http::Server;
 use crate::rules::Shop;
-use crate::support::{Database, on_both_engines, suppression_key};
+use crate::support::{Database, key_and_proxies, on_both_engines};
 
 /// A shop with files under `templates/pages/`.
 fn shop(files: &[(&str, &str)]) -> Shop {
@@ -77,6 +77,11 @@ fn a_broken_template_is_refused_by_check_and_apply_with_its_place() {
             "leave.hbs",
             "<form method=\"post\"><button>Go</button></form>".to_owned(),
             "is missing\n  --> templates/pages/leave.hbs",
+        ),
+        (
+            "keep.hbs",
+            "<form method=\"post\"><button name=\"keep\" value=\"1\">Yes</button></form>".to_owned(),
+            "`Yes, go on` is missing\n  --> templates/pages/keep.hbs",
         ),
         ("page.hbs", layout("<script>alert(1)</script>{{> sections}}"), "templates/pages/page.hbs:2:1"),
         ("leaf.hbs", "x".to_owned(), "known: `page`, "),
@@ -161,7 +166,7 @@ async fn serve(db: &Database, files: &[(&str, &str)], language: &str) -> (Server
     let keys = Arc::new(Keyring::new([(1, [7; 32].as_slice())]));
     let token = Token { run: RunId(1), recipient: RecipientId(anna), purpose: Purpose::Preferences };
     let path = format!("/p/{}", keys.sign(&token));
-    let pages = Pages::new(keys, suppression_key(), db.store.clone(), Clock::system(), Options::from(&loaded));
+    let pages = Pages::new(keys, key_and_proxies(), db.store.clone(), Clock::system(), Options::from(&loaded));
     (Server::start(pages, Limits::default()).await, path)
 }
 

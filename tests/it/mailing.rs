@@ -43,7 +43,7 @@ pub fn address(number: usize) -> (Address, AddressHash) {
 
 /// A decision that a person makes on a page.
 pub fn origin(at: Micros) -> Origin<'static> {
-    Origin { channel: "page", run: None, at, salts: Salts::new(&clock::secret()) }
+    Origin { channel: "page", run: None, at, salts: Salts::new(&clock::secret()), shown: None }
 }
 
 /// Subscribers; the n-th has the n-th [`address`].

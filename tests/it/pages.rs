@@ -7,7 +7,7 @@ use colloquy::args;
 use colloquy::clock::Clock;
 use colloquy::config::Look;
 use colloquy::domain::consent::Salts;
-use colloquy::domain::id::{RecipientId, RunId};
+use colloquy::domain::id::{RecipientId, RunId, VersionId};
 use colloquy::domain::pace::OwnLimit;
 use colloquy::domain::project::{AttributeType, Choices};
 use colloquy::domain::score::{ClusterRules, ScoreRules};
@@ -18,12 +18,13 @@ use colloquy::store::subscriptions::{self, Origin};
 use colloquy::store::{Store, recipients};
 use colloquy::web::Limits;
 
-use crate::http::{Reply, Server};
-use crate::support::{Database, on_both_engines, suppression_key};
+use crate::http::{Reply, Server, as_shown};
+use crate::support::{Database, key_and_proxies, on_both_engines};
 
 mod choices;
 mod moving;
 pub mod own;
+mod proven;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
@@ -58,7 +59,7 @@ impl Site {
         let sql = "INSERT INTO runs (campaign, topic, occasion, version_id, state, at)
             VALUES ('spring', 'offers', '1', $1, 'running', 1) RETURNING id";
         let run = RunId(session.one::<(i64,)>(sql, args![version]).await.unwrap().0);
-        let origin = Origin { channel: "import", run: None, at: Micros(1), salts: Salts::new(&[9; 32]) };
+        let origin = Origin { channel: "import", run: None, at: Micros(1), salts: Salts::new(&[9; 32]), shown: None };
         for topic in ["offers", "news"] {
             subscriptions::join(&mut session, anna, topic, &origin).await.unwrap();
         }
@@ -84,8 +85,9 @@ impl Site {
             cluster: ClusterRules::default(),
             timezone: "Europe/Berlin".into(),
             look: Look::default(),
+            version: Some(VersionId(version)),
         };
-        let pages = Pages::new(Arc::clone(&keys), suppression_key(), db.store.clone(), Clock::system(), options);
+        let pages = Pages::new(Arc::clone(&keys), key_and_proxies(), db.store.clone(), Clock::system(), options);
         let server = Server::start(pages, Limits::default()).await;
         Self { server, keys, store: db.store.clone(), anna, run }
     }
@@ -99,8 +101,11 @@ impl Site {
         format!("/{letter}/{}", self.keys.sign(&Token { run: self.run, recipient: self.anna, purpose }))
     }
 
+    /// Sends a form as its page shows it now.
     async fn post(&self, purpose: Purpose, body: &str) -> Reply {
-        self.server.request("POST", &self.path(purpose), &[FORM], body.as_bytes()).await
+        let path = self.path(purpose);
+        let page = self.server.get(&path).await.text();
+        self.server.request("POST", &path, &[FORM], as_shown(body, &page).as_bytes()).await
     }
 
     pub async fn subscribed(&self) -> Vec<String> {
@@ -181,7 +186,7 @@ on_both_engines! {
         assert_eq!(site.post(Purpose::Unsubscribe, "List-Unsubscribe=One-Click").await.status, 200);
         assert_eq!(site.writes().await, writes, "a second time changes nothing");
 
-        let origin = Origin { channel: "page", run: None, at: Micros(2), salts: Salts::new(&[9; 32]) };
+        let origin = Origin { channel: "page", run: None, at: Micros(2), salts: Salts::new(&[9; 32]), shown: None };
         let mut session = site.store.write().await.unwrap();
         subscriptions::join(&mut session, site.anna, "offers", &origin).await.unwrap();
         session.commit().await.unwrap();

@@ -24,7 +24,7 @@ async fn person(store: &Store, address: &str) -> RecipientId {
 }
 
 fn origin(at: i64) -> Origin<'static> {
-    Origin { channel: "preferences", run: Some(RunId(3)), at: Micros(at), salts: Salts::new(&[9; 32]) }
+    Origin { channel: "preferences", run: Some(RunId(3)), at: Micros(at), salts: Salts::new(&[9; 32]), shown: None }
 }
 
 async fn verify(session: &mut Session, who: RecipientId) -> usize {

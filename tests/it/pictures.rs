@@ -39,7 +39,7 @@ fn serve(project: &Project, loaded: &Loaded) -> Pages {
     let keys = Arc::new(project.app().secrets().unwrap().keyring());
     Pages::new(
         keys,
-        crate::support::suppression_key(),
+        crate::support::key_and_proxies(),
         project.db.store.clone(),
         Clock::system(),
         Options::from(loaded),

@@ -109,7 +109,7 @@ on_both_engines! {
     async fn who_left_is_counted_once_and_by_the_reason_that_was_told_soon_after(db) {
         let mut session = db.store.write().await.unwrap();
         run(&mut session, 1, "spring", "running").await;
-        let origin = |run, at| Origin { channel: "page", run: Some(RunId(run)), at: Micros(at), salts: Salts::new(&[9; 32]) };
+        let origin = |run, at| Origin { channel: "page", run: Some(RunId(run)), at: Micros(at), salts: Salts::new(&[9; 32]), shown: None };
         for id in 1..=5 {
             person(&mut session, id, true).await;
             let who = RecipientId(id);

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::http::Server;
 use crate::project::{Project, Settings};
 use crate::support::on_both_engines;
-use crate::support::{dump::dump, suppression_key};
+use crate::support::{dump::dump, key_and_proxies};
 
 const MAILS: usize = 1_000;
 const MANY: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
@@ -54,7 +54,7 @@ on_both_engines! {
         let keys = Arc::new(app.secrets().unwrap().keyring());
         let spool = Spool::open(&project.db.dir.path().join("spool.db")).await.unwrap();
         let (intake, _) = Intake::spawn(spool.clone(), Metrics::new());
-        let pages = Pages::new(Arc::clone(&keys), suppression_key(), project.db.store.clone(), Clock::system(), Options::from(&app.loaded));
+        let pages = Pages::new(Arc::clone(&keys), key_and_proxies(), project.db.store.clone(), Clock::system(), Options::from(&app.loaded));
         let options = track::Options { trusted_proxies: Vec::new(), per_network: MANY, burst: MANY };
         let tracker = Tracker::new(keys, intake, Clock::system(), Metrics::new(), options, Some(pages));
         let server = Arc::new(Server::start(tracker, Limits::default()).await);

@@ -106,7 +106,7 @@ on_both_engines! {
         let newest = "SELECT id, address FROM recipients ORDER BY id DESC LIMIT 1";
         let (last, address): (i64, String) = tx.one(newest, args![]).await.unwrap();
         let salts = Salts::new(&clock::secret());
-        let origin = Origin { channel: "page", run: Some(run.id), at: app.clock.now(), salts };
+        let origin = Origin { channel: "page", run: Some(run.id), at: app.clock.now(), salts, shown: None };
         assert!(subscriptions::leave(&mut tx, RecipientId(last), "news", &origin).await.unwrap());
         tx.commit().await.unwrap();
         let (_, ended) = project.send().await;

@@ -7,11 +7,17 @@ pub mod dump;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use colloquy::store::{EngineKind, Store};
+use colloquy::web::Proxies;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 /// What addresses are hashed under, where the test does not care.
 pub fn suppression_key() -> aws_lc_rs::hmac::Key {
     aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &[5; 32])
+}
+
+/// That key, and no proxy but those on loopback: what pages need besides.
+pub fn key_and_proxies() -> (aws_lc_rs::hmac::Key, Proxies) {
+    (suppression_key(), Proxies::new(Vec::new()))
 }
 
 /// A fresh database of one engine, gone with the test.

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::http::Server;
 use crate::project::{Project, Settings};
-use crate::support::{Database, on_both_engines, suppression_key};
+use crate::support::{Database, key_and_proxies, on_both_engines, suppression_key};
 
 const SVG: &str =
     "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"><rect width=\"9\" height=\"9\"/></svg>";
@@ -45,7 +45,7 @@ impl Viewing {
         let keys = Arc::new(app.secrets().unwrap().keyring());
         let options = Options::from(&app.loaded);
         let pages =
-            Pages::new(Arc::clone(&keys), suppression_key(), project.db.store.clone(), Clock::system(), options);
+            Pages::new(Arc::clone(&keys), key_and_proxies(), project.db.store.clone(), Clock::system(), options);
         let server = Arc::new(Server::start(pages, Limits::default()).await);
         Self { project, server, keys }
     }
@@ -130,7 +130,7 @@ on_both_engines! {
         for to in ["b@example.org", "c@example.org"] {
             let mut session = store.write().await.unwrap();
             let (address, at) = (Address::parse(to).unwrap(), Clock::system().now());
-            let origin = Origin { channel: "page", run: None, at, salts: Salts::new(&[9; 32]) };
+            let origin = Origin { channel: "page", run: None, at, salts: Salts::new(&[9; 32]), shown: None };
             let moving = (&address, &suppression_key());
             let moved = addresses::change(&mut session, anna, moving, |_| true, &origin).await.unwrap();
             assert!(matches!(moved, Moved::Done(_)));

@@ -15,6 +15,7 @@ use super::{Inner, RETRY_NETWORK, RETRY_SECONDS, Terms};
 use crate::domain::address::Address;
 use crate::domain::hit::MAX_USER_AGENT;
 use crate::domain::network::Network;
+use crate::domain::shown::Request;
 use crate::domain::wording;
 use crate::store::recipients::Attributes;
 use crate::web::Answer;
@@ -146,8 +147,10 @@ impl Inner {
             version: body.wording_version.unwrap_or_else(|| join.version.clone()),
             form_url: body.form_url,
             channel: "api",
-            network: body.ip.map(|ip| Network::from(ip).to_string()).unwrap_or_default(),
-            user_agent,
+            request: Request {
+                network: body.ip.map(|ip| Network::from(ip).to_string()).unwrap_or_default(),
+                user_agent,
+            },
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 
-use super::{Inner, Reader};
+use super::Inner;
 use crate::clock;
 use crate::domain::consent::Salts;
 use crate::domain::id::{JoinId, RecipientId, RunId};
@@ -10,6 +10,7 @@ use crate::domain::token::{Purpose, Token};
 use crate::domain::wording::Wording;
 use crate::pages::Outcome;
 use crate::pages::html::View;
+use crate::pages::reader::Reader;
 use crate::store::joins::{self, Confirmation, Confirmed};
 use crate::web::Answer;
 
@@ -31,8 +32,7 @@ impl Inner {
         let confirmation = Confirmation {
             join,
             at: self.clock.now(),
-            network: reader.network.clone(),
-            user_agent: reader.user_agent.clone(),
+            request: reader.request.clone(),
             salts: Salts::new(&clock::secret()),
         };
         let mut session = self.store.write().await?;

@@ -7,13 +7,14 @@ use serde_json::json;
 
 use super::request::{Asking, text_of};
 use super::stamp::{Verdict, judge, stamp};
-use super::{Inner, RETRY_NETWORK, Reader, Terms};
+use super::{Inner, RETRY_NETWORK, Terms};
 use crate::domain::address::Address;
 use crate::domain::join::words_for;
 use crate::domain::wording::Wording;
 use crate::pages::Outcome;
 use crate::pages::form::Form;
 use crate::pages::html::{Field, JoinForm, Topic, View, Words};
+use crate::pages::reader::Reader;
 use crate::web::Answer;
 
 /// Most characters of an attribute.
@@ -105,8 +106,7 @@ impl Inner {
             version: join.version.clone(),
             form_url: format!("{}/join", terms.base_url),
             channel: "join",
-            network: reader.network.clone(),
-            user_agent: reader.user_agent.clone(),
+            request: reader.request.clone(),
         };
         self.take(terms, &asking).await?;
         Ok(self.says(t, "join_sent_title", "join_sent"))

@@ -9,6 +9,7 @@ use super::{Inner, Terms};
 use crate::domain::address::Address;
 use crate::domain::id::{JoinId, RecipientId, RunId};
 use crate::domain::notice::NoticeKind;
+use crate::domain::shown::Request;
 use crate::domain::token::{Purpose, Token};
 use crate::store::Result;
 use crate::store::joins::{self, Asked, NewJoin};
@@ -36,8 +37,7 @@ pub(super) struct Asking {
     pub version: String,
     pub form_url: String,
     pub channel: &'static str,
-    pub network: String,
-    pub user_agent: String,
+    pub request: Request,
 }
 
 impl Inner {
@@ -56,7 +56,7 @@ impl Inner {
             "wording_version": asking.version,
             "language": asking.wording_language,
             "form_url": asking.form_url,
-            "request": { "at": at.to_string(), "network": asking.network, "user_agent": asking.user_agent },
+            "request": { "at": at.to_string(), "network": asking.request.network, "user_agent": asking.request.user_agent },
         });
         let new = NewJoin {
             address: &asking.address,

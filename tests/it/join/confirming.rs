@@ -34,7 +34,7 @@ fn payload(stored: &colloquy::store::consents::StoredConsent) -> Value {
 }
 
 fn origin(at: Micros) -> Origin<'static> {
-    Origin { channel: "page", run: None, at, salts: Salts::new(&clock::secret()) }
+    Origin { channel: "page", run: None, at, salts: Salts::new(&clock::secret()), shown: None }
 }
 
 /// Posts to the assembled service.

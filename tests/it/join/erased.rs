@@ -7,6 +7,7 @@ use colloquy::clock;
 use colloquy::domain::address::Address;
 use colloquy::domain::consent::Salts;
 use colloquy::domain::id::JoinId;
+use colloquy::domain::shown::Request;
 use colloquy::people::suppress;
 use colloquy::store::EngineKind;
 use colloquy::store::addresses::{self, Moved};
@@ -30,7 +31,7 @@ impl Site {
     async fn move_to(&self, old: &str, new: &str) {
         let (who, new) = (self.recipient(old).await.unwrap().id, address(new));
         let (at, salts) = (self.clock.now(), Salts::new(&clock::secret()));
-        let origin = Origin { channel: "page", run: None, at, salts };
+        let origin = Origin { channel: "page", run: None, at, salts, shown: None };
         let mut session = self.store.write().await.unwrap();
         let moved = addresses::change(&mut session, who, (&new, &self.key()), |_| true, &origin).await.unwrap();
         assert_eq!(moved, Moved::Done(address(old)));
@@ -86,9 +87,9 @@ on_both_engines! {
 async fn whoever_confirms_in_the_instant_of_the_erasure_is_erased() {
     let site = Site::open(database(EngineKind::Postgres).await).await;
     site.join(&[("address", "anna@example.org"), ("topic", "news")]).await;
-    let (network, user_agent) = ("203.0.113.0/24".to_owned(), "Firefox/1".to_owned());
+    let request = Request { network: "203.0.113.0/24".to_owned(), user_agent: "Firefox/1".to_owned() };
     let salts = Salts::new(&clock::secret());
-    let confirmation = Confirmation { join: JoinId(1), at: site.clock.now(), network, user_agent, salts };
+    let confirmation = Confirmation { join: JoinId(1), at: site.clock.now(), request, salts };
     let mut confirming = site.store.write().await.unwrap();
     let confirmed = joins::confirm(&mut confirming, &confirmation).await.unwrap();
     assert!(matches!(confirmed, Confirmed::Now(..)), "{confirmed:?}");

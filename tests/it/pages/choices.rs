@@ -73,7 +73,7 @@ on_both_engines! {
     async fn a_limit_that_is_no_longer_offered_is_kept(db) {
         let site = Site::open(&db).await;
         let mut session = site.store.write().await.unwrap();
-        let origin = Origin { channel: "page", run: None, at: Micros(2), salts: Salts::new(&[9; 32]) };
+        let origin = Origin { channel: "page", run: None, at: Micros(2), salts: Salts::new(&[9; 32]), shown: None };
         let own = OwnLimit { count: 2, days: 90 };
         subscriptions::set_pace(&mut session, site.anna, Pace::AtMost(own), &origin).await.unwrap();
         session.commit().await.unwrap();
@@ -109,6 +109,26 @@ on_both_engines! {
         site.post(Purpose::Unsubscribe, "tell=1&why=never_asked&words=other").await;
         assert_eq!(site.told().await[0].1.as_deref(), Some("too_many"), "the first word counts");
         assert_eq!(site.subscribed().await, ["news"], "telling leaves nothing");
+    }
+
+    async fn why_is_asked_on_the_preferences_page_as_soon_as_a_topic_is_left_there(db) {
+        let site = Site::open(&db).await;
+        for (form, asked) in [("topic=offers&topic=news&topic=events", false), ("topic=offers", true), ("leave=all", true)] {
+            let page = site.post(Purpose::Preferences, &format!("save=1&tracking=1&{form}")).await.text();
+            assert_eq!(page.contains("name=\"tell\""), asked, "{form}: {page}");
+        }
+        assert!(site.post(Purpose::Preferences, "tell=1&why=too_many").await.text().contains("Danke"));
+        assert_eq!(site.told().await.iter().filter(|(_, why, _)| why.as_deref() == Some("too_many")).count(), 1);
+        assert!(site.subscribed().await.is_empty() && site.tracking().await, "telling changes nothing");
+    }
+
+    async fn why_is_kept_also_where_a_notice_led_to_the_page(db) {
+        let site = Site::open(&db).await;
+        let token = Token { run: RunId::NOTICES, recipient: site.anna, purpose: Purpose::Preferences };
+        let path = format!("/p/{}", site.keys.sign(&token));
+        site.send(&path, "leave=all").await;
+        site.send(&path, "tell=1&words=Genug").await;
+        assert!(site.told().await.iter().all(|(_, _, words)| words.as_deref() == Some("Genug")));
     }
 
     async fn a_reason_that_is_not_offered_or_of_nobody_who_left_is_dropped(db) {

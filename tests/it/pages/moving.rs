@@ -9,6 +9,7 @@ use colloquy::store::addresses::{self, Moved};
 use colloquy::store::notices::{self, Stamp};
 
 use super::*;
+use crate::support::suppression_key;
 
 on_both_engines! {
     async fn the_old_address_is_still_told_and_asked(db) {
@@ -38,7 +39,7 @@ on_both_engines! {
             let own = site.fresh().await;
             let before = site.person(site.anna).await.attributes;
             let new = Address::parse(&format!("new{n}@example.org")).unwrap();
-            let origin = Origin { channel: "page", run: None, at: Micros(5), salts: Salts::new(&[8; 32]) };
+            let origin = Origin { channel: "page", run: None, at: Micros(5), salts: Salts::new(&[8; 32]), shown: None };
             let mut session = db.store.write().await.unwrap();
             let moving = (&new, &suppression_key());
             let moved = addresses::change(&mut session, site.anna, moving, |_| true, &origin).await.unwrap();

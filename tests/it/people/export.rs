@@ -31,7 +31,7 @@ on_both_engines! {
         import(&db, &format!("email\n{rows}")).await;
         let gone = find(&db, "p7@example.org").await.unwrap().id;
         let mut session = db.store.write().await.unwrap();
-        let origin = Origin { channel: "page", run: None, at: Micros(1), salts: Salts::new(&[0; 32]) };
+        let origin = Origin { channel: "page", run: None, at: Micros(1), salts: Salts::new(&[0; 32]), shown: None };
         subscriptions::leave(&mut session, gone, "offers", &origin).await.unwrap();
         session.commit().await.unwrap();
         let exported = csv(&db, Some("offers")).await;

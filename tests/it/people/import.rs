@@ -17,7 +17,7 @@ fn granted(purpose: &str, topic: &str) -> (String, String, bool) {
 }
 
 fn origin(at: i64) -> Origin<'static> {
-    Origin { channel: "one-click", run: None, at: Micros(at), salts: Salts::new(&[9; 32]) }
+    Origin { channel: "one-click", run: None, at: Micros(at), salts: Salts::new(&[9; 32]), shown: None }
 }
 
 async fn count(db: &Database, table: &str) -> i64 {

@@ -12,7 +12,7 @@ use super::support::{address, find, import, key};
 use crate::support::{Database, on_both_engines};
 
 fn origin() -> Origin<'static> {
-    Origin { channel: "page", run: None, at: Micros(5), salts: Salts::new(&[9; 32]) }
+    Origin { channel: "page", run: None, at: Micros(5), salts: Salts::new(&[9; 32]), shown: None }
 }
 
 async fn move_to(db: &Database, who: RecipientId, to: &str) -> Moved {

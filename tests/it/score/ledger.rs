@@ -123,7 +123,7 @@ on_both_engines! {
         let clicks: Vec<_> = (0..4).map(|n| action(who, "click", Some("yoga"), START + n)).collect();
         insert(store, &clicks).await;
         score_at(store, START + DAY).await;
-        let origin = Origin { channel: "page", run: None, at: Micros(START + DAY), salts: Salts::new(&[7; 32]) };
+        let origin = Origin { channel: "page", run: None, at: Micros(START + DAY), salts: Salts::new(&[7; 32]), shown: None };
         let mut session = store.write().await.unwrap();
         assert!(subscriptions::set_tracking(&mut session, who, false, &origin).await.unwrap());
         session.commit().await.unwrap();

@@ -221,7 +221,8 @@ async fn decide(tx: &mut Session, rng: &mut StdRng, person: &mut Person) {
         let mut at = NOW - rng.random_range(30..200) * DAY;
         let mut subscribed = true;
         for _ in 0..rng.random_range(0..4) {
-            let origin = Origin { channel: "page", run: None, at: Micros(at), salts: Salts::new(&[1; 32]) };
+            let origin =
+                Origin { channel: "page", run: None, at: Micros(at), salts: Salts::new(&[1; 32]), shown: None };
             let changed = if subscribed {
                 subscriptions::join(tx, person.id, topic, &origin).await
             } else {
