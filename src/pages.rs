@@ -18,6 +18,7 @@ mod pace;
 mod picture;
 mod preferences;
 mod reader;
+mod refusal;
 mod samples;
 mod unsubscribe;
 mod view;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, StatusCode};
 
 use tokio::sync::Semaphore;
@@ -48,12 +49,12 @@ use crate::domain::token::{Keyring, Purpose, Token};
 use crate::domain::wording::{self, Wording};
 use crate::store::recipients::Recipient;
 use crate::store::{Result, Store, recipients};
-use crate::web::{Answer, Handler, Proxies, in_task, method_not_allowed, not_found, text, try_again};
+use crate::web::{Answer, Handler, Proxies, in_task, method_not_allowed, try_again};
 use body::Unread;
 use form::Form;
-use html::{Html, View};
+use html::Html;
 use picture::Gallery;
-use reader::Reader;
+use reader::{Reader, accepted};
 use view::Shelf;
 
 const RETRY_SECONDS: u16 = 30;
@@ -112,6 +113,13 @@ impl From<&Loaded> for Options {
     }
 }
 
+impl Options {
+    /// What pages say to somebody of whom nothing but a browser is known.
+    fn wording(&self, accepted: &str) -> &Wording {
+        wording::choose(&self.look.wordings, None, accepted, &self.locale)
+    }
+}
+
 /// Answers `/u/`, `/p/`, `/k/`, `/d/`, `/a/`, `/v/` and `/i/`; clones share everything.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);
@@ -124,7 +132,7 @@ struct Inner {
     clock: Clock,
     options: Options,
     html: Html,
-    copies: Semaphore,
+    copies: Arc<Semaphore>,
     shelf: Shelf,
     gallery: Gallery,
 }
@@ -151,7 +159,7 @@ impl Pages {
     ) -> Self {
         let html = Html::new(options.sender.clone(), options.imprint_url.clone(), &options.look);
         let (shelf, gallery) = Default::default();
-        let copies = Semaphore::new(download::AT_ONCE);
+        let copies = Arc::new(Semaphore::new(download::AT_ONCE));
         Self(Arc::new(Inner { keys, suppression_key, proxies, store, clock, options, html, copies, shelf, gallery }))
     }
 }
@@ -162,9 +170,10 @@ impl Handler for Pages {
         if let Some(name) = path.strip_prefix("/i/") {
             return self.picture(request.method(), name.to_owned()).await;
         }
-        let Some((kind, token)) = path.split_at_checked(3) else { return not_found() };
+        let nowhere = || self.0.html.nowhere(self.0.options.wording(&accepted(request.headers())));
+        let Some((kind, token)) = path.split_at_checked(3) else { return nowhere() };
         let (token, part) = token.split_once('/').map_or((token, None), |(token, id)| (token, Some(id.to_owned())));
-        let Some(token) = self.0.keys.verify(token) else { return not_found() };
+        let Some(token) = self.0.keys.verify(token) else { return nowhere() };
         let takes_forms = match (&token.purpose, kind) {
             (Purpose::Unsubscribe, "/u/") | (Purpose::Preferences, "/p/") | (Purpose::Keep, "/k/")
                 if part.is_none() =>
@@ -173,7 +182,7 @@ impl Handler for Pages {
             }
             (Purpose::OwnData { .. }, "/d/") | (Purpose::NewAddress { .. }, "/a/") if part.is_none() => true,
             (Purpose::View, "/v/") | (Purpose::OwnData { .. }, "/d/") => false,
-            _ => return not_found(),
+            _ => return nowhere(),
         };
         let post = match *request.method() {
             Method::GET | Method::HEAD => false,
@@ -183,15 +192,13 @@ impl Handler for Pages {
         };
         let (parts, body) = request.into_parts();
         let reader = Reader::new(&self.0.proxies, peer, &parts.headers);
-        let form = match post {
-            true => match read_form(&parts.headers, body).await {
-                Ok(form) => Some(form),
-                Err(refusal) => return refusal,
-            },
-            false => None,
-        };
+        let form = if post { Some(read_form(&parts.headers, body).await) } else { None };
         let inner = Arc::clone(&self.0);
         in_task(async move { inner.visit(token, part.as_deref(), reader, form).await }).await
+    }
+
+    fn too_many(&self, request: &Request<Incoming>, seconds: u16) -> Answer {
+        self.0.html.too_many(self.0.options.wording(&accepted(request.headers())), seconds)
     }
 }
 
@@ -212,16 +219,20 @@ impl Pages {
 }
 
 impl Inner {
-    async fn visit(&self, token: Token, part: Option<&str>, reader: Reader, form: Option<Form>) -> Answer {
+    async fn visit(&self, token: Token, part: Option<&str>, reader: Reader, form: Option<Sent>) -> Answer {
         // A mail brings its own words.
         let person = (token.purpose != Purpose::View).then_some(token.recipient);
         let texts = self.wording(person, &reader.accepted).await;
+        let form = match form.transpose() {
+            Ok(form) => form,
+            Err(unread) => return self.html.unread(texts, unread),
+        };
         let visit = Visit { token, texts, reader, form };
         let wants_link = visit.form.as_ref().is_some_and(fresh::is_wanted);
         let answer = match visit.token.purpose {
             Purpose::Unsubscribe => self.unsubscribe(&visit).await,
             Purpose::Keep => self.keep(&visit).await,
-            Purpose::View => self.view(&visit.token, part).await,
+            Purpose::View => self.view(&visit, part).await,
             Purpose::OwnData { .. } if wants_link => self.send_link(&visit).await,
             Purpose::OwnData { .. } => match part {
                 Some(name) => self.download(&visit, name).await,
@@ -233,11 +244,7 @@ impl Inner {
         };
         answer.unwrap_or_else(|error| {
             tracing::warn!(%error, run = %visit.token.run, "a page could not be shown");
-            let texts = visit.texts;
-            let mut answer = self.html.answer(texts, &View::notice(texts.say("away_title"), texts.say("away")));
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            answer.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
-            answer
+            self.html.away(visit.texts)
         })
     }
 
@@ -265,16 +272,12 @@ impl Inner {
     }
 }
 
+/// A form, if it could be read.
+type Sent = std::result::Result<Form, Unread>;
+
 /// Reads a form.
-async fn read_form(headers: &HeaderMap, body: Incoming) -> std::result::Result<Form, Answer> {
-    let bytes = body::read(body).await.map_err(|unread| {
-        let words = match unread {
-            Unread::TooLarge => "The form is too large.\n",
-            Unread::Broken => "The form could not be read.\n",
-            Unread::TooSlow => "The form took too long.\n",
-        };
-        text(unread.status(), words)
-    })?;
+async fn read_form(headers: &HeaderMap, body: Incoming) -> Sent {
+    let bytes = body::read(body).await?;
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     Ok(Form::parse(content_type, &bytes))
 }

@@ -2,8 +2,10 @@
 //! gracefully. What is answered is the handler's business.
 
 mod proxies;
+mod reading;
 
 pub use proxies::Proxies;
+pub use reading::Reading;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -30,6 +32,12 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request. `peer` is the other end of the connection, perhaps a proxy. The future
     /// is dropped when the client goes away: work that must not stop halfway belongs in a task.
     fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Answer> + Send;
+
+    /// The answer to a client that asks too much, and may come again after so many seconds.
+    fn too_many(&self, request: &Request<Incoming>, seconds: u16) -> Answer {
+        let _ = request;
+        try_again(StatusCode::TOO_MANY_REQUESTS, seconds)
+    }
 }
 
 /// `None` finds nothing, whatever is asked.
@@ -38,6 +46,13 @@ impl<H: Handler> Handler for Option<H> {
         match self {
             Some(handler) => handler.answer(request, peer).await,
             None => not_found(),
+        }
+    }
+
+    fn too_many(&self, request: &Request<Incoming>, seconds: u16) -> Answer {
+        match self {
+            Some(handler) => handler.too_many(request, seconds),
+            None => try_again(StatusCode::TOO_MANY_REQUESTS, seconds),
         }
     }
 }
@@ -51,6 +66,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Octets of a request's head, at least 8,192; a longer one is answered with 431 or 414.
     pub head_size: usize,
+    /// How fast a client has to take an answer.
+    pub reading: Reading,
     /// How long requests in flight may take once the listener stops.
     pub grace: Duration,
 }
@@ -61,6 +78,7 @@ impl Default for Limits {
             connections: 4_096,
             head_timeout: Duration::from_secs(15),
             head_size: 16_384,
+            reading: Reading::default(),
             grace: Duration::from_secs(10),
         }
     }
@@ -120,9 +138,9 @@ async fn connection<H: Handler>(stream: TcpStream, peer: IpAddr, handler: H, lim
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
+        // Answers to requests that come ahead of others wait for their turn: nobody makes us keep what is not read.
         .max_buf_size(limits.head_size.max(8_192))
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(reading::Read::new(stream, limits.reading)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -163,6 +163,7 @@ CREATE TABLE messages (
     relay        TEXT COLLATE "C",
     code         BIGINT,
     reply        TEXT COLLATE "C",                      -- the server's words, or why it was skipped
+    counted      BIGINT NOT NULL DEFAULT 0, -- under what it stands in hit_totals: a bit for each kind and verdict
     PRIMARY KEY (run_id, recipient_id)
 );
 CREATE INDEX messages_due ON messages (run_id, wave, due_at) WHERE state IN ('waiting', 'deferred');

@@ -172,6 +172,7 @@ CREATE TABLE messages (
     relay        TEXT,
     code         INTEGER,
     reply        TEXT,                      -- the server's words, or why it was skipped
+    counted      INTEGER NOT NULL DEFAULT 0, -- under what it stands in hit_totals: a bit for each kind and verdict
     PRIMARY KEY (run_id, recipient_id)
 ) WITHOUT ROWID;
 CREATE INDEX messages_due ON messages (run_id, wave, due_at) WHERE state IN ('waiting', 'deferred');

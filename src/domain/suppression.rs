@@ -25,3 +25,10 @@ pub const PERSONS_OWN: [&str; 3] = [ERASED, UNSUBSCRIBED, MOVED];
 pub fn is_persons_own(reason: &str) -> bool {
     PERSONS_OWN.contains(&reason)
 }
+
+/// Whether a suppression goes along when its person has another address confirmed: it does when others have set it about
+/// the person (a complaint, a list), not when it says that the old address takes no mail.
+#[must_use]
+pub fn follows(reason: &str) -> bool {
+    !is_persons_own(reason) && ![BOUNCED, UNREACHABLE].contains(&reason)
+}

@@ -19,11 +19,11 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response};
 
 use super::html::{Html, View};
-use super::reader::Reader;
+use super::reader::{Reader, accepted};
 use super::{Options, read_form};
 use crate::clock::Clock;
 use crate::config::Loaded;
@@ -31,9 +31,9 @@ use crate::config::secrets::ApiKeys;
 use crate::domain::id::JoinId;
 use crate::domain::join;
 use crate::domain::token::{Keyring, Purpose};
-use crate::domain::wording::{self, Wording};
+use crate::domain::wording::Wording;
 use crate::store::{self, Store};
-use crate::web::{Answer, Handler, Proxies, in_task, method_not_allowed, not_found};
+use crate::web::{Answer, Handler, Proxies, in_task, method_not_allowed};
 use pace::Pace;
 
 const SCRIPT: &str = include_str!("join/join.js");
@@ -112,7 +112,7 @@ impl<R: Handler> Handler for Joining<R> {
         let join = match path.strip_prefix("/j/") {
             Some(token) => match inner.keys.verify(token) {
                 Some(token) if token.purpose == Purpose::Confirm => Some(JoinId(token.recipient.0)),
-                _ => return not_found(),
+                _ => return inner.nowhere(&accepted(request.headers())),
             },
             None if matches!(path, "/join" | "/join.js" | "/api/subscribe") => None,
             None => return self.rest.answer(request, peer).await,
@@ -128,9 +128,17 @@ impl<R: Handler> Handler for Joining<R> {
             (_, _, &(Method::GET | Method::HEAD)) => in_task(async move { inner.show(join, &reader).await }).await,
             (_, _, &Method::POST) => match read_form(&parts.headers, body).await {
                 Ok(form) => in_task(async move { inner.take_form(join, &reader, &form).await }).await,
-                Err(refusal) => refusal,
+                Err(unread) => inner.html.unread(inner.texts(&reader), unread),
             },
             _ => method_not_allowed("GET, HEAD, POST"),
+        }
+    }
+
+    fn too_many(&self, request: &Request<Incoming>, seconds: u16) -> Answer {
+        let Inner { options, html, .. } = &*self.inner;
+        match request.uri().path() {
+            "/api/subscribe" => api::too_many(seconds),
+            _ => html.too_many(options.wording(&accepted(request.headers())), seconds),
         }
     }
 }
@@ -141,7 +149,7 @@ impl Inner {
         match (join, &self.terms) {
             (Some(join), _) => self.or_away(texts, self.ask_to_confirm(texts, join).await),
             (None, Some(terms)) => self.blank_form(texts, terms),
-            (None, None) => not_found(),
+            (None, None) => self.html.nowhere(texts),
         }
     }
 
@@ -150,12 +158,16 @@ impl Inner {
         match (join, &self.terms) {
             (Some(join), _) => self.or_away(texts, self.confirm(texts, join, reader).await),
             (None, Some(terms)) => self.or_away(texts, self.filled_form(texts, terms, reader, form).await),
-            (None, None) => not_found(),
+            (None, None) => self.html.nowhere(texts),
         }
     }
 
     fn texts(&self, reader: &Reader) -> &Wording {
-        wording::choose(&self.options.look.wordings, None, &reader.accepted, &self.options.locale)
+        self.options.wording(&reader.accepted)
+    }
+
+    fn nowhere(&self, accepted: &str) -> Answer {
+        self.html.nowhere(self.options.wording(accepted))
     }
 
     /// A page that says only this.
@@ -166,10 +178,7 @@ impl Inner {
     fn or_away(&self, texts: &Wording, outcome: store::Result<Answer>) -> Answer {
         outcome.unwrap_or_else(|error| {
             tracing::warn!(%error, "a request to join could not be dealt with");
-            let mut answer = self.says(texts, "away_title", "away");
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            answer.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
-            answer
+            self.html.away(texts)
         })
     }
 

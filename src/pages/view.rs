@@ -12,11 +12,10 @@ use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::{Inner, Outcome, html};
+use super::{Inner, Outcome, Visit, html};
 use crate::config::{self, ProjectFiles};
 use crate::domain::id::RunId;
 use crate::domain::score::Scale;
-use crate::domain::token::Token;
 use crate::render::{Envelope, Mailing, Scratch};
 use crate::store::runs::Run;
 use crate::store::{Error, Store, addresses, profiles, runs, score, versions};
@@ -74,7 +73,8 @@ impl Shelf {
 
 impl Inner {
     /// The message of a token, or a picture in it, if its run and its recipient still exist.
-    pub(super) async fn view(&self, token: &Token, picture: Option<&str>) -> Outcome {
+    pub(super) async fn view(&self, visit: &Visit<'_>, picture: Option<&str>) -> Outcome {
+        let (token, nowhere) = (&visit.token, || self.html.nowhere(visit.texts));
         let cell = self.shelf.place(token.run);
         // Whoever comes while it is being compiled waits for this run alone.
         let viewed = match cell.get_or_try_init(|| compile(&self.store, token.run)).await {
@@ -82,7 +82,7 @@ impl Inner {
             Err(hidden) => {
                 self.shelf.forget(token.run);
                 return match hidden {
-                    Hidden::Gone => Ok(not_found()),
+                    Hidden::Gone => Ok(nowhere()),
                     Hidden::Away(error) => Err(error),
                 };
             }
@@ -94,7 +94,7 @@ impl Inner {
         let mut session = self.store.read().await?;
         let scale = score::scale(&mut session).await?.unwrap_or(*unscored);
         let found = profiles::profiles_at(&mut session, &[token.recipient], run.at, &scale, true).await?;
-        let Some(mut profile) = found.into_iter().next() else { return Ok(not_found()) };
+        let Some(mut profile) = found.into_iter().next() else { return Ok(nowhere()) };
         profile.tracking = false;
         // Whoever reads the old mailbox must not learn from an old mail where the person went, or what else is new.
         if let Some(was) = addresses::before_moving(&mut session, (run.id, token.recipient), run.at).await? {
@@ -104,7 +104,7 @@ impl Inner {
         drop(session);
         let envelope = Envelope { run: run.id, occasion: &run.occasion, at: run.at };
         let Ok(shown) = mailing.render_explained(&profile, &envelope, &self.keys, &mut Scratch::default()) else {
-            return Ok(not_found());
+            return Ok(nowhere());
         };
         let path = format!("/v/{}", self.keys.sign(token));
         Ok(page(mailing.with_pictures_at(&shown.html, &path)))

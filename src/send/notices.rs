@@ -159,8 +159,9 @@ impl Sender {
 
     async fn forget_notices(&self) -> Result<()> {
         let mut tx = self.store.write().await?;
-        notices::forget(&mut tx, self.clock.now().minus(KEPT)).await?;
-        joins::forget(&mut tx, self.clock.now()).await?;
+        let now = self.clock.now();
+        notices::forget(&mut tx, now.minus(KEPT), now).await?;
+        joins::forget(&mut tx, now).await?;
         tx.commit().await
     }
 }

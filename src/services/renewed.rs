@@ -31,6 +31,10 @@ impl Handler for RenewedPages {
         let pages = self.0.borrow().clone();
         pages.answer(request, peer).await
     }
+
+    fn too_many(&self, request: &Request<Incoming>, seconds: u16) -> Answer {
+        self.0.borrow().too_many(request, seconds)
+    }
 }
 
 /// The pages, and what renews them until `end`.

@@ -10,7 +10,7 @@ use crate::args;
 use crate::domain::address::Address;
 use crate::domain::consent::Purpose;
 use crate::domain::id::{RecipientId, RunId};
-use crate::domain::suppression::MOVED;
+use crate::domain::suppression::{MOVED, follows};
 use crate::domain::time::Micros;
 
 const MOVE: &str = "UPDATE recipients SET address = $2, domain = $3, address_hash = $4
@@ -40,7 +40,7 @@ pub enum Moved {
 
 /// Gives a person another address, as long as `still` says that the present one is the one to be given up. That one is
 /// suppressed, so that a list which still has it does not bring the person in again as somebody new; the new one is
-/// free again if it was given up so before.
+/// free again if it was given up so before. A suppression that is about the person goes along.
 ///
 /// # Errors
 /// When the database refuses.
@@ -72,6 +72,10 @@ pub async fn change(
         // Somebody else took it in this instant.
         Err(Error::Sql(sqlx::Error::Database(error))) if error.is_unique_violation() => return Ok(Moved::Taken),
         Err(error) => return Err(error),
+    }
+    // What others have set about the person holds wherever the person goes.
+    if let Some(reason) = suppressions::reason(session, &given_up).await?.filter(|reason| follows(reason)) {
+        suppressions::add(session, &[(new.clone(), hash)], origin.at, &reason).await?;
     }
     // Another spelling in letter case is the same address.
     if given_up != hash {

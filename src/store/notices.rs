@@ -131,6 +131,15 @@ const RECENT: &str = "SELECT COUNT(*) FROM notices WHERE recipient_id = $1 AND k
 const RECENT_TO: &str = "SELECT COUNT(*) FROM notices WHERE address_hash = $1 AND kind = $2 AND created_at > $3";
 const FORGET: &str = "DELETE FROM notices
     WHERE state IN ('accepted', 'rejected', 'unknown', 'skipped') AND at < $1";
+/// No answer that came so late would have it sent again.
+const EMPTY: &str = "UPDATE notices SET data = '' WHERE state = 'unknown' AND expires_at <= $1 AND data <> ''";
+/// In one order for all, so that two writers cannot lock each other out; whoever marks keeps to it, too.
+const LOCK: [&str; 2] = [
+    "SELECT id FROM notices WHERE recipient_id = $1 OR address_hash = $2 ORDER BY id FOR UPDATE",
+    "SELECT id FROM notices WHERE recipient_id IS NULL
+        AND address_hash = COALESCE($1, (SELECT r.address_hash FROM recipients r WHERE r.id = $2))
+    ORDER BY id FOR UPDATE",
+];
 const ERASE: &str = "UPDATE notices SET address = NULL, address_hash = NULL, data = '', reply = NULL
     WHERE recipient_id = $1 OR address_hash = $2";
 
@@ -140,7 +149,7 @@ const TIE: &str = "UPDATE notices SET recipient_id = $1
 
 pub(super) const STATEMENTS: &[&str] = &[
     TIE, QUEUE, ANY_DUE, DUE, TAKE, SKIP, EXPIRE, HELD, RELEASE, SWALLOW, ORPHANS, DELIVERY, COUNTS, RECENT, RECENT_TO,
-    FORGET, ERASE,
+    FORGET, EMPTY, ERASE,
 ];
 
 /// Queues a notice. It is sent once the transaction has committed.
@@ -320,11 +329,13 @@ pub async fn recent_to(session: &mut Session, kind: NoticeKind, hash: &AddressHa
     Ok(session.one::<(i64,)>(RECENT_TO, args![hash.as_slice(), kind.as_str(), since]).await?.0)
 }
 
-/// Forgets notices whose fate was settled before an instant. How many.
+/// Forgets notices whose fate was settled before an instant, and what those said that cannot be sent any more `now`.
+/// How many are forgotten.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn forget(session: &mut Session, before: Micros) -> Result<u64> {
+pub async fn forget(session: &mut Session, before: Micros, now: Micros) -> Result<u64> {
+    session.execute(EMPTY, args![now]).await?;
     session.execute(FORGET, args![before]).await
 }
 
@@ -334,6 +345,9 @@ pub async fn forget(session: &mut Session, before: Micros) -> Result<u64> {
 /// # Errors
 /// When the database refuses.
 pub(super) async fn tie(session: &mut Session, recipient: RecipientId, hash: Option<&[u8]>) -> Result<()> {
+    if session.kind() == EngineKind::Postgres {
+        session.all::<(i64,)>(LOCK[1], args![hash, recipient]).await?;
+    }
     session.execute(TIE, args![recipient, hash, recipient]).await.map(drop)
 }
 
@@ -342,5 +356,8 @@ pub(super) async fn tie(session: &mut Session, recipient: RecipientId, hash: Opt
 /// # Errors
 /// When the database refuses.
 pub async fn erase(session: &mut Session, recipient: RecipientId, hash: &AddressHash) -> Result<()> {
+    if session.kind() == EngineKind::Postgres {
+        session.all::<(i64,)>(LOCK[0], args![recipient, hash.as_slice()]).await?;
+    }
     session.execute(ERASE, args![recipient, hash.as_slice()]).await.map(drop)
 }

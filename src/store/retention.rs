@@ -10,6 +10,10 @@ const FEW: i64 = 100;
 /// Messages whose servers' words one call removes.
 const SOME: i64 = 500;
 
+/// The bit of a hit `h` in the `counted` of its message.
+pub(super) const MARK: &str = "(CASE h.kind WHEN 'open' THEN 1 ELSE 32 END * CASE COALESCE(h.verdict, '')
+    WHEN 'human' THEN 1 WHEN 'proxy' THEN 2 WHEN 'machine' THEN 4 WHEN 'unknown' THEN 8 ELSE 16 END)";
+
 const RUNS_WITH_HITS: &str =
     "SELECT id FROM runs r WHERE r.at < $1 AND EXISTS (SELECT 1 FROM hits h WHERE h.run_id = r.id)
     ORDER BY id";
@@ -74,19 +78,29 @@ pub(super) async fn remove_hits_of(tx: &mut Session, recipient: RecipientId) -> 
     Ok(())
 }
 
-/// Moves the hits of some people in a run to its totals, whose rows are locked in one order by all who do.
+/// Moves the hits of some people in a run to its totals, whose rows are locked in one order by all who do. A message
+/// that was hit again after its hits had been moved before is counted once.
 async fn total(tx: &mut Session, run: RunId, people: &[i64]) -> Result<u64> {
     let (places, people) = keys(2, people);
     let args: Vec<_> = args![run].into_iter().chain(people).collect();
     let add = format!(
         "INSERT INTO hit_totals (run_id, kind, verdict, messages, total)
-         SELECT run_id, kind, COALESCE(verdict, ''), COUNT(DISTINCT recipient_id), COUNT(*)
-         FROM hits WHERE run_id = $1 AND recipient_id IN ({places})
-         GROUP BY run_id, kind, COALESCE(verdict, '') ORDER BY 1, 2, 3
+         SELECT h.run_id, h.kind, COALESCE(h.verdict, ''),
+            COUNT(DISTINCT CASE WHEN COALESCE(m.counted, 0) & {MARK} = 0 THEN h.recipient_id END), COUNT(*)
+         FROM hits h LEFT JOIN messages m ON m.run_id = h.run_id AND m.recipient_id = h.recipient_id
+         WHERE h.run_id = $1 AND h.recipient_id IN ({places})
+         GROUP BY h.run_id, h.kind, COALESCE(h.verdict, '') ORDER BY 1, 2, 3
          ON CONFLICT (run_id, kind, verdict) DO UPDATE
          SET messages = hit_totals.messages + excluded.messages, total = hit_totals.total + excluded.total"
     );
     tx.execute(add, args.clone()).await?;
+    let mark = format!(
+        "UPDATE messages SET counted = counted | COALESCE((SELECT CAST(SUM(mark) AS BIGINT) FROM (
+            SELECT DISTINCT {MARK} AS mark FROM hits h
+            WHERE h.run_id = messages.run_id AND h.recipient_id = messages.recipient_id) AS marks), 0)
+         WHERE run_id = $1 AND recipient_id IN ({places})"
+    );
+    tx.execute(mark, args.clone()).await?;
     tx.execute(format!("DELETE FROM hits WHERE run_id = $1 AND recipient_id IN ({places})"), args).await
 }
 

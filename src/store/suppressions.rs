@@ -19,10 +19,11 @@ static LIFT: LazyLock<String> =
 const ADD_RECIPIENT: &str = "INSERT INTO suppressions (hash, at, reason)
     SELECT r.address_hash, $2, $3 FROM recipients r WHERE r.id = $1 AND r.address_hash IS NOT NULL
     ON CONFLICT (hash) DO NOTHING";
+const REASON: &str = "SELECT reason FROM suppressions WHERE hash = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM suppressions";
 
-pub(super) static STATEMENTS: LazyLock<[&str; 6]> =
-    LazyLock::new(|| [CONTAINS, OF, REMOVE, ADD_RECIPIENT, LIFT.as_str(), COUNT]);
+pub(super) static STATEMENTS: LazyLock<[&str; 7]> =
+    LazyLock::new(|| [CONTAINS, OF, REMOVE, ADD_RECIPIENT, LIFT.as_str(), REASON, COUNT]);
 
 /// Rows a statement; a power of two, see [`add`].
 const ROWS: usize = 1_024;
@@ -89,6 +90,14 @@ pub async fn remove(session: &mut Session, hash: &AddressHash) -> Result<bool> {
 pub async fn contains(session: &mut Session, hash: &AddressHash) -> Result<bool> {
     let (found,): (i64,) = session.one(CONTAINS, args![hash.as_slice()]).await?;
     Ok(found > 0)
+}
+
+/// Why an address is suppressed, if it is.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn reason(session: &mut Session, hash: &AddressHash) -> Result<Option<String>> {
+    Ok(session.first::<(String,)>(REASON, args![hash.as_slice()]).await?.map(|(reason,)| reason))
 }
 
 /// Whether a recipient's address is suppressed.

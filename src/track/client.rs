@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, Request};
 
 use super::server::RETRY_SECONDS;
 use crate::domain::network::{Block, Network};
-use crate::web::{Answer, Handler, Proxies, try_again};
+use crate::web::{Answer, Handler, Proxies};
 
 /// After so many requests the networks that have gone quiet are forgotten.
 const FORGET_EVERY: u32 = 1 << 16;
@@ -70,7 +70,7 @@ impl<R: Handler> Handler for Limited<R> {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         match self.clients.admit(peer, request.headers()) {
             Some(_) => self.rest.answer(request, peer).await,
-            None => try_again(StatusCode::TOO_MANY_REQUESTS, RETRY_SECONDS),
+            None => self.rest.too_many(&request, RETRY_SECONDS),
         }
     }
 }

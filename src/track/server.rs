@@ -73,7 +73,12 @@ impl<R: Handler> Handler for Tracker<R> {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let Some(network) = self.shared.clients.admit(peer, request.headers()) else {
             self.shared.metrics.request("limited", StatusCode::TOO_MANY_REQUESTS.as_u16());
-            return try_again(StatusCode::TOO_MANY_REQUESTS, RETRY_SECONDS);
+            let path = request.uri().path();
+            let is_page = !path.starts_with("/c/") && !path.starts_with("/o/");
+            return match is_page {
+                true => self.rest.too_many(&request, RETRY_SECONDS),
+                false => try_again(StatusCode::TOO_MANY_REQUESTS, RETRY_SECONDS),
+            };
         };
         let path = request.uri().path();
         let (route, answer) = if let Some(token) = path.strip_prefix("/c/") {

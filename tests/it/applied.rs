@@ -153,20 +153,35 @@ on_both_engines! {
         end(service).await;
     }
 
-    async fn pages_without_a_tracker_are_limited_as_well(db) {
+    async fn pages_with_a_tracker_and_without_are_limited_and_say_so_in_the_readers_language(db) {
         let project = Project::new(db, Settings::default(), |_, _| None).await;
         edit(&project, "[web]\n", "[web]\nper_network = \"1/s\"\n");
-        let service = serve(&project, &[Role::Pages]).await;
-        let at = service.0.web.unwrap();
-        let ask = async |network| request(at, &format!("GET /p/forged HTTP/1.1\r\nX-Forwarded-For: {network}")).await;
-        let mut asked = 0;
-        while !ask("203.0.113.9").await.starts_with("HTTP/1.1 429") {
-            asked += 1;
-            assert!(asked < 1_000, "one network asks without end");
+        for roles in [&[Role::Pages][..], &[Role::Pages, Role::Tracker]] {
+            let service = serve(&project, roles).await;
+            let at = service.0.web.unwrap();
+            let ask = async |path, network| {
+                let head = format!("GET {path} HTTP/1.1\r\nX-Forwarded-For: {network}\r\nAccept-Language: de");
+                request(at, &head).await
+            };
+            let mut refused = String::new();
+            for _ in 0..1_000 {
+                refused = ask("/p/forged", "203.0.113.9").await;
+                if refused.starts_with("HTTP/1.1 429") {
+                    break;
+                }
+            }
+            assert!(refused.contains("<html lang=\"de\"") && refused.contains("Zu viele Anfragen"), "{refused}");
+            assert!(refused.contains("retry-after: 5"), "{refused}");
+            // A moment later a request or two may be let through.
+            let mut answers = Vec::new();
+            for _ in 0..9 {
+                answers.push(ask("/api/subscribe", "203.0.113.9").await);
+            }
+            assert!(answers.iter().any(|answer| answer.contains("{\"error\":\"too many")), "{answers:?}");
+            let other = ask("/p/forged", "198.51.100.1").await;
+            assert!(other.starts_with("HTTP/1.1 404") && other.contains("Hier ist nichts"), "{other}");
+            end(service).await;
         }
-        let other = ask("198.51.100.1").await;
-        assert!(other.starts_with("HTTP/1.1 404"), "{other}");
-        end(service).await;
     }
 
     async fn send_uses_the_relays_that_were_applied(db) {

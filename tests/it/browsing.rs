@@ -1,5 +1,7 @@
 //! The pages in a real browser: with script and without, by mouse and by keyboard alone, and judged by axe-core.
 
+mod joining;
+
 use colloquy::args;
 use colloquy::domain::notice::NoticeKind;
 use colloquy::domain::token::Purpose;

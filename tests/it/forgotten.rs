@@ -288,6 +288,22 @@ on_both_engines! {
         assert_eq!(janitor.round(&periods, &going).await.unwrap(), Removed { hits: 2, ..Removed::default() });
         assert_eq!((dialog.count("hits").await, dialog.count("actions").await), (0, actions));
         assert_eq!(dialog.report().await, report, "the numbers stay");
-        assert!(metrics.encode().contains("colloquy_removed_total{what=\"hits\"} 4"));
+
+        // And twice more, each time after its hits were removed: two hits of one message.
+        for total in 1..=2 {
+            dialog.start().await;
+            dialog.ask(RecipientId(1), "o").await;
+            dialog.until("hits WHERE verdict = 'human'", 1).await;
+            let mut again = report.clone();
+            again[0]["human"] = serde_json::json!({"messages": 1, "total": total});
+            assert_eq!(dialog.report().await, again, "not removed yet");
+            dialog.end().await;
+            dialog.project.db.store = Store::open(&url, &dir).await.unwrap();
+            clock.set(clock.now().plus(day * 40));
+            let janitor = Janitor::new(dialog.store().clone(), clock.clone(), metrics.clone());
+            assert_eq!(janitor.round(&periods, &going).await.unwrap().hits, 1);
+            assert_eq!(dialog.report().await, again, "removed");
+        }
+        assert!(metrics.encode().contains("colloquy_removed_total{what=\"hits\"} 6"));
     }
 }

@@ -2,8 +2,7 @@
 
 mod abuse;
 mod api;
-mod browsing;
 mod commands;
 mod confirming;
-mod desk;
+pub mod desk;
 mod erased;

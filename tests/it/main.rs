@@ -36,6 +36,7 @@ mod pictures;
 mod plan;
 mod preview;
 mod project;
+mod reading;
 mod relay;
 mod reports;
 mod resend;

@@ -9,18 +9,20 @@ use std::time::Duration;
 use colloquy::args;
 use colloquy::demo::catcher::{Act, Caught, Step};
 use colloquy::domain::address::Address;
-use colloquy::domain::id::{NoticeId, RunId};
+use colloquy::domain::id::{NodeId, NoticeId, RecipientId, RunId};
 use colloquy::domain::notice::NoticeKind;
+use colloquy::domain::time::Micros;
 use colloquy::metrics::Metrics;
 use colloquy::people;
+use colloquy::store::marks::{self, Marks, MessageKey, Return, Sending};
 use colloquy::store::notices::{self, Data, NewNotice};
-use colloquy::store::{Store, nodes};
+use colloquy::store::{EngineKind, Store, nodes};
 use serde_json::json;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use crate::project::{Project, Settings};
-use crate::support::on_both_engines;
+use crate::support::{database, on_both_engines, until_somebody_waits, until_waiting};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -96,6 +98,20 @@ async fn serving(project: &Project) -> (CancellationToken, tokio::task::JoinHand
         Arc::into_inner(sender).unwrap().finish().await;
     });
     (soft, task)
+}
+
+fn key(notice: NoticeId) -> MessageKey {
+    MessageKey { run: RunId::NOTICES, recipient: RecipientId(notice.0) }
+}
+
+/// A node that has claimed whatever was due.
+async fn claimed(project: &Project) -> (NodeId, Micros) {
+    let now = project.app().clock.now();
+    let mut tx = project.db.store.write().await.unwrap();
+    let node = nodes::register(&mut tx, "node", now).await.unwrap();
+    notices::claim(&mut tx, node, now, 9, |_| Some(notices::Stamp::default())).await.unwrap();
+    tx.commit().await.unwrap();
+    (node, now)
 }
 
 async fn message_ids(project: &mut Project) -> Vec<String> {
@@ -220,6 +236,18 @@ on_both_engines! {
         soft.cancel();
         task.await.unwrap();
         assert_eq!(dots.load(Ordering::SeqCst), 2, "one each");
+        // A late answer may still have it sent again, up to its time.
+        let now = project.app().clock.now();
+        let said = async || {
+            let sql = "SELECT data FROM notices ORDER BY id";
+            project.db.store.read().await.unwrap().all::<(String,)>(sql, vec![]).await.unwrap()
+        };
+        for (at, kept) in [(now, true), (now.plus(HOUR), false)] {
+            let mut tx = project.db.store.write().await.unwrap();
+            notices::forget(&mut tx, now.minus(HOUR), at).await.unwrap();
+            tx.commit().await.unwrap();
+            assert!(said().await.iter().all(|(data,)| data.is_empty() != kept), "{:?}", said().await);
+        }
     }
 
     async fn what_a_dead_node_held_waits_again_and_what_it_was_sending_is_unknown(db) {
@@ -232,23 +260,32 @@ on_both_engines! {
         let claim = notices::claim(&mut tx, node, now, 9, |_| Some(notices::Stamp::default())).await.unwrap();
         assert_eq!(claim.taken.iter().map(|notice| notice.id).collect::<Vec<_>>(), [held, sent]);
         tx.commit().await.unwrap();
-        let message = colloquy::store::marks::MessageKey {
-            run: RunId::NOTICES,
-            recipient: colloquy::domain::id::RecipientId(sent.0),
-        };
-        let mark = colloquy::store::marks::Sending { message, attempt: 1, at: now, relay: "r".into() };
-        let marks = colloquy::store::marks::Marks { sending: &[mark], ..Default::default() };
-        assert!(colloquy::store::marks::write(store, node, now, marks).await.unwrap().contains(message));
+        let message = key(sent);
+        let mark = Sending { message, attempt: 1, at: now, relay: "r".into() };
+        let marks = Marks { sending: &[mark], ..Default::default() };
+        assert!(marks::write(store, node, now, marks).await.unwrap().contains(message));
         let mut tx = store.write().await.unwrap();
         let buried = nodes::bury(&mut tx, node, now).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!((buried.released, buried.unknown), (1, 1));
         assert_eq!((stored(store, held).await.state, stored(store, sent).await.state), ("waiting".into(), "unknown".into()));
-        let marks = colloquy::store::marks::Marks {
-            sending: &[colloquy::store::marks::Sending { message, attempt: 2, at: now, relay: "r".into() }],
-            ..Default::default()
-        };
-        assert!(!colloquy::store::marks::write(store, node, now, marks).await.unwrap().contains(message));
+        let mark = Sending { message, attempt: 2, at: now, relay: "r".into() };
+        let marks = Marks { sending: &[mark], ..Default::default() };
+        assert!(!marks::write(store, node, now, marks).await.unwrap().contains(message));
+    }
+
+    async fn a_notice_that_is_given_back_for_good_says_nothing_any_more(db) {
+        let project = Project::new(db, Settings::default(), |_, _| None).await;
+        let (later, never) = (queue(&project, "a@example.org").await, queue(&project, "b@example.org").await);
+        let (node, now) = claimed(&project).await;
+        let given_back = |id: NoticeId, due_at| Return { message: key(id), due_at, reason: Some("why".into()) };
+        let returns = [given_back(never, None), given_back(later, Some(now))];
+        let marks = Marks { returns: &returns, ..Default::default() };
+        marks::write(&project.db.store, node, now, marks).await.unwrap();
+        let sql = "SELECT state, data FROM notices ORDER BY id";
+        let rows: Vec<(String, String)> = project.db.store.read().await.unwrap().all(sql, vec![]).await.unwrap();
+        assert_eq!((rows[0].0.as_str(), rows[1].0.as_str()), ("waiting", "skipped"));
+        assert_eq!((rows[0].1.is_empty(), rows[1].1.is_empty()), (false, true));
     }
 
     async fn a_killed_service_repeats_no_notice_and_loses_none(db) {
@@ -306,6 +343,36 @@ on_both_engines! {
         assert!(notices::queue(&mut tx, &new).await.is_err());
         assert!(notices::queue(&mut tx, &NewNotice { data: &Data::new(), ..new }).await.is_ok());
     }
+}
+
+/// On PostgreSQL, where rows are locked one by one.
+#[tokio::test]
+async fn whoever_erases_and_whoever_marks_lock_notices_in_the_same_order() {
+    let project = Project::new(database(EngineKind::Postgres).await, Settings::default(), |_, _| None).await;
+    let (one, two) = (queue(&project, "a@example.org").await, queue(&project, "a@example.org").await);
+    let (node, now) = claimed(&project).await;
+    let store = &project.db.store;
+    let address = Address::parse("a@example.org").unwrap();
+    let hash = address.hash(&project.app().secrets().unwrap().suppression_key());
+    let mut first = store.write().await.unwrap();
+    first.execute("UPDATE notices SET language = 'en' WHERE id = $1", args![one]).await.unwrap();
+    let erasing = async {
+        let mut session = store.write().await.unwrap();
+        notices::erase(&mut session, RecipientId(0), &hash).await.unwrap();
+        session.commit().await.unwrap();
+    };
+    let marking = async {
+        until_somebody_waits(store).await;
+        let sending = [two, one].map(|id| Sending { message: key(id), attempt: 1, at: now, relay: "r".into() });
+        marks::write(store, node, now, Marks { sending: &sending, ..Default::default() }).await.unwrap();
+    };
+    let ending = async {
+        until_waiting(store, 2).await;
+        first.commit().await.unwrap();
+    };
+    tokio::join!(erasing, marking, ending);
+    let sql = "SELECT COUNT(*) FROM notices WHERE address IS NULL AND state = 'sending'";
+    assert_eq!(store.read().await.unwrap().one::<(i64,)>(sql, vec![]).await.unwrap().0, 2);
 }
 
 fn serve(project: &Project) -> tokio::process::Child {

@@ -15,13 +15,14 @@ use colloquy::domain::time::Micros;
 use colloquy::domain::token::{Keyring, Purpose, Token};
 use colloquy::pages::{Editable, Options, Pages};
 use colloquy::store::subscriptions::{self, Origin};
-use colloquy::store::{Store, recipients};
+use colloquy::store::{EngineKind, Store, recipients};
 use colloquy::web::Limits;
 
 use crate::http::{Reply, Server, as_shown};
 use crate::support::{Database, key_and_proxies, on_both_engines};
 
 mod choices;
+mod copies;
 mod moving;
 pub mod own;
 mod proven;
@@ -225,7 +226,9 @@ on_both_engines! {
             assert!(site.post(Purpose::Preferences, body).await.text().contains("Es wurde nichts geändert"), "{body}");
         }
         let large = format!("save=1&x={}", "y".repeat(17_000));
-        assert_eq!(site.post(Purpose::Preferences, &large).await.status, 413);
+        let refused = site.post(Purpose::Preferences, &large).await;
+        assert_eq!(refused.status, 413);
+        assert!(refused.text().contains("mehr, als dieses Formular sein kann"), "{}", refused.text());
         let cut = format!("POST {} HTTP/1.1\r\nHost: t\r\nContent-Length: 99\r\n\r\nsave=1", site.path(Purpose::Preferences));
         let mut stream = tokio::net::TcpStream::connect(site.server.address).await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut stream, cut.as_bytes()).await.unwrap();
@@ -238,6 +241,7 @@ on_both_engines! {
         let site = Site::open(&db).await;
         let plain = site.server.get("/").await;
         assert_eq!(plain.status, 404);
+        assert!(plain.text().contains("Hier ist nichts"), "{}", plain.text());
         let (u, p) = (site.path(Purpose::Unsubscribe), site.path(Purpose::Preferences));
         for path in [u.replace("/u/", "/p/"), p.replace("/p/", "/u/"), u.replace("/u/", "/v/"), u[..u.len() - 2].into()] {
             assert_eq!(site.server.get(&path).await, plain, "{path}");

@@ -3,6 +3,7 @@
 //! message moves by the arrows of `MessageState::may_become`, and whoever may not be mailed is not
 //! claimed.
 
+mod barred;
 mod expected;
 mod play;
 mod step;

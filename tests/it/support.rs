@@ -60,9 +60,14 @@ async fn postgres_database() -> String {
 
 /// Returns once somebody waits for a lock in this database of PostgreSQL.
 pub async fn until_somebody_waits(store: &Store) {
+    until_waiting(store, 1).await;
+}
+
+/// Returns once so many wait for a lock in this database of PostgreSQL.
+pub async fn until_waiting(store: &Store, sessions: i64) {
     let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for _ in 0..1_000 {
-        if store.read().await.unwrap().one::<(i64,)>(sql, vec![]).await.unwrap().0 > 0 {
+        if store.read().await.unwrap().one::<(i64,)>(sql, vec![]).await.unwrap().0 >= sessions {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -73,9 +73,7 @@ impl Inner {
             Err(error) => return refuses(&[("body", format!("no JSON at line {}", error.line()))]),
         };
         if !self.desk.pace.admits(body.ip, terms.join.per_network) {
-            let mut answer = says(StatusCode::TOO_MANY_REQUESTS, "too many from this network");
-            answer.headers_mut().insert(RETRY_AFTER, RETRY_NETWORK.into());
-            return answer;
+            return too_many(RETRY_NETWORK);
         }
         let asking = match self.asking(&terms, body) {
             Ok(asking) => asking,
@@ -153,6 +151,13 @@ impl Inner {
             },
         })
     }
+}
+
+/// The answer to a network that asks too often.
+pub(super) fn too_many(seconds: u16) -> Answer {
+    let mut answer = says(StatusCode::TOO_MANY_REQUESTS, "too many from this network");
+    answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+    answer
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Answer> {

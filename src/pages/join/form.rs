@@ -1,7 +1,6 @@
 //! `/join`: the form, and what is made of what comes back.
 
-use hyper::StatusCode;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
 use serde_json::json;
 
@@ -66,10 +65,7 @@ impl Inner {
     pub(super) async fn filled_form(&self, t: &Wording, terms: &Terms, reader: &Reader, form: &Form) -> Outcome {
         let join = &terms.join;
         let Some(bits) = self.desk.pace.count(reader.client, join.per_network, join.challenge_above) else {
-            let mut answer = self.says(t, "join_too_many_title", "join_too_many");
-            *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-            answer.headers_mut().insert(RETRY_AFTER, RETRY_NETWORK.into());
-            return Ok(answer);
+            return Ok(self.html.too_many(t, RETRY_NETWORK));
         };
         // People do not see this field.
         if form.all("website").any(|value| !value.is_empty()) {

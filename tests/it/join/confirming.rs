@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use super::desk::{ENGLISH, FORM, Site, stamp_in};
 use crate::project::{Project, Settings};
 use crate::service::get;
+use crate::support::dump::dump;
 use crate::support::on_both_engines;
 
 const ANNA: &str = "Anna@Example.org";
@@ -251,6 +252,21 @@ on_both_engines! {
         let timeline = people::timeline(&mut site.store.read().await.unwrap(), anna, until).await.unwrap();
         let kinds: Vec<_> = timeline.iter().map(|event| event.kind).collect();
         assert_eq!(kinds, ["notice", "consent", "join", "notice"], "all that is stored is handed out");
+        // Whoever measures how long an answer takes learns nothing from what was written.
+        let mut written = Vec::new();
+        for address in ["anna@example.org", "bert@example.org", "dora@example.org"] {
+            site.pass(Duration::from_secs(3_600));
+            let before = dump(&site.store).await;
+            ask(address).await;
+            let after = dump(&site.store).await;
+            // The mailbox of somebody who was asked before has its limits already, in a row that is written as well.
+            let others = after.iter().filter(|(table, _)| *table != "join_limits");
+            let grown = others.map(|(table, rows)| (table.clone(), rows.len() - before[table].len()));
+            written.push(grown.filter(|(_, rows)| *rows > 0).collect::<Vec<_>>());
+            assert_ne!(before["join_limits"], after["join_limits"], "{address}");
+        }
+        let one_each = ["joins", "notices"].map(|table| (table.to_owned(), 1));
+        assert!(written.iter().all(|written| *written == one_each), "{written:?}");
         // Another topic is another decision.
         site.pass(Duration::from_secs(3_600));
         site.join(&[("address", ANNA), ("topic", "events")]).await;

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use colloquy::domain::address::Address;
-use colloquy::domain::consent;
 use colloquy::domain::notice::NoticeKind;
 use colloquy::domain::token::LIFE;
-use colloquy::store::consents;
 use colloquy::store::notices::Data;
 use colloquy::store::recipients::Recipient;
 use colloquy::store::suppressions;
@@ -20,7 +18,7 @@ use super::*;
 type Queued = (String, String, String, Data);
 
 impl Site {
-    async fn notices(&self) -> Vec<Queued> {
+    pub async fn notices(&self) -> Vec<Queued> {
         let sql = "SELECT kind, address, language, data FROM notices ORDER BY id";
         let rows: Vec<(String, String, String, String)> =
             self.store.read().await.unwrap().all(sql, vec![]).await.unwrap();
@@ -70,13 +68,13 @@ impl Site {
     }
 
     /// Everything that a page could have changed.
-    async fn everything(&self) -> (String, Vec<Queued>, (i64, i64)) {
+    pub async fn everything(&self) -> (String, Vec<Queued>, (i64, i64)) {
         let anna = self.person(self.anna).await;
         (format!("{anna:?} {:?}", self.subscribed().await), self.notices().await, self.writes().await)
     }
 
     /// Somebody else.
-    async fn bert(&self) -> RecipientId {
+    pub async fn bert(&self) -> RecipientId {
         let sql = "INSERT INTO recipients (address, domain, created_at) VALUES ('bert@example.org', 'example.org', 1)
             RETURNING id";
         let mut session = self.store.write().await.unwrap();
@@ -85,7 +83,7 @@ impl Site {
         RecipientId(id)
     }
 
-    async fn suppress(&self, address: &str) {
+    pub async fn suppress(&self, address: &str) {
         let address = Address::parse(address).unwrap();
         let hash = address.hash(&suppression_key());
         let mut session = self.store.write().await.unwrap();
@@ -176,118 +174,6 @@ on_both_engines! {
             assert!(site.send(&own, body).await.text().contains("Es wurde nichts geändert"), "{body}");
         }
         assert_eq!(site.everything().await, before);
-    }
-
-    async fn a_new_address_is_confirmed_there_and_the_old_one_told(db) {
-        let site = Site::open(&db).await;
-        let own = site.fresh().await;
-        let page = site.send(&own, "do=address&address=+Anna.Neu%40B%C3%BCcher.example").await.text();
-        assert!(page.contains("Wir haben eine Frage an die neue Adresse geschickt."), "{page}");
-        let asked = site.notices().await.pop().unwrap();
-        assert_eq!((asked.0.as_str(), asked.1.as_str()), ("change_address", "Anna.Neu@xn--bcher-kva.example"));
-        assert_eq!(site.address().await.as_deref(), Some("anna@example.org"), "nothing before it is confirmed");
-        let new = site.mailed(NoticeKind::ChangeAddress).await;
-        let page = site.server.get(&new).await.text();
-        assert!(page.contains("Sollen wir von jetzt an an Anna.Neu@xn--bcher-kva.example schreiben?"), "{page}");
-        assert!(!page.contains("anna@example.org"), "the old address is not told at the new one");
-        assert!(site.send(&new, "do=erase-all").await.text().contains("Es wurde nichts geändert"));
-        assert!(site.send(&new, "do=move").await.text().contains("Von jetzt an schreiben wir an Anna.Neu@"));
-        let anna = site.person(site.anna).await;
-        assert_eq!(anna.address.as_ref().unwrap().as_str(), "Anna.Neu@xn--bcher-kva.example");
-        let note = site.notices().await.pop().unwrap();
-        assert_eq!((note.0.as_str(), note.1.as_str()), ("address_changed", "anna@example.org"));
-
-        let sql = "SELECT domain, address_hash FROM recipients WHERE id = $1";
-        let stored: (String, Vec<u8>) = site.store.read().await.unwrap().one(sql, args![site.anna]).await.unwrap();
-        assert_eq!(stored, ("xn--bcher-kva.example".to_owned(), anna.address.unwrap().hash(&suppression_key()).to_vec()));
-        let mut session = site.store.read().await.unwrap();
-        let entries = consents::history(&mut session, site.anna, Micros(i64::MAX)).await.unwrap();
-        consent::verify(entries.iter().map(|entry| entry.entry().unwrap())).unwrap();
-        let last = entries.last().unwrap();
-        let proof: Value = serde_json::from_str(last.payload.as_ref().unwrap()).unwrap();
-        assert_eq!((last.purpose.as_str(), &proof["was"], &proof["channel"]), ("address", &json!("anna@example.org"), &json!("page")));
-        drop(session);
-        assert_eq!(site.subscribed().await, ["news", "offers"]);
-
-        assert_eq!(site.send(&new, "do=move").await.status, 410, "it works once");
-        assert_eq!(site.server.get(&own).await.status, 410, "a link to the old mailbox opens nothing any more");
-        assert_eq!(site.send(&own, "do=erase-all").await.status, 410);
-        assert!(site.address().await.is_some());
-    }
-
-    async fn of_two_changes_under_way_the_first_that_is_confirmed_counts(db) {
-        let site = Site::open(&db).await;
-        let own = site.fresh().await;
-        let mut links = Vec::new();
-        for address in ["one", "two"] {
-            site.send(&own, &format!("do=address&address={address}%40example.org")).await;
-            links.push(site.mailed(NoticeKind::ChangeAddress).await);
-        }
-        let (two, one) = tokio::join!(site.send(&links[1], "do=move"), site.send(&links[0], "do=move"));
-        let mut statuses = [one.status, two.status];
-        let winner = if one.status == 200 { "one@example.org" } else { "two@example.org" };
-        assert_eq!(site.address().await.as_deref(), Some(winner));
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 410]);
-    }
-
-    async fn an_address_of_somebody_else_or_one_that_is_suppressed_is_not_taken(db) {
-        let site = Site::open(&db).await;
-        let bert = site.bert().await;
-        site.suppress("gone@example.org").await;
-        let own = site.fresh().await;
-        let said = "Wir haben eine Frage an die neue Adresse geschickt.";
-        for (address, refusal) in [("BERT%40example.org", "für ein eigenes Abonnement"), ("gone%40example.org", "dürfen wir nicht schreiben")] {
-            let page = site.send(&own, &format!("do=address&address={address}")).await.text();
-            assert!(page.contains(said), "the page does not tell who is known: {page}");
-            let link = site.mailed(NoticeKind::ChangeAddress).await;
-            assert!(site.send(&link, "do=move").await.text().contains(refusal));
-        }
-        assert_eq!(site.address().await.as_deref(), Some("anna@example.org"));
-        assert_eq!(site.person(bert).await.address.unwrap().as_str(), "bert@example.org");
-        for (typed, fault) in [("anna%40example.org", "bereits"), ("a%0D%0ABcc%3A+x%40example.org", "keine Adresse"), ("", "keine Adresse")] {
-            let page = site.send(&own, &format!("do=address&address={typed}")).await.text();
-            let told = page.split_once("id=\"address-fault\">").unwrap().1;
-            assert!(told.split_once('<').unwrap().0.contains(fault), "{typed}: {page}");
-        }
-        for _ in 0..4 {
-            assert!(site.send(&own, "do=address&address=third%40example.org").await.text().contains(said));
-        }
-        let asked = site.notices().await.iter().filter(|(kind, ..)| kind == "change_address").count();
-        assert_eq!(asked, 3, "one person has three addresses asked in a day");
-    }
-
-    async fn two_people_who_move_to_the_same_address_at_once_do_not_both_get_it(db) {
-        let site = Site::open(&db).await;
-        let bert = site.bert().await;
-        let mut links = Vec::new();
-        for who in [site.anna, bert] {
-            let token = Token { run: site.run, recipient: who, purpose: Purpose::Preferences };
-            site.send(&format!("/p/{}", site.keys.sign(&token)), "fresh=1").await;
-            let own = site.mailed(NoticeKind::FreshLink).await;
-            site.send(&own, "do=address&address=both%40example.org").await;
-            links.push(site.mailed(NoticeKind::ChangeAddress).await);
-        }
-        let (one, two) = tokio::join!(site.send(&links[0], "do=move"), site.send(&links[1], "do=move"));
-        assert_eq!((one.status, two.status), (200, 200));
-        let sql = "SELECT COUNT(*) FROM recipients WHERE address = 'both@example.org'";
-        assert_eq!(site.store.read().await.unwrap().one::<(i64,)>(sql, vec![]).await.unwrap(), (1,));
-        let told = [one.text(), two.text()].map(|page| page.contains("für ein eigenes Abonnement"));
-        assert_eq!(told.into_iter().filter(|told| *told).count(), 1);
-    }
-
-    async fn leaving_while_the_address_changes_loses_neither(db) {
-        let site = Site::open(&db).await;
-        let own = site.fresh().await;
-        site.send(&own, "do=address&address=new%40example.org").await;
-        let new = site.mailed(NoticeKind::ChangeAddress).await;
-        let (left, moved) = tokio::join!(site.post(Purpose::Unsubscribe, "leave=all"), site.send(&new, "do=move"));
-        assert_eq!((left.status, moved.status), (200, 200));
-        assert!(site.subscribed().await.is_empty());
-        assert_eq!(site.address().await.as_deref(), Some("new@example.org"));
-        let mut session = site.store.read().await.unwrap();
-        let entries = consents::history(&mut session, site.anna, Micros(i64::MAX)).await.unwrap();
-        consent::verify(entries.iter().map(|entry| entry.entry().unwrap())).unwrap();
     }
 
     async fn everything_can_be_taken_along_at_once(db) {

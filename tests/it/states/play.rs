@@ -1,6 +1,6 @@
 //! Random steps, and what must hold after each.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use colloquy::domain::id::{NodeId, RecipientId, RunId};
@@ -16,6 +16,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::barred::Barred;
 use super::expected::Written;
 use super::step::{STEPS, Step};
 use crate::mailing::{self, Messages, TOPIC, address, claimant, messages, origin};
@@ -23,22 +24,6 @@ use crate::mailing::{self, Messages, TOPIC, address, claimant, messages, origin}
 const PEOPLE: usize = 24;
 const NODES: usize = 3;
 const PAUSE: Duration = Duration::from_secs(600);
-
-/// Who may not be mailed.
-#[derive(Default)]
-struct Barred {
-    left: HashSet<RecipientId>,
-    suppressed: HashSet<RecipientId>,
-    paused: HashMap<RecipientId, Micros>,
-}
-
-impl Barred {
-    fn holds(&self, who: RecipientId, now: Micros) -> bool {
-        self.left.contains(&who)
-            || self.suppressed.contains(&who)
-            || self.paused.get(&who).is_some_and(|until| *until > now)
-    }
-}
 
 /// A database on which random steps are played.
 pub struct Play {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::desk::Site;
+use crate::join::desk::Site;
 use crate::support::browser::{Browser, ENTER, SPACE};
 use crate::support::database;
 use colloquy::store::EngineKind;
