@@ -212,7 +212,7 @@ impl Applying<'_> {
     async fn leave(&self, tx: &mut Session, subject: &Subject, recipient: RecipientId, at: Micros) -> Result<()> {
         let Some(message) = &subject.message else { return Ok(()) };
         let salts = Salts::new(&clock::secret());
-        let origin = Origin { channel: "mailto", run: subject.whose.run, at, salts };
+        let origin = Origin { channel: "mailto", run: subject.whose.run, at, salts, shown: None };
         subscriptions::leave(tx, recipient, &message.topic, &origin).await.map(drop)
     }
 
