@@ -47,7 +47,7 @@ pub(super) fn topic_words(t: &Wording, title: &str) -> String {
 
 /// What the box about tracking says.
 pub(super) fn tracking_words(t: &Wording) -> String {
-    format!("{} {}", t.say("tracking_label"), t.say("tracking_hint"))
+    format!("{} · {}", t.say("tracking_label"), t.say("tracking_hint"))
 }
 
 /// A question, and the button that says yes to it.

@@ -54,8 +54,14 @@ const NOTICES: &str = "SELECT n.kind, n.created_at, n.at, n.state, n.reply FROM 
 const JOINS: &str = "SELECT j.at, j.topics, j.proof FROM joins j
     WHERE j.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $1) AND j.confirmed_at IS NULL
         AND j.at <= $2 ORDER BY j.at, j.id";
+/// By number, or by address where it could not be told whose message it answers.
+const MAILS: &str = "SELECT i.arrived_at, i.way, i.kind, i.effect, i.told, i.size, i.raw FROM inbound i
+    WHERE i.recipient_id = $1 AND i.arrived_at <= $2
+        OR i.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $3) AND i.arrived_at <= $4
+    ORDER BY i.arrived_at, i.id";
 
-pub(super) const STATEMENTS: &[&str] = &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, MOMENTS, NOTICES, JOINS];
+pub(super) const STATEMENTS: &[&str] =
+    &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, MOMENTS, NOTICES, JOINS, MAILS];
 
 /// The names of all attributes that somebody has, sorted.
 ///
@@ -90,6 +96,8 @@ pub async fn page(session: &mut Session, after: RecipientId, topic: Option<&str>
 type Text = Option<String>;
 /// Kind, when queued, time, state, reply.
 type Notice = (String, i64, i64, String, Text);
+/// Arrival, way, kind, effect, by what that was decided, octets, the mail itself.
+type Mail = (i64, String, Text, Text, Text, i64, Option<Vec<u8>>);
 /// Kind, time, category, campaign, URL, why, words, points.
 type Action = (String, i64, Text, Text, Text, Text, Text, Option<f64>);
 
@@ -99,7 +107,7 @@ pub struct Event {
     /// When.
     #[serde(serialize_with = "rfc3339")]
     pub at: Micros,
-    /// `join` (asked for and not confirmed), `notice`, `consent`, `message`, `attempt`, `hit`, `action` or `moment`.
+    /// `join` (asked for and not confirmed), `notice`, `mail` (that came back), `consent`, `message`, `attempt`, `hit`, `action` or `moment`.
     pub kind: &'static str,
     /// What else is known, by kind.
     #[serde(flatten)]
@@ -129,14 +137,20 @@ pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micr
         let read = |text: &str| serde_json::from_str::<Json>(text).ok();
         events.push(Event::new("join", at, json!({ "topics": read(&topics), "proof": read(&proof) })));
     }
-    let by_both = args![recipient, until, recipient, until];
-    for (notice, queued, at, state, reply) in session.all::<Notice>(NOTICES, by_both).await? {
+    let by_both = || args![recipient, until, recipient, until];
+    for (notice, queued, at, state, reply) in session.all::<Notice>(NOTICES, by_both()).await? {
         let known = at <= until.0;
         let details = json!({
             "notice": notice, "state": known.then_some(state), "answered": known.then(|| Micros(at).to_string()),
             "reply": reply.filter(|_| known),
         });
         events.push(Event::new("notice", queued, details));
+    }
+    for (at, way, mail, effect, told, size, raw) in session.all::<Mail>(MAILS, by_both()).await? {
+        let content = raw.map(|raw| json!({ "raw": String::from_utf8_lossy(&raw) }));
+        let details =
+            json!({ "mail": mail, "way": way, "effect": effect, "told": told, "size": size, "content": content });
+        events.push(Event::new("mail", at, details));
     }
     for c in consents::history(session, recipient, until).await? {
         let proof: Option<Json> = c.payload.as_deref().and_then(|payload| serde_json::from_str(payload).ok());

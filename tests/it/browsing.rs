@@ -128,6 +128,13 @@ async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_ni
         barriers.extend(look("preferences").await);
         browser.click("main button:not([name])").await;
         barriers.extend(look("saved").await);
+        browser.click("[value=news] + span").await;
+        browser.click("main button:not([name])").await;
+        browser.wait_for("document.querySelector('[name=tell]')").await;
+        barriers.extend(look("left there").await);
+        browser.open(&format!("http://{}/p/cut", site.server.address)).await;
+        browser.wait_for("document.querySelector('h1')").await;
+        barriers.extend(look("nowhere").await);
         browser.open(&url(&site, Purpose::Keep)).await;
         barriers.extend(look("keep").await);
         browser.click("button[name=keep]").await;

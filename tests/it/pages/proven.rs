@@ -37,7 +37,7 @@ on_both_engines! {
         site.browse(&path, "save=1&topic=news&topic=events&pace=1+per+7d").await;
         let proved = site.proved(4).await;
         let words: Vec<_> = proved.iter().map(|(purpose, topic, proof)| (&**purpose, &**topic, &proof["wording"])).collect();
-        let tracking = "You may note which mails I open and which links I follow This lets us send you more of what \
+        let tracking = "You may note which mails I open and which links I follow · This lets us send you more of what \
             interests you. You can change it at any time.";
         assert_eq!(words, [
             ("tracking", "", &json!(tracking)),
