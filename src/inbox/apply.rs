@@ -89,8 +89,15 @@ impl Applying<'_> {
         }
         self.follow(&mut tx, &subject, effect, about).await?;
         tx.commit().await?;
-        info!(mail = self.mail.id, kind = handled.kind, effect = handled.effect, run = ?run.map(|run| run.0),
-            recipient = ?recipient.map(|id| id.0), "mail that came back is handled");
+        let (run_id, recipient) = (run.map(|run| run.0), recipient.map(|id| id.0));
+        info!(
+            mail = self.mail.id,
+            kind = handled.kind,
+            effect = handled.effect,
+            run = run_id,
+            recipient,
+            "mail is handled"
+        );
         Ok(Some(Applied { effect, run, message: subject.message }))
     }
 
@@ -120,6 +127,10 @@ impl Applying<'_> {
         let is_gone = subject.mailed.is_none() || (subject.whose.run.is_some() && subject.message.is_none());
         let found = if is_gone { Found::Nobody } else { subject.whose.found };
         match effect(self.read.classified.kind, consequence, found) {
+            // It went to an address that the person has left.
+            Effect::Dead | Effect::Soft if subject.message.as_ref().is_some_and(|message| message.moved) => {
+                Effect::Noted
+            }
             // A notice is a stranger's, as a rule, and is in no run.
             effect @ (Effect::Dead | Effect::Complained) => effect,
             _ if subject.whose.notice.is_some() => Effect::Noted,

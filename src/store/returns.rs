@@ -20,6 +20,8 @@ pub struct Message {
     pub relay: Option<String>,
     /// The recipient's domain; empty once erased.
     pub domain: String,
+    /// Whether the recipient has another address since.
+    pub moved: bool,
 }
 
 /// How much of a run came back.
@@ -46,7 +48,8 @@ pub struct Plea {
     pub reason: String,
 }
 
-const MESSAGE: &str = "SELECT u.campaign, u.topic, m.relay, r.domain
+const MESSAGE: &str = "SELECT u.campaign, u.topic, m.relay, r.domain, EXISTS (
+        SELECT 1 FROM consents c WHERE c.recipient_id = m.recipient_id AND c.purpose = 'address' AND c.at >= m.at) AS moved
     FROM messages m JOIN runs u ON u.id = m.run_id JOIN recipients r ON r.id = m.recipient_id
     WHERE m.run_id = $1 AND m.recipient_id = $2";
 const LATEST_RUNS: &str = "SELECT run_id FROM messages WHERE recipient_id = $1 ORDER BY at DESC LIMIT $2";

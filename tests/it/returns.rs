@@ -62,6 +62,17 @@ on_both_engines! {
         assert_eq!(post.suppressed().await, ["a0@example.org"]);
     }
 
+    async fn a_report_about_an_address_that_the_person_has_left_does_not_kill_the_new_one(db) {
+        let mut post = Post::begin(db, 1).await;
+        let to = post.mail_to("a0@example.org").return_path;
+        let sql = "INSERT INTO consents (recipient_id, seq, at, purpose, granted, commitment, chain)
+            VALUES (1, 100, $1, 'address', TRUE, $2, $2)";
+        post.change(sql, args![post.now(), vec![0u8; 32]]).await;
+        post.deliver(&to, &report(&to, "a0@example.org", "5.1.1", "550 5.1.1 User unknown")).await;
+        post.read_all().await;
+        assert_eq!((post.effects().await, post.suppressed().await), (vec![("bounce", "noted")], vec![]));
+    }
+
     async fn a_full_mailbox_is_noted_and_a_block_slows_the_domain(db) {
         let mut post = Post::begin(db, 2).await;
         let (first, second) = (post.mail_to("a0@example.org").return_path, post.mail_to("a1@example.org").return_path);
