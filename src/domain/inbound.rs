@@ -142,6 +142,8 @@ reasons! {
     Syntax "syntax" None;
     /// Refused as unknown, but not where the address alone is judged: after the content, or nobody says where.
     Unconfirmed "unconfirmed" None;
+    /// The status says that the address is wrong; the words do not say the same.
+    BadAddress "bad-address" None;
     /// Refused without a reason that says more.
     Refused "refused" None;
     /// A program that handles the recipient's mail failed.
@@ -166,7 +168,7 @@ impl Reason {
     /// Whether it lies in this address or host, and stays.
     #[must_use]
     pub fn is_hard(self) -> bool {
-        matches!(self, Self::UserUnknown | Self::HostUnknown | Self::Moved | Self::NoMail)
+        matches!(self, Self::UserUnknown | Self::HostUnknown | Self::Moved | Self::NoMail | Self::BadAddress)
     }
 }
 

@@ -58,23 +58,27 @@ pub(super) fn read(letter: &Letter<'_>) -> Told {
         }
     }
     (told.entries, told.place) = entries(letter, &told.words, &returned_to);
-    if told.entries.len() > 1 {
-        for (address, words) in told.entries.iter_mut().filter(|(_, words)| !says_something(words)) {
-            *words = mentions(&told.words, address);
+    // Addresses in a list, with a transcript below it.
+    if told.entries.len() > 1 && told.entries.iter().any(|(_, words)| !says_something(words)) {
+        for (address, words) in &mut told.entries {
+            let mentions = mentions(&told.words, address);
+            if says_something(&mentions) {
+                *words = mentions;
+            }
         }
     }
     told
 }
 
-/// What follows this address in its lines, and what a server answers there.
+/// The lines that name this address and say more, and what a server answers there.
 fn mentions(words: &str, address: &str) -> String {
     let mut said = String::new();
     let mut follows = false;
     for line in words.lines() {
-        let found = addresses(line).find(|found| found.address.eq_ignore_ascii_case(address));
-        follows = found.is_some() || follows && line.trim_start().starts_with("<<<");
-        if follows {
-            said.push_str(found.map_or(line, |found| &line[found.range.end..]));
+        let named = addresses(line).any(|found| found.address.eq_ignore_ascii_case(address));
+        follows = named || follows && line.trim_start().starts_with("<<<");
+        if follows && line.split_whitespace().nth(1).is_some() {
+            said.push_str(line);
             said.push('\n');
         }
     }

@@ -108,7 +108,7 @@ impl Account {
 }
 
 /// The first rule that fits decides on the reason; the reason and whether the failure may pass, on the rest. Where
-/// a doubt fits, no rule of a reason that makes an address dead decides.
+/// a doubt fits, no rule decides by which the failure would stay.
 #[must_use]
 pub fn judge(account: &Account) -> Judgement {
     let (reason, rule) = decide(&account.line());
@@ -128,11 +128,10 @@ fn without_links(line: &str) -> String {
 
 fn decide(line: &str) -> (Reason, &'static str) {
     let first = RULES.first(line).copied().unwrap_or((Reason::Unknown, "no-rule"));
-    if first.0.consequence() != Consequence::Dead || DOUBTS.first(&without_links(line)).is_none() {
+    if !first.0.is_hard() || DOUBTS.first(&without_links(line)).is_none() {
         return first;
     }
-    let is_harmless = |rule: &(Reason, &str)| rule.0.consequence() != Consequence::Dead;
-    RULES.first_of(line, is_harmless).copied().unwrap_or((Reason::Unconfirmed, first.1))
+    RULES.first_of(line, |(reason, _)| !reason.is_hard()).copied().unwrap_or((Reason::Unconfirmed, first.1))
 }
 
 #[cfg(test)]
