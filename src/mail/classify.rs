@@ -79,25 +79,36 @@ pub struct Classified {
     pub evidence: Evidence,
 }
 
+/// Longer addresses do not exist (RFC 3696, erratum 1690), nor do reports name more of them.
+const MOST_ADDRESS: usize = 320;
+const MOST_RECIPIENTS: usize = 1_000;
+
 /// Classifies a message. Any bytes are one.
 #[must_use]
 pub fn classify(raw: &[u8]) -> Classified {
     let raw = message(within(raw));
-    let letter = Letter::read(&raw);
-    if let Some((recipients, evidence)) = feedback::read(&letter) {
+    let mut found = read(&Letter::read(&raw));
+    let is_sound = |address: &String| address.len() <= MOST_ADDRESS && !address.contains(char::is_control);
+    found.recipients.retain(|own| is_sound(&own.address) && own.original.as_ref().is_none_or(is_sound));
+    found.recipients.truncate(MOST_RECIPIENTS);
+    found
+}
+
+fn read(letter: &Letter<'_>) -> Classified {
+    if let Some((recipients, evidence)) = feedback::read(letter) {
         return Classified { kind: Kind::Complaint, recipients, evidence };
     }
-    let failed = failed_recipients(&letter);
-    if let Some(report) = delivery_report(&letter, &failed) {
+    let failed = failed_recipients(letter);
+    if let Some(report) = delivery_report(letter, &failed) {
         return report;
     }
-    if let Some((kind, recipients, evidence)) = notification::read(&letter) {
+    if let Some((kind, recipients, evidence)) = notification::read(letter) {
         return Classified { kind, recipients, evidence };
     }
-    if let Some(report) = told_report(&letter, &failed) {
+    if let Some(report) = told_report(letter, &failed) {
         return report;
     }
-    let (kind, recipients, evidence) = answer::read(&letter);
+    let (kind, recipients, evidence) = answer::read(letter);
     Classified { kind, recipients, evidence }
 }
 

@@ -317,6 +317,23 @@ fn a_thousand_parts_inside_one_another_and_fifty_megabytes_are_read() {
     assert_eq!(classify(&huge).kind, Kind::Other);
 }
 
+#[test]
+fn addresses_without_end_or_with_control_characters_are_none() {
+    for address in
+        [format!("{}@example.org", "a".repeat(100)) + &".example".repeat(60), "\u{7f}anna@example.org\u{1}".into()]
+    {
+        for message in [
+            report(&format!("Final-Recipient: rfc822; {address}\r\nAction: failed\r\nStatus: 5.1.1\r\n")),
+            format!("From: {address}\nSubject: Out of Office\n\nback soon\n"),
+            told("MAILER-DAEMON@mx.example.net", "failure notice", &format!("<{address}>:\n550 5.1.1 no such user\n")),
+        ] {
+            for own in classify(message.as_bytes()).recipients {
+                assert!(own.address.len() <= 320 && !own.address.contains(char::is_control), "{own:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

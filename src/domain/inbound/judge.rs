@@ -111,7 +111,7 @@ impl Account {
 /// a doubt fits, no rule decides by which the failure would stay.
 #[must_use]
 pub fn judge(account: &Account) -> Judgement {
-    let (reason, rule) = decide(&account.line());
+    let (reason, rule) = decide(&account.line().to_ascii_lowercase());
     let passing = account.delayed || account.is_temporary();
     let consequence = match reason.consequence() {
         Consequence::Dead | Consequence::None if passing => Consequence::Retry,
@@ -154,13 +154,13 @@ mod tests {
     fn every_rule_has_an_example_that_it_decides() {
         let rules = examples();
         assert_eq!(RULES.rules.len() + DOUBTS.rules.len(), rules.len(), "every line is a rule");
-        let decided = |example: &str| decide(example).1;
+        let decided = |example: &str| decide(&example.to_ascii_lowercase()).1;
         let mut wrong = Vec::new();
         for (rule, example) in rules {
             let name = rule.split_whitespace().nth(1).unwrap();
             let example = example.unwrap_or_else(|| panic!("{name} has no example"));
             let by = match rule.starts_with("doubt ") {
-                true => DOUBTS.first(example).copied().unwrap_or("no doubt"),
+                true => DOUBTS.first(&example.to_ascii_lowercase()).copied().unwrap_or("no doubt"),
                 false => decided(example),
             };
             if by != name {
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<_> = RULES.rules.iter().map(|((_, name), _)| name).collect();
+        let mut names: Vec<_> = RULES.rules.iter().map(|rule| &rule.class.1).collect();
         names.sort_unstable();
         let all = names.len();
         names.dedup();

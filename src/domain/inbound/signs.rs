@@ -69,7 +69,7 @@ signs! {
 /// The first rule of that sign which fits the text.
 #[must_use]
 pub fn sign(sign: Sign, text: &str) -> Option<&'static str> {
-    RULES.get(sign as usize)?.first(text).copied()
+    RULES.get(sign as usize)?.first(&text.to_ascii_lowercase()).copied()
 }
 
 #[cfg(test)]
