@@ -3,7 +3,7 @@
 
 CARGO_TARGET_DIR ?= target
 
-.PHONY: help demo test check bench corpus
+.PHONY: help demo test check bench corpus fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,3 +28,6 @@ bench: ## measure against the limits, in a release build
 corpus: ## hold the classification of returned mail against a corpus (COLLOQUY_CORPUS=DIR)
 	@scripts/setup build
 	cargo run --release --locked --example corpus
+
+fuzz: ## feed the reading of returned mail with broken messages (SECONDS=60 for each target; nightly)
+	@scripts/fuzz $(SECONDS)
