@@ -7,6 +7,7 @@ mod campaign;
 mod check;
 pub mod dkim;
 pub mod files;
+mod inbox;
 pub mod init;
 mod join;
 mod keys;
@@ -33,6 +34,7 @@ pub mod watch;
 use std::collections::BTreeMap;
 
 pub use files::{FileError, ProjectFiles, hash};
+pub use inbox::Inbox;
 pub use init::init;
 pub use look::{BUILT_IN_LANGUAGES, Look, PAGES, STYLE};
 pub use machine::{Machine, Reach, machine};

@@ -22,6 +22,7 @@ pub mod judge;
 pub mod language;
 pub mod ledger;
 pub mod mail_path;
+pub mod mailbox;
 pub mod media;
 pub mod message;
 pub mod network;

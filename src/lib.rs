@@ -7,7 +7,7 @@
 //! | 5 front | `cli` |
 //! | 4 assembly | `app`, `lifecycle`, `services`, `demo` |
 //! | 3 services | `plan`, `send`, `track`, `pages`, `inbox`, `people`, `score`, `console`, `preview`, `doctor` |
-//! | 2 adapters | `clock`, `config`, `mail`, `metrics`, `store`, `render`, `relay` |
+//! | 2 adapters | `clock`, `config`, `mail`, `mailbox`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
 //!
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
@@ -23,6 +23,7 @@ pub mod domain;
 pub mod inbox;
 pub mod lifecycle;
 pub mod mail;
+pub mod mailbox;
 pub mod metrics;
 pub mod pages;
 pub mod people;

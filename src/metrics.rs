@@ -18,6 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::domain::hit::{HitKind, Verdict};
 use crate::domain::message::MessageState;
 use crate::domain::run::RunState;
+use crate::domain::time::Micros;
 
 /// Domains with a label of their own; later ones are counted as `other`. Recipients arrive mixed,
 /// so the large providers are among the first.
@@ -55,6 +56,11 @@ struct Inner {
     scorer_lag: Gauge<f64, std::sync::atomic::AtomicU64>,
     scorer_backlog: Gauge,
     requests: Family<ByRoute, Counter>,
+    inbox_taken: Family<Taken, Counter>,
+    inbox_refused: Counter,
+    mailboxes: Family<ByMailbox, Gauge>,
+    mailbox_reads: Family<ByMailbox, Gauge>,
+    mailbox_unreadable: Family<ByMailbox, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -138,6 +144,17 @@ struct ByRoute {
     status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Taken {
+    way: String,
+    fate: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByMailbox {
+    mailbox: String,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -174,6 +191,11 @@ impl Metrics {
             scorer_lag: Gauge::default(),
             scorer_backlog: Gauge::default(),
             requests: Family::default(),
+            inbox_taken: Family::default(),
+            inbox_refused: Counter::default(),
+            mailboxes: Family::default(),
+            mailbox_reads: Family::default(),
+            mailbox_unreadable: Family::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -308,6 +330,30 @@ impl Metrics {
         self.0.requests.get_or_create(&ByRoute { route, status }).inc();
     }
 
+    /// A mail that came back was taken in by a way, or was brought there once more.
+    pub fn inbox_taken(&self, way: &str, is_new: bool) {
+        let fate = if is_new { "new" } else { "known" };
+        self.0.inbox_taken.get_or_create(&Taken { way: way.to_owned(), fate }).inc();
+    }
+
+    /// A recipient on the listener was none of ours.
+    pub fn inbox_refused(&self) {
+        self.0.inbox_refused.inc();
+    }
+
+    /// A mailbox was read to its end; so many mails in it could not be read.
+    pub fn mailbox_read(&self, mailbox: &str, at: Micros, unreadable: u64) {
+        let labels = ByMailbox { mailbox: mailbox.to_owned() };
+        self.0.mailboxes.get_or_create(&labels).set(1);
+        self.0.mailbox_reads.get_or_create(&labels).set(at.0 / 1_000_000);
+        self.0.mailbox_unreadable.get_or_create(&labels).set(i64::try_from(unreadable).unwrap_or(i64::MAX));
+    }
+
+    /// A mailbox could not be read.
+    pub fn mailbox_failed(&self, mailbox: &str) {
+        self.0.mailboxes.get_or_create(&ByMailbox { mailbox: mailbox.to_owned() }).set(0);
+    }
+
     /// The text that `/metrics` answers with (OpenMetrics 1.0).
     #[must_use]
     pub fn encode(&self) -> String {
@@ -344,6 +390,12 @@ impl Inner {
         r.register_with_unit("scorer_lag", "Age of the oldest unscored action", Unit::Seconds, self.scorer_lag.clone());
         r.register("scorer_backlog", "Actions waiting for the scorer", self.scorer_backlog.clone());
         r.register("http_requests", "Requests by route and status", self.requests.clone());
+        r.register("inbox_taken", "Mails that came back by way, new or known", self.inbox_taken.clone());
+        r.register("inbox_refused", "Recipients on the listener that are none of ours", self.inbox_refused.clone());
+        r.register("inbox_mailbox_up", "1 for mailboxes that could be read last time", self.mailboxes.clone());
+        let reads = self.mailbox_reads.clone();
+        r.register_with_unit("inbox_mailbox_read", "When mailboxes were read, since 1970", Unit::Seconds, reads);
+        r.register("inbox_mailbox_unreadable", "Mails that cannot be read", self.mailbox_unreadable.clone());
     }
 
     fn count_hits(&self, fate: &'static str, hits: u64) {

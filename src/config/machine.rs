@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::check;
 use super::files::{PROJECT_FILE, ProjectFiles, stays_inside};
+use super::inbox::{self, Inbox};
 use super::keys;
 use super::problem::{Complaint, Problems, nearest};
 use super::reader::{Doc, Section};
@@ -28,6 +29,8 @@ pub struct Machine {
     pub web: Web,
     /// Where metrics, health and the live view are served.
     pub console_listen: SocketAddr,
+    /// The ways in for mail that comes back.
+    pub inbox: Inbox,
 }
 
 /// The listener for recipients.
@@ -46,11 +49,12 @@ pub struct Web {
 /// Leaves out the database's URL, which may hold a password.
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { database_url: _, secrets_file, web, console_listen } = self;
+        let Self { database_url: _, secrets_file, web, console_listen, inbox } = self;
         f.debug_struct("Machine")
             .field("secrets_file", secrets_file)
             .field("web", web)
             .field("console_listen", console_listen)
+            .field("inbox", inbox)
             .finish_non_exhaustive()
     }
 }
@@ -102,17 +106,19 @@ pub fn machine(files: &ProjectFiles, reach: Reach) -> Result<Machine, Problems> 
     if problems.is_empty() { Ok(machine) } else { Err(Problems(problems)) }
 }
 
-/// Reads `[database]` and `[secrets]` of `root` and `[console]` of `services`; `[web]` was read before, as its keys
+/// Reads `[database]` and `[secrets]` of `root`, `[console]` and `[inbox]` of `services`; `[web]` was read before, as its keys
 /// have two owners.
 pub(super) fn read(root: &Section<'_>, services: &Section<'_>, web: Web) -> Machine {
     let database_url = root.section("database", |database| database.parsed("url", database_url));
     let console_listen = services.section("console", |console| console.parsed("listen", check::listen));
+    let inbox = services.section("inbox", inbox::read);
     let secrets_file = root.section("secrets", |secrets| secrets.parsed("file", secrets_file));
     Machine {
         database_url: database_url.unwrap_or_else(|| "sqlite:colloquy.db".into()),
         secrets_file: secrets_file.unwrap_or_else(|| "config/secrets.toml".into()),
         web,
         console_listen: console_listen.unwrap_or_else(|| local(8081)),
+        inbox,
     }
 }
 

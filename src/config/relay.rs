@@ -35,7 +35,7 @@ fn relay(section: &Section<'_>, names: &mut BTreeSet<String>, zone: &str) -> Opt
         let hint = "smtp://HOST:PORT, smtp+starttls://HOST:PORT, smtps://HOST:PORT or file:DIR";
         field.parsed(|text| RelayUrl::parse(text).map_err(|fault| Complaint::new(fault).hint(hint)))
     });
-    let (username, password_env) = credentials(section);
+    let (username, password_env) = credentials(section, "RELAY_PASSWORD");
     let connections = section.field("connections").and_then(|field| field.count(1));
     let rate = section.parsed("rate", Rate::parse);
     let (per_domain_default, per_domain) = by_domain(section, "per_domain", |field| field.parsed(Rate::parse));
@@ -141,29 +141,31 @@ fn warm_up(section: &Section<'_>, zone: &str) -> Option<WarmUp> {
     Some(WarmUp { start: start?, zone: zone.to_owned(), table: table.flatten().unwrap_or_default(), per_domain })
 }
 
-fn credentials(section: &Section<'_>) -> (Option<String>, Option<String>) {
+/// Who logs in, and the variable that holds the password; `example` is how such a one is called.
+pub(super) fn credentials(section: &Section<'_>, example: &str) -> (Option<String>, Option<String>) {
     let username = section.field("username");
     let password = section.field("password_env");
     match (&username, &password) {
         (Some(field), None) => field.key_error(
             Complaint::new("`username` needs `password_env`")
-                .hint("password_env = \"RELAY_PASSWORD\" names the environment variable that holds the password"),
+                .hint(format!("password_env = \"{example}\" names the environment variable that holds the password")),
         ),
         (None, Some(field)) => field.key_error(Complaint::new("`password_env` needs `username`")),
         _ => {}
     }
     if let Some(field) = section.field("password") {
         let complaint = Complaint::new("passwords do not belong into this file");
-        field.key_error(complaint.hint("password_env = \"RELAY_PASSWORD\" names an environment variable instead"));
+        field.key_error(complaint.hint(format!("password_env = \"{example}\" names an environment variable instead")));
     }
-    let password = password.and_then(|field| field.parsed(variable_name));
+    let password = password.and_then(|field| field.parsed(|text| variable_name(text, example)));
     (username.and_then(|field| Some(field.text()?.into())), password)
 }
 
-fn variable_name(text: &str) -> Result<String, Complaint> {
+fn variable_name(text: &str, example: &str) -> Result<String, Complaint> {
     let fits = !text.is_empty()
         && !text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let complaint = || Complaint::new("this is not the name of an environment variable");
-    fits.then(|| text.into()).ok_or_else(|| complaint().hint("a name such as RELAY_PASSWORD, not the password itself"))
+    fits.then(|| text.into())
+        .ok_or_else(|| complaint().hint(format!("a name such as {example}, not the password itself")))
 }

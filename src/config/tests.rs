@@ -19,6 +19,7 @@ use crate::domain::returns::{ReturnLimits, SoftRun};
 use crate::domain::warm_up::WarmUp;
 
 mod campaigns;
+mod inboxes;
 mod joining;
 mod machines;
 mod projects;

@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,9 +11,7 @@ use hyper::header::{DATE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use url::Url;
 
 use super::dns::Dns;
@@ -22,6 +19,7 @@ use super::{Finding, Patient};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::time::Micros;
 use crate::domain::token::{Purpose, Token};
+use crate::mailbox::tls;
 
 /// Clocks further apart than this spoil schedules and signatures.
 const APART: f64 = 30.0;
@@ -171,18 +169,9 @@ async fn get(url: &Url, address: IpAddr, path: &str) -> Result<Reply, Fault> {
         return Ok(exchange(TokioIo::new(stream), request).await?);
     }
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|error| error.to_string())?;
-    let stream = connector()?.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
+    let connector = tls::connector(None).map_err(|error| error.to_string())?;
+    let stream = connector.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
     Ok(exchange(TokioIo::new(stream), request).await?)
-}
-
-/// Trusts what the system trusts.
-fn connector() -> Result<TlsConnector, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 async fn exchange<I>(io: I, request: Request<Empty<Bytes>>) -> Result<Reply, String>

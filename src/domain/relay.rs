@@ -161,17 +161,23 @@ impl RelayUrl {
         if rest.contains('@') {
             return Err("a relay's URL holds no user or password".into());
         }
-        let (host, port) = split_port(rest.strip_suffix('/').unwrap_or(rest))?;
-        let port = match port {
-            Some(digits) => digits
-                .parse()
-                .ok()
-                .filter(|port| *port > 0)
-                .ok_or_else(|| format!("'{digits}' is not a port between 1 and 65535"))?,
-            None => default_port,
-        };
-        Ok(Self::Smtp { host: host.to_ascii_lowercase(), port, tls })
+        let (host, port) = host_and_port(rest.strip_suffix('/').unwrap_or(rest), default_port)?;
+        Ok(Self::Smtp { host, port, tls })
     }
+}
+
+/// Reads `HOST[:PORT]`; an IPv6 address loses its brackets.
+pub(super) fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), String> {
+    let (host, port) = split_port(authority)?;
+    let port = match port {
+        Some(digits) => digits
+            .parse()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| format!("'{digits}' is not a port between 1 and 65535"))?,
+        None => default_port,
+    };
+    Ok((host.to_ascii_lowercase(), port))
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), String> {

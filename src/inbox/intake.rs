@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 
 use crate::clock::Clock;
 use crate::domain::outcome::clean;
+use crate::metrics::Metrics;
 use crate::store::inbound::{self, NewInbound};
 use crate::store::{Result, Store};
 
@@ -42,13 +43,14 @@ pub enum Taken {
 pub struct Intake {
     store: Store,
     clock: Clock,
+    metrics: Metrics,
 }
 
 impl Intake {
     /// Into this database.
     #[must_use]
-    pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+    pub fn new(store: Store, clock: Clock, metrics: Metrics) -> Self {
+        Self { store, clock, metrics }
     }
 
     /// Takes a mail in. Once this returns it is on disk, and may be removed where it came from.
@@ -65,6 +67,7 @@ impl Intake {
         let mut tx = self.store.write().await?;
         let is_new = inbound::take(&mut tx, &new).await?;
         tx.commit().await?;
+        self.metrics.inbox_taken(way, is_new);
         Ok(if is_new { Taken::New } else { Taken::Known })
     }
 }

@@ -9,7 +9,7 @@ use regex::Regex;
 /// ordered within: a room there may use those before it.
 const FLOORS: [&[&str]; 5] = [
     &["domain"],
-    &["clock", "config", "mail", "metrics", "relay", "render", "store", "web"],
+    &["clock", "config", "mail", "mailbox", "metrics", "relay", "render", "store", "web"],
     &["console", "doctor", "inbox", "pages", "people", "plan", "preview", "score", "send", "track"],
     &["lifecycle", "app", "services", "demo"],
     &["cli"],

@@ -10,6 +10,7 @@ use crate::app::Site;
 use crate::clock::Clock;
 use crate::config::Reach;
 use crate::inbox::{Arrival, Intake, MOST_KEPT};
+use crate::metrics::Metrics;
 
 /// Tells a mail server to keep the mail and to try again (sysexits.h).
 const TRY_AGAIN: u8 = 75;
@@ -61,7 +62,7 @@ async fn take(args: Args, root: &Path) -> Result<()> {
     let site = Site::open(root, Clock::system(), Reach::Database)?;
     let store = site.store().await?;
     let size = raw.len() as u64 + rest;
-    let intake = Intake::new(store.clone(), site.clock);
+    let intake = Intake::new(store.clone(), site.clock, Metrics::new());
     let told = args.recipient.iter().map(|recipient| Some(recipient.as_str()));
     let unknown = args.recipient.is_empty().then_some(None);
     for recipient in told.chain(unknown) {

@@ -72,6 +72,38 @@ pub(in crate::config) const PROJECT: &[Key] = &[
     ),
     Key::section("console", "What operators reach: metrics, health, live view"),
     Key::new("console.listen", Text, "\"127.0.0.1:8081\"", "IP and port to listen on"),
+    Key::section("inbox", "The ways in for mail that comes back, besides the pipe"),
+    Key::new("inbox.listen", Text, "\"127.0.0.1:2424\"", "IP and port on which LMTP and SMTP are spoken; without it neither"),
+    Key::new(
+        "inbox.addresses",
+        Texts,
+        "[\"fbl@news.example.org\"]",
+        "Addresses that are taken there besides signed ones, and postmaster@, abuse@, bounces@ the bounce domain",
+    ),
+    Key::sections("inbox.mailbox", "A mailbox that is looked into"),
+    Key::new("inbox.mailbox[].name", Text, "\"bounces\"", "The mailbox's name, unlike that of any other").required(),
+    Key::new(
+        "inbox.mailbox[].url",
+        Form("^(imaps://|imap\\+starttls://|imap://|pop3s://|pop3\\+starttls://|pop3://|maildir:)."),
+        "\"imaps://imap.example.org/INBOX\"",
+        "imaps://HOST/FOLDER, imap+starttls://, pop3s://HOST, pop3+starttls:// or maildir:DIR; imap:// and pop3:// on this machine",
+    )
+    .required(),
+    Key::new("inbox.mailbox[].username", Text, "\"bounces@example.org\"", "Name to log in with; goes with password_env"),
+    Key::new(
+        "inbox.mailbox[].password_env",
+        Form("^[A-Za-z_][A-Za-z0-9_]*$"),
+        "\"BOUNCES_PASSWORD\"",
+        "The environment variable that holds the password",
+    ),
+    Key::refused("inbox.mailbox[].password"),
+    Key::new("inbox.mailbox[].every", DURATION, "\"1m\"", "How often it is looked into"),
+    Key::new(
+        "inbox.mailbox[].then",
+        Form("^(delete|move:.+)$"),
+        "\"delete\"",
+        "What becomes of a mail there once it is on disk here: delete, or move:FOLDER (IMAP), move:cur (Maildir)",
+    ),
     Key::section("secrets", "Keys that sign links"),
     Key::new(
         "secrets.file",

@@ -8,6 +8,11 @@ url = "postgres://db.example/colloquy"
 file = "/etc/colloquy/secrets.toml"
 [console]
 listen = "127.0.0.1:9091"
+[inbox]
+listen = "127.0.0.1:2424"
+[[inbox.mailbox]]
+name = "bounces"
+url = "maildir:/var/mail/bounces"
 "#;
 
 fn project(lines: &str) -> ProjectFiles {
@@ -31,10 +36,12 @@ fn a_machine_is_read_while_everything_else_has_mistakes() {
     ] {
         let files = project(&format!("{MACHINE}{mistake}"));
         assert!(load(&files).is_err(), "{mistake}");
-        let Machine { database_url, secrets_file, web, console_listen } = machine(&files, Reach::Services).unwrap();
+        let Machine { database_url, secrets_file, web, console_listen, inbox } =
+            machine(&files, Reach::Services).unwrap();
         assert_eq!(database_url, "postgres://db.example/colloquy", "{mistake}");
         assert_eq!(secrets_file.to_str(), Some("/etc/colloquy/secrets.toml"));
         assert_eq!((web.listen.port(), console_listen.port()), (9090, 9091));
+        assert_eq!((inbox.listen.unwrap().port(), inbox.mailboxes.len()), (2424, 1));
         assert!(web.trusted_proxies[0].contains("10.1.2.3".parse().unwrap()));
         assert_eq!((web.per_network.get(), web.burst.get()), (50, 250));
     }
