@@ -2,6 +2,7 @@
 
 mod begin;
 mod governing;
+mod mailboxes;
 mod resend;
 mod sender;
 mod site;
@@ -23,6 +24,7 @@ use crate::send::Sender;
 use crate::store::{Session, Store, score, versions};
 
 pub use governing::{Follower, Governed, Governing};
+pub use sender::host_name;
 pub use site::Site;
 
 /// A checked project and what its commands share.

@@ -8,6 +8,7 @@ mod dns;
 mod domains;
 mod leaving;
 mod machine;
+mod mailboxes;
 mod relays;
 mod web;
 
@@ -21,6 +22,7 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::domain::token::Keyring;
+use crate::mailbox::Mailbox;
 use crate::relay::Relay;
 
 pub use dns::{Dns, DnsFault};
@@ -77,6 +79,8 @@ pub struct Patient<'a> {
     pub keyring: Result<Keyring, String>,
     /// Each relay by its name, ready, or why it cannot be.
     pub relays: Vec<(String, Result<Relay, String>)>,
+    /// Each mailbox by its name, ready, or why it cannot be.
+    pub mailboxes: Vec<(String, Result<Mailbox, String>)>,
     /// The time.
     pub clock: Clock,
     /// The server to ask instead of the system's.
@@ -89,11 +93,12 @@ pub struct Patient<'a> {
 pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let dns = Dns::new(patient.dns);
     let dns = &dns;
-    let checks: [(&str, BoxFuture<'_, Vec<Finding>>); 8] = [
+    let checks: [(&str, BoxFuture<'_, Vec<Finding>>); 9] = [
         ("database", Box::pin(database::look(patient))),
         ("machine", Box::pin(machine::look(patient))),
         ("disk", Box::pin(disk::look(patient))),
         ("relays", Box::pin(relays::look(patient, dns))),
+        ("mailboxes", Box::pin(mailboxes::look(patient))),
         ("dkim", Box::pin(dkim::look(patient, dns))),
         ("domains", Box::pin(domains::look(patient, dns))),
         ("SPF", Box::pin(leaving::look(patient, dns))),

@@ -1,6 +1,7 @@
 //! The services of a process: which run, on what, and how they end.
 
 mod renewed;
+mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ impl Role {
 pub struct Services {
     /// Where recipients reach this process, if they do.
     pub web: Option<SocketAddr>,
+    /// Where mail that comes back reaches this process by LMTP or SMTP, if it does.
+    pub inbox: Option<SocketAddr>,
     /// Where operators reach this process, if they do.
     pub console: Option<SocketAddr>,
     /// The sender, if it runs.
@@ -81,6 +84,7 @@ impl Services {
         let (follower, governed) = site.follow(&store).await?;
         let mut services = Self {
             web: None,
+            inbox: None,
             console: None,
             sender: None,
             store: store.clone(),
@@ -103,6 +107,9 @@ impl Services {
             let current = governed.clone();
             let rules = move || current.borrow().as_ref().map(|it| Rules::from(&it.loaded.project)).unwrap_or_default();
             services.tasks.spawn(reader.run(rules, services.last.clone()));
+            let (tasks, last) = (&services.tasks, services.last.clone());
+            let ways = ways::open(&site, (&store, &metrics), Arc::clone(&keyring), governed.clone(), tasks, last);
+            services.inbox = ways.await?;
         }
         if has(Role::Tracker) || has(Role::Pages) {
             let pages = has(Role::Pages).then(|| services.pages(&site, &keyring, governed.clone())).transpose()?;
@@ -123,7 +130,7 @@ impl Services {
             services.console(&site, metrics, stop.soft.clone()).await?;
         }
         services.tasks.close();
-        info!(web = ?services.web, console = ?services.console, roles = ?roles, "started");
+        info!(web = ?services.web, inbox = ?services.inbox, console = ?services.console, roles = ?roles, "started");
         Ok(services)
     }
 

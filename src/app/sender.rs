@@ -104,17 +104,23 @@ impl Site {
         if let RelayUrl::File(directory) = &mut config.url {
             *directory = self.root.join(&*directory);
         }
-        let password = match &config.password_env {
-            Some(name) => Some(SecretString::from(std::env::var(name).with_context(|| {
-                format!("relay '{}' takes its password from the variable {name}, which is not set", config.name)
-            })?)),
-            None => None,
-        };
+        let password = password(&format!("relay '{}'", config.name), config.password_env.as_deref())?;
         Ok(Relay::new(config, password, relay::Options::new(hello))?)
     }
 }
 
-fn host_name() -> String {
+/// What the variable holds that `what` names.
+pub(super) fn password(what: &str, variable: Option<&str>) -> Result<Option<SecretString>> {
+    let read = |name| {
+        let missing = || format!("{what} takes its password from the variable {name}, which is not set");
+        Ok(SecretString::from(std::env::var(name).with_context(missing)?))
+    };
+    variable.map(read).transpose()
+}
+
+/// What this machine calls itself.
+#[must_use]
+pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
 }

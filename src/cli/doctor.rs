@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::doctor::{Level, Patient, examine};
 
-/// Check DNS, relays, database, disk, clock and keys, and say how to mend each.
+/// Check DNS, relays, mailboxes, database, disk, clock and keys, and say how to mend each.
 ///
 /// It looks at what mail depends on beside the files: SPF, DKIM, DMARC, MX and PTR, whether each
-/// relay takes our connection and login, whether recipients reach us, room, clocks, keys.
+/// relay takes our connection and login, whether mailboxes let us in, whether recipients reach us, room, clocks, keys.
 /// Nothing is changed, no mail is sent. Ends with 1 when something fails.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy doctor\n  colloquy doctor --json\n  \
@@ -34,11 +35,14 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let site = app.site();
     let relays = &app.loaded.settings.relays;
     let relay = |config| site.relay(&app.loaded, config).map_err(|error| format!("{error:#}"));
+    let mailboxes = &site.machine.inbox.mailboxes;
+    let mailbox = |config| site.mailbox(config, CancellationToken::new()).map_err(|error| format!("{error:#}"));
     let patient = Patient {
         root: app.root.clone(),
         loaded: &app.loaded,
         keyring: app.secrets().map(|secrets| secrets.keyring()).map_err(|error| error.to_string()),
         relays: relays.iter().map(|config| (config.name.clone(), relay(config))).collect(),
+        mailboxes: mailboxes.iter().map(|config| (config.name.clone(), mailbox(config))).collect(),
         clock: app.clock.clone(),
         dns: args.dns,
         leaves_from: args.leaves_from,

@@ -68,7 +68,7 @@ impl Post {
         assert_eq!(ended, Ended::Done);
         let metrics = Metrics::new();
         let reader = reader(&project, &metrics);
-        let intake = Intake::new(project.db.store.clone(), Clock::system());
+        let intake = Intake::new(project.db.store.clone(), Clock::system(), Metrics::new());
         let mut post = Self { project, run, intake, reader, caught: Vec::new(), metrics };
         post.collect();
         post
