@@ -2,6 +2,11 @@
 
 mod accept;
 mod classify;
+mod dovecot;
+mod killed;
+mod listener;
+mod maildir;
+mod postfix;
 
 use colloquy::args;
 use colloquy::store::Store;

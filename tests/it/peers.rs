@@ -23,7 +23,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-async fn wait_for(port: u16) {
+pub async fn wait_for(port: u16) {
     for _ in 0..600 {
         if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
             return;
@@ -33,7 +33,8 @@ async fn wait_for(port: u16) {
     panic!("nothing listens on port {port}; is Postfix installed? scripts/setup installs it");
 }
 
-struct Killed(Child);
+/// A process that ends with the test.
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -79,12 +80,13 @@ async fn smtp_sink_takes_every_message_once() {
 }
 
 /// A Postfix instance of its own, which hands everything to one relay.
-struct Postfix {
+pub struct Postfix {
     dir: PathBuf,
 }
 
 impl Postfix {
-    fn start(dir: PathBuf, port: u16, relay: u16) -> Self {
+    /// Starts one in this directory; `more` are lines of `main.cf` and of `master.cf`.
+    pub fn start(dir: PathBuf, port: u16, relay: u16, more: [&str; 2]) -> Self {
         for part in ["etc", "queue", "data"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
@@ -100,9 +102,11 @@ impl Postfix {
              mynetworks = 127.0.0.0/8\nmydestination =\nrelayhost = [127.0.0.1]:{relay}\n\
              smtpd_relay_restrictions = permit_mynetworks, reject\nsmtp_dns_support_level = disabled\nsmtputf8_enable = no\n\
              smtpd_recipient_restrictions = check_recipient_access inline:{{a7@example.org=REJECT}}, permit\n\
-             maillog_file = {root}/log\nmaillog_file_prefixes = /\n"
+             maillog_file = {root}/log\nmaillog_file_prefixes = /\n{}\n",
+            more[0]
         );
-        let services = ["cleanup", "rewrite", "bounce", "defer", "trace", "smtp", "relay", "error", "retry", "anvil"];
+        let services =
+            ["cleanup", "rewrite", "bounce", "defer", "trace", "smtp", "relay", "lmtp", "error", "retry", "anvil"];
         let program = |name| match name {
             "rewrite" => "trivial-rewrite",
             "defer" | "trace" => "bounce",
@@ -118,6 +122,7 @@ impl Postfix {
             let public = if name == "cleanup" { "n" } else { "-" };
             master += &format!("{name} unix {public} - n - 0 {}\n", program(name));
         }
+        master += more[1];
         fs::write(dir.join("etc/main.cf"), main).unwrap();
         fs::write(dir.join("etc/master.cf"), master).unwrap();
         let postfix = Self { dir };
@@ -139,19 +144,19 @@ impl Drop for Postfix {
     }
 }
 
-fn relay_port(dir: &Path) -> u16 {
+pub fn relay_port(dir: &Path) -> u16 {
     let config = fs::read_to_string(dir.join("config/colloquy.toml")).unwrap();
     let (_, rest) = config.split_once("smtp://127.0.0.1:").unwrap();
     rest.split('"').next().unwrap().parse().unwrap()
 }
 
 /// Puts a Postfix between the project and its catcher; both directory and server go with what is returned.
-async fn through_postfix(project: &mut Project) -> (Postfix, TempDir) {
+pub async fn through_postfix(project: &mut Project, more: [&str; 2]) -> (Postfix, TempDir) {
     let catcher = relay_port(project.db.dir.path());
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let port = free_port();
-    let postfix = Postfix::start(home.path().to_owned(), port, catcher);
+    let postfix = Postfix::start(home.path().to_owned(), port, catcher, more);
     wait_for(port).await;
     project.relay(&format!("smtp://127.0.0.1:{port}"));
     (postfix, home)
@@ -160,7 +165,7 @@ async fn through_postfix(project: &mut Project) -> (Postfix, TempDir) {
 #[tokio::test]
 async fn postfix_as_a_smarthost_passes_on_what_it_takes_and_its_refusal_is_recorded() {
     let mut project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), |_, _| None).await;
-    let _postfix = through_postfix(&mut project).await;
+    let _postfix = through_postfix(&mut project, ["", ""]).await;
     project.import(50).await;
     let (run, ended) = project.send().await;
     assert_eq!(ended, Ended::Done);
@@ -190,7 +195,7 @@ async fn a_report_by_postfix_comes_back_by_the_signed_path_of_its_message_and_na
     let file = project.db.dir.path().join("config/colloquy.toml");
     let config = fs::read_to_string(&file).unwrap();
     fs::write(&file, config.replace("[sender]\n", "[sender]\nbounce_domain = \"b.shop.example\"\n")).unwrap();
-    let _postfix = through_postfix(&mut project).await;
+    let _postfix = through_postfix(&mut project, ["", ""]).await;
     let addresses = ["a3@example.org", "a4@example.org", "änna@example.org"];
     project.import_addresses(addresses.into_iter().map(str::to_owned)).await;
     let (run, _) = project.send().await;
