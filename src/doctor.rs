@@ -1,4 +1,4 @@
-//! Looks at everything that mail depends on and that no config file can show: DNS, relays, database, disk, clock, keys,
+//! Looks at everything that mail depends on and that no config file can show: DNS, relays, mailboxes, database, disk, clock, keys,
 //! and whether recipients reach us. Each finding says how to mend what it found. Nothing is changed anywhere.
 
 mod database;

@@ -46,7 +46,7 @@ impl Default for Limits {
         Self {
             connections: 64,
             per_network: 16,
-            large: 8,
+            large: 4,
             silence: minutes(5),
             mail: minutes(30),
             grace: Duration::from_secs(10),

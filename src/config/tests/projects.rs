@@ -235,7 +235,7 @@ fn what_is_required_is_asked_for() {
 
 #[test]
 fn a_key_that_resembles_none_is_answered_with_those_that_there_are() {
-    let known = "`sender`, `web`, `database`, `console`, `secrets`, `relay`, `dns`, `dkim`, `topics`, `categories`, \
+    let known = "`sender`, `web`, `database`, `console`, `inbox`, `secrets`, `relay`, `dns`, `dkim`, `topics`, `categories`, \
                  `score`, `cluster`, `limits`, `attributes`, `preferences`, `calendar`, `retention`, `segments`, `join`, `utm`";
     let project = format!("colour = 1\n{PROJECT}");
     assert_eq!(

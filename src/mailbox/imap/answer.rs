@@ -84,7 +84,7 @@ fn brought(rest: &str, body: Option<(Vec<u8>, u64)>) -> Option<Brought> {
     let told = after("RFC822.SIZE").and_then(|size| size.parse::<u64>().ok()).unwrap_or(0);
     let octets = match after("BODY[]")? {
         item if item.starts_with('{') => body.map(|(octets, _)| octets)?,
-        item if item.starts_with('"') => item[1..].as_bytes().to_vec(),
+        item if item.starts_with('"') => item.as_bytes()[1..].to_vec(),
         _ => Vec::new(),
     };
     Some(Brought { uid, size: told.max(octets.len() as u64), octets })

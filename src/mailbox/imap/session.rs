@@ -57,7 +57,7 @@ impl Session {
             Then::Move(_) if !session.can("MOVE") => return Err(Trouble::Unable("MOVE")),
             _ => {}
         }
-        session.ask(&format!("SELECT {}", quoted(folder)), "to open the folder").await?;
+        session.ask(&["SELECT", &quoted(folder)].join(" "), "to open the folder").await?;
         Ok(session)
     }
 

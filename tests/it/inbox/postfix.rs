@@ -1,7 +1,7 @@
 //! Reports that Postfix writes, by each way in: what a real server makes of a refusal behind it.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, lchown};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
