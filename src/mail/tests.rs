@@ -318,6 +318,13 @@ fn a_thousand_parts_inside_one_another_and_fifty_megabytes_are_read() {
 }
 
 #[test]
+fn messages_inside_a_part_that_has_ended_are_read() {
+    let message = "Content-Type: multipart/mixed; boundary=\"b\"\n\nwords --b--\nContent-Type: message/rfc822\n\n\
+                   To: a --b\nContent-Type: message/rfc822\n\nTo: b\n\nNews\n\n--b--\n";
+    assert_eq!(classify(message.as_bytes()).kind, Kind::Other);
+}
+
+#[test]
 fn addresses_without_end_or_with_control_characters_are_none() {
     for address in
         [format!("{}@example.org", "a".repeat(100)) + &".example".repeat(60), "\u{7f}anna@example.org\u{1}".into()]
