@@ -1,6 +1,6 @@
 //! Templates and style: the sender's own over the built-in ones, and what is wrong with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use handlebars::{Handlebars, RenderError, Template, html_escape};
 
@@ -99,7 +99,7 @@ fn own(path: &str, text: &str) -> Result<(String, Template), Vec<Problem>> {
 fn tried(registry: &Handlebars<'_>, look: &Look) -> Vec<Problem> {
     let (reference, fixed) = (built_in(), Fixed::sample());
     let mut problems: Vec<Problem> = Vec::new();
-    let mut lacking = BTreeSet::new();
+    let (mut lacking, mut unsaid) = (BTreeSet::new(), BTreeMap::new());
     for (wording, view) in
         look.wordings.iter().flat_map(|wording| samples().into_iter().map(move |view| (wording, view)))
     {
@@ -107,9 +107,10 @@ fn tried(registry: &Handlebars<'_>, look: &Look) -> Vec<Problem> {
             Ok(own) => {
                 let built_in = fixed.render(&reference, &view, wording).unwrap_or_default();
                 lacking.extend(controls(&built_in).filter(|tag| !own.contains(tag)).map(|tag| tag.trim().to_owned()));
-                let unsaid = view.agreed(wording).into_iter().filter(|(_, said)| !own.contains(&html_escape(said)));
-                for problem in unsaid.map(|(part, said)| leaves_out(part, said, look)) {
-                    problems.extend((!problems.contains(&problem)).then_some(problem));
+                for (part, said) in
+                    view.agreed(wording).into_iter().filter(|(_, said)| !own.contains(&html_escape(said)))
+                {
+                    unsaid.entry(part).or_insert_with(|| said.to_owned());
                 }
             }
             Err(error) => {
@@ -119,6 +120,9 @@ fn tried(registry: &Handlebars<'_>, look: &Look) -> Vec<Problem> {
         }
     }
     problems.extend(lacking.iter().map(|tag| lacks(tag, look)));
+    if problems.is_empty() {
+        problems.extend(unsaid.iter().map(|(part, said)| leaves_out(part, said, look)));
+    }
     problems
 }
 

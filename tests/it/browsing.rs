@@ -132,6 +132,9 @@ async fn no_page_keeps_anybody_out_in_any_language_at_any_width_by_day_and_by_ni
         browser.click("main button:not([name])").await;
         browser.wait_for("document.querySelector('[name=tell]')").await;
         barriers.extend(look("left there").await);
+        browser.click("[value=news] + span").await;
+        browser.click("main > form:has([name=save]) button:not([name])").await;
+        browser.wait_for("document.querySelector('[role=status]') && !document.querySelector('[name=tell]')").await;
         browser.open(&format!("http://{}/p/cut", site.server.address)).await;
         browser.wait_for("document.querySelector('h1')").await;
         barriers.extend(look("nowhere").await);

@@ -63,6 +63,21 @@ on_both_engines! {
         assert!(text.contains("action   click  trail  spring"), "{text}");
     }
 
+    async fn mail_that_came_back_is_among_it_with_its_words_in_what_is_handed_out(db) {
+        let came = mailed(&db).await;
+        let anna = find(&db, "anna@example.org").await.unwrap();
+        let mut session = db.store.write().await.unwrap();
+        let sql = "INSERT INTO inbound (digest, way, arrived_at, size, raw, state, kind, effect, told, recipient_id)
+            VALUES ($1, 'smtp', $2, 3, $3, 'handled', 'reply', 'replied', 'a rule', $4)";
+        session.execute(sql, args![vec![1_u8; 32], came.0 + 50, b"Hi!".to_vec(), anna.id]).await.unwrap();
+        session.commit().await.unwrap();
+        let person = at(&db, Clock::system().now(), FOREVER).await;
+        let mail = person.timeline.iter().find(|event| event.kind == "mail").unwrap();
+        assert_eq!((&mail.details["mail"], &mail.details["content"]["raw"]), (&"reply".into(), &"Hi!".into()));
+        let text = person.to_string();
+        assert!(text.contains("mail     reply  smtp  replied") && !text.contains("Hi!"), "{text}");
+    }
+
     async fn a_past_instant_shows_what_was_known_then(db) {
         let came = mailed(&db).await;
         let later = |by: i64| Micros(came.0 + by);
