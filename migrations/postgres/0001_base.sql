@@ -298,7 +298,6 @@ CREATE TABLE inbound (
     sender       TEXT COLLATE "C",                      -- of the envelope; empty: none; NULL: not told
     recipient    TEXT COLLATE "C",                      -- of the envelope; NULL: not told
     size         BIGINT NOT NULL,          -- as it came; raw may be cut
-    raw          BYTEA,                      -- NULL once its time is over, or its person erased
     state        TEXT COLLATE "C" NOT NULL CHECK (state IN ('waiting', 'handled', 'failed')),
     tries        BIGINT NOT NULL DEFAULT 0,
     due_at       BIGINT,                   -- waiting: not before
@@ -308,7 +307,8 @@ CREATE TABLE inbound (
     told         TEXT COLLATE "C",                      -- by what it was decided, or why it failed; no address
     run_id       BIGINT,
     recipient_id BIGINT,
-    address_hash BYTEA                       -- keyed; of whom it speaks or who wrote it
+    address_hash BYTEA,                      -- keyed; of whom it speaks or who wrote it
+    raw          BYTEA                       -- last: it is long, and most look at the rest; NULL once its time is over, or its person erased
 );
 CREATE INDEX inbound_waiting ON inbound (due_at) WHERE state = 'waiting';
 CREATE INDEX inbound_arrived ON inbound (arrived_at);

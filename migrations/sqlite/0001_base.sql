@@ -312,7 +312,6 @@ CREATE TABLE inbound (
     sender       TEXT,                      -- of the envelope; empty: none; NULL: not told
     recipient    TEXT,                      -- of the envelope; NULL: not told
     size         INTEGER NOT NULL,          -- as it came; raw may be cut
-    raw          BLOB,                      -- NULL once its time is over, or its person erased
     state        TEXT NOT NULL CHECK (state = 'waiting' OR state = 'handled' OR state = 'failed'),
     tries        INTEGER NOT NULL DEFAULT 0,
     due_at       INTEGER,                   -- waiting: not before
@@ -322,7 +321,8 @@ CREATE TABLE inbound (
     told         TEXT,                      -- by what it was decided, or why it failed; no address
     run_id       INTEGER,
     recipient_id INTEGER,
-    address_hash BLOB                       -- keyed; of whom it speaks or who wrote it
+    address_hash BLOB,                      -- keyed; of whom it speaks or who wrote it
+    raw          BLOB                       -- last: it is long, and most look at the rest; NULL once its time is over, or its person erased
 );
 CREATE INDEX inbound_waiting ON inbound (due_at) WHERE state = 'waiting';
 CREATE INDEX inbound_arrived ON inbound (arrived_at);

@@ -8,7 +8,7 @@ mod rules;
 mod signs;
 
 pub use self::code::{EnhancedStatus, enhanced, reply_code};
-pub use self::effect::{Effect, Found, effect};
+pub use self::effect::{Author, Effect, Found, effect};
 pub use self::judge::{Account, Stage, judge};
 pub use self::signs::{Sign, sign};
 

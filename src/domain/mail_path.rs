@@ -81,8 +81,8 @@ impl MailPath {
         local
     }
 
-    /// The first signed local part that stands anywhere in a text, such as the copy of a mail that a report brings. Only so
-    /// many places are looked at as a mail of ours has, and some more.
+    /// A signed local part that stands anywhere in a text, such as the copy of a mail that a report brings: a return path
+    /// rather than another. Only so many places are looked at as a mail of ours has, and some more.
     #[must_use]
     pub fn find(text: &[u8], keyring: &Keyring) -> Option<Self> {
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric();
@@ -96,7 +96,8 @@ impl MailPath {
             let is_address = text.get(at + 1 + end) == Some(&b'@');
             str::from_utf8(&text[at - 1..at + 1 + end]).ok().filter(|_| is_address && end >= SHORTEST)
         });
-        locals.take(MOST_LOOKED_AT).find_map(|local| Self::verify(local, keyring))
+        let found: Vec<Self> = locals.take(MOST_LOOKED_AT).filter_map(|local| Self::verify(local, keyring)).collect();
+        MailUse::ALL.into_iter().find_map(|purpose| found.iter().find(|path| path.purpose == purpose).copied())
     }
 
     /// Reads a local part in any case. A forged, cut or foreign one is `None`, whatever is wrong with

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Of a run, so many messages must have been taken before its share of dead addresses or complaints counts.
+/// Of a run, so many messages must have been taken or refused before its share of dead addresses or complaints counts.
 pub const ENOUGH: i64 = 100;
 /// One person's complaint pauses nobody else's mail.
 const FEWEST_COMPLAINTS: i64 = 2;
@@ -39,7 +39,7 @@ impl SoftRun {
 /// Where mailing ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReturnLimits {
-    /// The share of a run's accepted messages that may go to dead addresses.
+    /// The share of a run's messages, taken or refused, that may go to dead addresses.
     pub dead: f64,
     /// The share of them that may be reported as unwanted.
     pub complaints: f64,
@@ -54,13 +54,13 @@ impl Default for ReturnLimits {
 }
 
 impl ReturnLimits {
-    /// Why a run with so many accepted messages, dead addresses and complaints must pause; `None` while it need not.
+    /// Why a run with so many messages, taken or refused, dead addresses and complaints must pause; `None` while it need not.
     #[must_use]
-    pub fn exceeded(&self, accepted: i64, dead: i64, complaints: i64) -> Option<String> {
-        if accepted < ENOUGH {
+    pub fn exceeded(&self, messages: i64, dead: i64, complaints: i64) -> Option<String> {
+        if messages < ENOUGH {
             return None;
         }
-        let over = |count: i64, limit: f64| count as f64 > limit * accepted as f64;
+        let over = |count: i64, limit: f64| count as f64 > limit * messages as f64;
         let percent = |share: f64| (share * 10_000.0).round() / 100.0;
         let (what, count, limit, key) = if complaints >= FEWEST_COMPLAINTS && over(complaints, self.complaints) {
             ("were reported as unwanted", complaints, self.complaints, "pause_at_complaints")
@@ -69,7 +69,7 @@ impl ReturnLimits {
         } else {
             return None;
         };
-        Some(format!("{count} of {accepted} messages {what}, more than the {}% of {key}", percent(limit)))
+        Some(format!("{count} of {messages} messages {what}, more than the {}% of {key}", percent(limit)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What follows from one mail, in one transaction with the note that it is handled.
 
+use std::time::Duration;
+
 use tracing::{info, warn};
 
 use super::forward;
@@ -11,20 +13,27 @@ use crate::clock;
 use crate::domain::address::{Address, AddressHash};
 use crate::domain::consent::Salts;
 use crate::domain::id::{InboundId, RecipientId, RunId};
-use crate::domain::inbound::{Consequence, Effect, Found, Kind, effect};
+use crate::domain::inbound::{Author, Consequence, Effect, Found, Kind, effect};
+use crate::domain::notice::NoticeKind;
 use crate::domain::outcome::clean;
-use crate::domain::suppression::UNREACHABLE;
+use crate::domain::suppression::{ERASED, UNREACHABLE};
 use crate::domain::time::Micros;
 use crate::mail;
 use crate::store::actions::{self, NewAction};
 use crate::store::inbound::{self, Handled, Waiting};
 use crate::store::recipients::{self, Recipient};
-use crate::store::returns::{self, Message};
+use crate::store::returns::{self, Message, Notice};
 use crate::store::subscriptions::{self, Origin};
 use crate::store::{Result, Session, suppressions};
 
 /// Of what a person wrote, so much stands with the person (characters).
 const MOST_WORDS: usize = 2_000;
+
+/// Of a mail that is no answer, so much is kept for its time (octets).
+const MOST_KEPT_OF_OTHERS: i64 = 256 << 10;
+
+/// A block slows a domain down while it is fresh.
+const FRESH: Duration = Duration::from_secs(86_400);
 
 /// A mail that is being handled.
 pub(super) struct Applying<'a> {
@@ -47,6 +56,7 @@ struct Subject {
     whose: Whose,
     person: Option<Recipient>,
     message: Option<Message>,
+    notice: Option<Notice>,
     /// Where the message went.
     mailed: Option<Address>,
 }
@@ -79,13 +89,17 @@ impl Applying<'_> {
             run,
             recipient,
             hash: self.hash(about, &subject),
-            // Of whoever was erased nothing is kept.
-            keeps: subject.whose.recipient.is_none() || recipient.is_some(),
+            kept: self.kept(effect),
         };
         let now = self.parts.clock.now();
-        if !inbound::finish(&mut tx, InboundId(self.mail.id), &handled, now).await? {
+        let id = InboundId(self.mail.id);
+        if !inbound::finish(&mut tx, id, &handled, now).await? {
             tx.rollback().await?;
             return Ok(None);
+        }
+        let is_gone = subject.whose.recipient.is_some() && recipient.is_none();
+        if is_gone || self.is_erased(&mut tx, handled.hash.as_ref()).await? {
+            inbound::drop_content(&mut tx, id).await?;
         }
         self.follow(&mut tx, &subject, effect, about).await?;
         tx.commit().await?;
@@ -102,20 +116,20 @@ impl Applying<'_> {
     }
 
     async fn subject(&self, tx: &mut Session, whose: Whose) -> Result<Subject> {
+        let nobody = Subject { whose, person: None, message: None, notice: None, mailed: None };
         if let Some(notice) = whose.notice {
-            let address = returns::notice_address(tx, notice).await?;
-            return Ok(Subject { whose, person: None, message: None, mailed: address.map(Address::from_normalised) });
+            let notice = returns::notice(tx, notice).await?;
+            let mailed = notice.as_ref().map(|notice| Address::from_normalised(notice.address.clone()));
+            return Ok(Subject { notice, mailed, ..nobody });
         }
-        let Some(id) = whose.recipient else {
-            return Ok(Subject { whose, person: None, message: None, mailed: None });
-        };
+        let Some(id) = whose.recipient else { return Ok(nobody) };
         let person = recipients::lock(tx, id).await?.filter(|person| person.address.is_some());
         let message = match whose.run {
             Some(run) => returns::message(tx, run, id).await?,
             None => None,
         };
         let mailed = person.as_ref().and_then(|person| person.address.clone());
-        Ok(Subject { whose, person, message, mailed })
+        Ok(Subject { person, message, mailed, ..nobody })
     }
 
     fn effect(&self, subject: &Subject, consequence: Consequence) -> Effect {
@@ -126,16 +140,38 @@ impl Applying<'_> {
         // An address of ours for a message that there is not, or of somebody who was erased.
         let is_gone = subject.mailed.is_none() || (subject.whose.run.is_some() && subject.message.is_none());
         let found = if is_gone { Found::Nobody } else { subject.whose.found };
-        match effect(self.read.classified.kind, consequence, found) {
+        let author = Author {
+            is_person: self.read.is_from(subject.mailed.as_ref()),
+            is_machine: self.read.is_machine(self.mail.sender.as_deref()),
+        };
+        match effect(self.read.classified.kind, consequence, found, author) {
             // It went to an address that the person has left.
             Effect::Dead | Effect::Soft if subject.message.as_ref().is_some_and(|message| message.moved) => {
                 Effect::Noted
             }
-            // A notice is a stranger's, as a rule, and is in no run.
-            effect @ (Effect::Dead | Effect::Complained) => effect,
-            _ if subject.whose.notice.is_some() => Effect::Noted,
-            effect => effect,
+            effect => match &subject.notice {
+                None => effect,
+                // Whoever reads answers must not be lost.
+                Some(notice) if notice.kind == NoticeKind::ForwardedReply.as_str() => {
+                    warn!(mail = self.mail.id, effect = effect.as_str(), "an answer that was passed on came back");
+                    Effect::Noted
+                }
+                // Another notice is a stranger's, as a rule, and is in no run.
+                Some(_) if matches!(effect, Effect::Dead | Effect::Complained) => effect,
+                Some(_) => Effect::Noted,
+            },
         }
+    }
+
+    /// Reports are kept in part: what they say stands at their beginning.
+    fn kept(&self, effect: Effect) -> i64 {
+        if effect == Effect::Replied { i64::from(u32::MAX >> 1) } else { MOST_KEPT_OF_OTHERS }
+    }
+
+    /// Whether it is of somebody who was erased; they are found by their hash alone.
+    async fn is_erased(&self, tx: &mut Session, hash: Option<&AddressHash>) -> Result<bool> {
+        let Some(hash) = hash else { return Ok(false) };
+        Ok(suppressions::reason(tx, hash).await?.as_deref() == Some(ERASED))
     }
 
     /// Our own mail, which somebody has sent back to us.
@@ -181,6 +217,9 @@ impl Applying<'_> {
             self.suppress(tx, address, reason).await?;
         }
         let Some(person) = &subject.person else { return Ok(()) };
+        if effect == Effect::Blocked {
+            self.plead(tx, subject, person.id, about, at).await?;
+        }
         if let Some(kind) = effect.action(self.read.classified.kind) {
             let action = NewAction {
                 key: format!("m:{}", self.mail.id),
@@ -197,7 +236,6 @@ impl Applying<'_> {
         match effect {
             Effect::Left => self.leave(tx, subject, person.id, at).await,
             Effect::Soft => self.give_up_the_unreachable(tx, person, at).await,
-            Effect::Blocked => self.plead(tx, subject, about, at).await,
             Effect::Replied => forward::forward(tx, self, person, at).await,
             _ => Ok(()),
         }
@@ -243,13 +281,18 @@ impl Applying<'_> {
         &self,
         tx: &mut Session,
         subject: &Subject,
+        recipient: RecipientId,
         about: Option<&mail::Recipient>,
         at: Micros,
     ) -> Result<()> {
-        let Some(message) = &subject.message else { return Ok(()) };
+        let (Some(message), Some(run)) = (&subject.message, subject.whose.run) else { return Ok(()) };
         let Message { campaign, relay, domain, .. } = message;
         let reason = self.told(about);
         warn!(campaign, relay, domain, reason, "a receiver refuses our mail, the recipient is innocent");
+        // One recipient slows a domain down once by a message, whatever is sent in its name.
+        if at.since(Micros(message.at)) > FRESH || returns::is_blocked(tx, run, recipient).await? {
+            return Ok(());
+        }
         match relay {
             Some(relay) => returns::plead(tx, (relay, domain), &reason, at).await,
             None => Ok(()),

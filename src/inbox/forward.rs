@@ -10,7 +10,7 @@ use crate::domain::inbound::Found;
 use crate::domain::mail_path::MailUse;
 use crate::domain::notice::NoticeKind;
 use crate::domain::time::Micros;
-use crate::store::notices::{self, Data, NewNotice};
+use crate::store::notices::{self, Data, MAX_DATA, NewNotice};
 use crate::store::recipients::Recipient;
 use crate::store::{Result, Session};
 
@@ -42,11 +42,25 @@ pub(super) async fn forward(tx: &mut Session, mail: &Applying<'_>, person: &Reci
         address: reply_to,
         hash: Some(&reply_to.hash(&mail.parts.suppression_key)),
         language: &mail.rules.locale,
-        data: &data(mail, person),
+        data: &fitting(data(mail, person)),
         at,
         expires_at: now.plus(WITHIN),
     };
     notices::queue(tx, &new).await.map(drop)
+}
+
+/// Cuts the text until a notice can carry it; the mail itself is kept.
+fn fitting(mut data: Data) -> Data {
+    while serde_json::to_string(&data).map_or(0, |json| json.len()) > MAX_DATA {
+        let text = data.get("text").and_then(Value::as_str).unwrap_or_default();
+        let shorter: String = text.chars().take(text.chars().count() / 2).collect();
+        let is_empty = shorter.is_empty();
+        data.insert("text".to_owned(), shorter.into());
+        if is_empty {
+            break;
+        }
+    }
+    data
 }
 
 fn data(mail: &Applying<'_>, person: &Recipient) -> Data {
@@ -54,7 +68,7 @@ fn data(mail: &Applying<'_>, person: &Recipient) -> Data {
     let address = person.address.as_ref().map(ToString::to_string).unwrap_or_default();
     let from = headers.from.clone().unwrap_or_else(|| address.clone());
     let text = mail.read.text.as_deref().unwrap_or_default();
-    let value = |text: &str| Value::from(text);
+    let value = |text: &str| Value::from(text.replace(|c: char| c.is_control() && c != '\n', ""));
     Data::from_iter([
         ("from".to_owned(), value(&from)),
         ("name".to_owned(), value(&headers.from_name)),

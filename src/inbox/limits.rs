@@ -52,9 +52,10 @@ impl Watch {
         let Some(found) = runs::by_id(&mut reader, run).await?.filter(|run| run.state == RunState::Running) else {
             return Ok(());
         };
-        let returned = returns::of_run(&mut reader, run, found.resumed_at.unwrap_or(Micros(i64::MIN))).await?;
+        let since = found.resumed_at.unwrap_or(Micros(i64::MIN));
+        let Some(returned) = returns::of_run(&mut reader, run, since).await? else { return Ok(()) };
         drop(reader);
-        let Some(reason) = limits.exceeded(returned.accepted, returned.dead, returned.complaints) else {
+        let Some(reason) = limits.exceeded(returned.left, returned.dead, returned.complaints) else {
             return Ok(());
         };
         let mut tx = self.store.write().await?;

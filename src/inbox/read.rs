@@ -34,24 +34,31 @@ impl Read {
     /// A message has one recipient, so that a report has one, too, as a rule. A report about somebody else tells that the
     /// mail was passed on, to them and perhaps to others: the address that we mail is not dead for that.
     pub fn about(&self, mailed: Option<&Address>) -> (Option<&Recipient>, Consequence) {
-        let is_mailed = |text: &String| mailed.is_some_and(|own| same(text, own));
         let all = &self.classified.recipients;
-        if let Some(own) =
-            all.iter().find(|own| own.original.as_ref().is_some_and(is_mailed) || is_mailed(&own.address))
-        {
-            return (Some(own), own.consequence);
+        let mailed_one = all.iter().find(|own| mailed.is_some_and(|mailed| is_near(own, mailed)));
+        match (mailed_one, all.as_slice(), self.classified.kind) {
+            (Some(own), _, _) => (Some(own), own.consequence),
+            (None, [], Kind::Complaint) => (None, self.classified.consequence),
+            // A feedback report is about the mail, whoever stands in it.
+            (None, [first, ..], Kind::Complaint) => (Some(first), first.consequence),
+            (None, [one], _) if one.consequence != Consequence::Dead => (Some(one), one.consequence),
+            (None, all, _) => (all.first(), Consequence::None),
         }
-        match (all.as_slice(), self.classified.kind) {
-            ([], Kind::Complaint) => (None, Consequence::Complaint),
-            ([], _) => (None, Consequence::None),
-            ([one], _) if one.consequence != Consequence::Dead => (Some(one), one.consequence),
-            ([one], _) => (
-                Some(one),
-                if mailed.is_some_and(|own| is_near(one, own)) { Consequence::Dead } else { Consequence::Retry },
-            ),
-            ([first, ..], Kind::Complaint) => (Some(first), first.consequence),
-            ([first, ..], _) => (Some(first), Consequence::None),
-        }
+    }
+
+    /// Whether a program made it, or a list passed it on.
+    pub fn is_machine(&self, envelope_sender: Option<&str>) -> bool {
+        let Headers { auto_submitted, precedence, is_list, return_path, .. } = &self.headers;
+        auto_submitted.as_deref().is_some_and(|word| word != "no")
+            || precedence.as_deref().is_some_and(|word| ["bulk", "list", "junk"].contains(&word))
+            || *is_list
+            || return_path.as_deref() == Some("")
+            || envelope_sender == Some("")
+    }
+
+    /// Whether it says that it is from this address.
+    pub fn is_from(&self, mailed: Option<&Address>) -> bool {
+        self.headers.from.as_deref().is_some_and(|from| mailed.is_some_and(|mailed| same(from, mailed)))
     }
 }
 
@@ -59,11 +66,11 @@ fn same(text: &str, own: &Address) -> bool {
     Address::parse(text).is_ok_and(|address| address.folded() == own.folded())
 }
 
-/// Servers write the mailbox in other ways: another host of the domain, another name of the mailbox, none at all.
+/// Servers write the mailbox in other ways: at another host of the domain, or without one.
 fn is_near(reported: &Recipient, own: &Address) -> bool {
     let Some((local, domain)) = reported.address.rsplit_once('@') else { return true };
     let is_below = |a: &str, b: &str| a.strip_suffix(b).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let domain = domain.to_ascii_lowercase();
     let is_same_place = is_below(&domain, own.domain()) || is_below(own.domain(), &domain);
-    is_same_place || local.eq_ignore_ascii_case(own.local())
+    same(&reported.address, own) || is_same_place && local.eq_ignore_ascii_case(own.local())
 }

@@ -12,6 +12,7 @@ use super::limits::Watch;
 use super::read::{Read, read};
 use super::rules::Rules;
 use crate::clock::Clock;
+use crate::domain::address::Address;
 use crate::domain::id::InboundId;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
@@ -24,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// So often a mail is tried that cannot be handled.
 const MOST_TRIES: i64 = 5;
-/// Between two tries, times their number.
+/// Between two tries; so long nobody else takes it in hand.
 const BETWEEN_TRIES: Duration = Duration::from_secs(60);
 
 /// What the reader needs.
@@ -83,12 +84,15 @@ impl Reader {
         if self.watch.is_due() {
             self.watch.look(rules.returns).await?;
         }
-        let now = self.parts.clock.now();
-        let Some(mail) = inbound::next(&mut self.parts.store.read().await?, now).await? else {
+        let Some(mail) = self.claim().await? else {
             self.watch.look(rules.returns).await?;
             return Ok(false);
         };
-        let id = InboundId(mail.id);
+        let (id, tries) = (InboundId(mail.id), mail.tries + 1);
+        if tries > MOST_TRIES {
+            self.give_up(id, "it was tried too often", None).await?;
+            return Ok(true);
+        }
         let keyring = Arc::clone(&self.parts.keyring);
         // A hostile mail may take a while, and whatever happens to it happens to it alone.
         let taken_apart = tokio::task::spawn_blocking(move || {
@@ -97,20 +101,33 @@ impl Reader {
         });
         let Ok((mail, read)) = taken_apart.await else {
             error!(mail = %id, "this mail cannot be taken apart and is kept as failed");
-            self.postpone(id, "it cannot be taken apart", None).await?;
+            self.give_up(id, "it cannot be taken apart", None).await?;
             return Ok(true);
         };
         match self.apply(&mail, &read, rules).await {
             Err(error) if error.may_pass() => Err(error),
             Err(error) => {
-                warn!(mail = %id, %error, "this mail cannot be handled");
-                let tries = mail.tries + 1;
-                let again = (tries < MOST_TRIES).then(|| now.plus(BETWEEN_TRIES * u32::try_from(tries).unwrap_or(1)));
-                self.postpone(id, "the database refuses what follows from it", again).await?;
+                warn!(mail = %id, %error, tries, "this mail cannot be handled");
+                if tries == MOST_TRIES {
+                    self.give_up(id, "the database refuses what follows from it", Some(&read)).await?;
+                }
                 Ok(true)
             }
             Ok(()) => Ok(true),
         }
+    }
+
+    /// Takes a mail in hand. It is counted before it is looked at, so that one which ends the process does not stand
+    /// before the others for ever.
+    async fn claim(&self) -> Result<Option<Waiting>> {
+        let now = self.parts.clock.now();
+        if !inbound::any_due(&mut self.parts.store.read().await?, now).await? {
+            return Ok(None);
+        }
+        let mut tx = self.parts.store.write().await?;
+        let mail = inbound::claim(&mut tx, now, now.plus(BETWEEN_TRIES)).await?;
+        tx.commit().await?;
+        Ok(mail)
     }
 
     async fn apply(&mut self, mail: &Waiting, read: &Read, rules: &Rules) -> Result<()> {
@@ -126,9 +143,11 @@ impl Reader {
         Ok(())
     }
 
-    async fn postpone(&self, mail: InboundId, why: &str, again: Option<crate::domain::time::Micros>) -> Result<()> {
+    async fn give_up(&self, mail: InboundId, why: &str, read: Option<&Read>) -> Result<()> {
+        let from = read.and_then(|read| Address::parse(read.headers.from.as_deref()?).ok());
+        let hash = from.map(|from| from.hash(&self.parts.suppression_key));
         let mut tx = self.parts.store.write().await?;
-        inbound::postpone(&mut tx, mail, why, again).await?;
+        inbound::fail(&mut tx, mail, why, hash.as_ref()).await?;
         tx.commit().await
     }
 }

@@ -21,16 +21,19 @@ pub(super) fn read(letter: &Letter<'_>) -> (Kind, Vec<Recipient>, Evidence) {
         });
         return (Kind::AutoReply, sender.collect(), evidence);
     }
-    if let Some(rule) = sign(Sign::Unsubscribe, &letter.subject) {
-        return (Kind::Unsubscribe, Vec::new(), Evidence::new("header Subject", rule, &letter.subject));
-    }
     let header = |name| letter.header.get(name).is_some();
     let is_reply = header("in-reply-to") || header("references");
     let is_list = header("list-id") || header("list-unsubscribe");
     let answers = ["re:", "aw:", "sv:", "antw:", "r:", "odp:", "回复", "返信"];
     let subject = letter.subject.trim_start().to_lowercase();
-    let is_reply = (is_reply || answers.iter().any(|begin| subject.starts_with(begin))) && !is_list;
+    let is_titled = answers.iter().any(|begin| subject.starts_with(begin));
+    let is_reply = (is_reply || is_titled) && !is_list;
     let first = first_line(letter);
+    // The subject of an answer is that of the mail that it answers: who writes something else does not mean it.
+    let is_own = !first.is_empty() && !first.starts_with('>') && sign(Sign::Attribution, &first).is_none();
+    if let Some(rule) = sign(Sign::Unsubscribe, &letter.subject).filter(|_| !(is_titled && is_own)) {
+        return (Kind::Unsubscribe, Vec::new(), Evidence::new("header Subject", rule, &letter.subject));
+    }
     // A whole sentence that begins with such a word is a letter, not a request.
     let rule = sign(Sign::Unsubscribe, &first).filter(|_| !is_list && first.split_whitespace().count() <= 6);
     if let Some(rule) = rule {

@@ -75,6 +75,8 @@ pub struct Classified {
     pub kind: Kind,
     /// Whom it is about.
     pub recipients: Vec<Recipient>,
+    /// What follows for the one whose message a complaint is about, when it names nobody; else nothing.
+    pub consequence: Consequence,
     /// By what the kind shows.
     pub evidence: Evidence,
 }
@@ -95,21 +97,21 @@ pub fn classify(raw: &[u8]) -> Classified {
 }
 
 fn read(letter: &Letter<'_>) -> Classified {
-    if let Some((recipients, evidence)) = feedback::read(letter) {
-        return Classified { kind: Kind::Complaint, recipients, evidence };
+    if let Some(complaint) = feedback::read(letter) {
+        return complaint;
     }
     let failed = failed_recipients(letter);
     if let Some(report) = delivery_report(letter, &failed) {
         return report;
     }
     if let Some((kind, recipients, evidence)) = notification::read(letter) {
-        return Classified { kind, recipients, evidence };
+        return Classified { kind, recipients, consequence: Consequence::None, evidence };
     }
     if let Some(report) = told_report(letter, &failed) {
         return report;
     }
     let (kind, recipients, evidence) = answer::read(letter);
-    Classified { kind, recipients, evidence }
+    Classified { kind, recipients, consequence: Consequence::None, evidence }
 }
 
 /// As much of a message as is looked at.
@@ -199,6 +201,7 @@ fn delivery_report(letter: &Letter<'_>, failed: &[String]) -> Option<Classified>
     Some(Classified {
         kind,
         recipients: recipients.collect(),
+        consequence: Consequence::None,
         evidence: Evidence::new(&part.media, "delivery-status", ""),
     })
 }
@@ -246,7 +249,7 @@ fn told_report(letter: &Letter<'_>, failed: &[String]) -> Option<Classified> {
         Recipient::judged(address, &account_of, &judgement, &told.media)
     });
     let kind = if is_delay { Kind::Delay } else { Kind::Bounce };
-    Some(Classified { kind, recipients: recipients.collect(), evidence })
+    Some(Classified { kind, recipients: recipients.collect(), consequence: Consequence::None, evidence })
 }
 
 fn has_code(told: &Told) -> bool {

@@ -1,13 +1,13 @@
 //! Feedback reports (RFC 5965, RFC 6591) and the common variants.
 
 use super::address::{addresses, plain};
-use super::classify::{Evidence, Recipient};
+use super::classify::{Classified, Evidence, Recipient};
 use super::fields::{self, Fields};
 use super::letter::{Holds, Letter};
-use crate::domain::inbound::{Consequence, Reason, Sign, sign};
+use crate::domain::inbound::{Consequence, Kind, Reason, Sign, sign};
 
-/// The recipients of a feedback report, when it is one.
-pub(super) fn read(letter: &Letter<'_>) -> Option<(Vec<Recipient>, Evidence)> {
+/// What a feedback report says, when it is one.
+pub(super) fn read(letter: &Letter<'_>) -> Option<Classified> {
     if let Some((media, fields)) = report(letter) {
         let named = ["original-rcpt-to", "removal-recipient", "original-recipient", "x-original-recipient"];
         let mut found: Vec<String> = Vec::new();
@@ -18,7 +18,7 @@ pub(super) fn read(letter: &Letter<'_>) -> Option<(Vec<Recipient>, Evidence)> {
             found = letter.returned_to();
         }
         let kind = fields.get("feedback-type").unwrap_or("abuse").trim().to_ascii_lowercase();
-        return Some((recipients(found, &kind, &media), Evidence::new(&media, "feedback-report", &kind)));
+        return Some(complaint(found, &kind, &media, Evidence::new(&media, "feedback-report", &kind)));
     }
     let first: String =
         letter.all(Holds::Text).next().map(|part| part.text.chars().take(400).collect()).unwrap_or_default();
@@ -29,7 +29,7 @@ pub(super) fn read(letter: &Letter<'_>) -> Option<(Vec<Recipient>, Evidence)> {
     if found.is_empty() {
         found.extend(letter.to.iter().take(1).cloned());
     }
-    Some((recipients(found, "abuse", "header"), Evidence::new("header", rule, &letter.subject)))
+    Some(complaint(found, "abuse", "header", Evidence::new("header", rule, &letter.subject)))
 }
 
 /// The fields of the report: in a part of its own, or in one that has the wrong type.
@@ -44,7 +44,7 @@ fn report(letter: &Letter<'_>) -> Option<(String, Fields)> {
     Some((part.media.clone(), all))
 }
 
-fn recipients(mut found: Vec<String>, kind: &str, part: &str) -> Vec<Recipient> {
+fn complaint(mut found: Vec<String>, kind: &str, part: &str, evidence: Evidence) -> Classified {
     let mut seen: Vec<String> = Vec::new();
     found.retain(|address| {
         let key = address.to_ascii_lowercase();
@@ -70,5 +70,6 @@ fn recipients(mut found: Vec<String>, kind: &str, part: &str) -> Vec<Recipient> 
         consequence,
         evidence: Evidence::new(part, "feedback-type", kind),
     };
-    found.into_iter().map(recipient).collect()
+    let recipients = found.into_iter().map(recipient).collect();
+    Classified { kind: Kind::Complaint, recipients, consequence, evidence }
 }

@@ -135,7 +135,7 @@ impl Janitor {
         tx.commit().await?;
         while !shutdown.is_cancelled() {
             let mut tx = self.store.write().await?;
-            let mails = inbound::forget(&mut tx, before).await?;
+            let mails = inbound::forget(&mut tx, before, before.minus(period)).await?;
             tx.commit().await?;
             if mails == 0 {
                 break;

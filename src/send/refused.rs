@@ -10,7 +10,11 @@ use crate::domain::outcome::{Reply, Stage};
 use crate::domain::suppression::BOUNCED;
 use crate::domain::time::Micros;
 use crate::store::actions::{self, NewAction};
+use crate::store::runs::Answered;
 use crate::store::{Result, Store, recipients, suppressions};
+
+/// So many may be refused in a run's beginning.
+const FEW: u64 = 5;
 
 /// Gives the address up when the answer to RCPT TO says that there is none such.
 pub(super) async fn heed(store: &Store, job: &Job, stage: Stage, reply: &Reply, at: Micros) {
@@ -18,11 +22,21 @@ pub(super) async fn heed(store: &Store, job: &Job, stage: Stage, reply: &Reply, 
         return;
     }
     let recipient = job.profile.recipient;
+    let answered = job.context.tally.answered();
+    if !is_sane(answered) {
+        return warn!(run = %job.context.run, recipient = recipient.0, rejected = answered.rejected, of = answered.all,
+            "so many mailboxes are unknown that the relay may be at fault; nobody is given up for it");
+    }
     match give_up(store, job, recipient, at).await {
         Ok(()) => info!(run = %job.context.run, recipient = recipient.0, "there is no such mailbox any more"),
         Err(error) => warn!(run = %job.context.run, recipient = recipient.0, %error,
             "there is no such mailbox any more, and that could not be noted"),
     }
+}
+
+/// Whether so few were refused that it can be about them, and not about a server that knows nobody for a while.
+fn is_sane(answered: Answered) -> bool {
+    answered.rejected <= FEW || answered.rejected * 5 <= answered.all
 }
 
 fn is_dead(reply: &Reply) -> bool {
@@ -39,7 +53,9 @@ fn is_dead(reply: &Reply) -> bool {
 async fn give_up(store: &Store, job: &Job, recipient: RecipientId, at: Micros) -> Result<()> {
     let run = job.context.run;
     let mut tx = store.write().await?;
-    if recipients::lock(&mut tx, recipient).await?.is_some_and(|person| person.address.is_some()) {
+    let person = recipients::lock(&mut tx, recipient).await?;
+    // Whoever has moved in this instant has an address that was not tried.
+    if person.is_some_and(|person| person.address.as_ref() == Some(&job.profile.address)) {
         suppressions::add_recipient(&mut tx, recipient, at, BOUNCED).await?;
         let action = NewAction {
             key: format!("b:{run}:{recipient}"),
@@ -59,6 +75,13 @@ async fn give_up(store: &Store, job: &Job, recipient: RecipientId, at: Micros) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relay_that_knows_nobody_is_not_believed() {
+        let sane = |rejected, all| is_sane(Answered { rejected, all });
+        assert!(sane(5, 5) && sane(20, 100));
+        assert!(!sane(6, 6) && !sane(21, 100));
+    }
 
     #[test]
     fn only_an_unknown_mailbox_is_dead() {

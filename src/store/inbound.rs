@@ -1,6 +1,6 @@
 //! Mail that came back: taken in as it arrived, and handled once.
 
-use super::{Result, Session};
+use super::{EngineKind, Result, Session};
 use crate::args;
 use crate::domain::address::AddressHash;
 use crate::domain::id::{InboundId, RecipientId, RunId};
@@ -59,8 +59,8 @@ pub struct Handled<'a> {
     pub recipient: Option<RecipientId>,
     /// The address that it speaks of, or of who wrote it.
     pub hash: Option<AddressHash>,
-    /// Whether the mail itself is kept for its time.
-    pub keeps: bool,
+    /// How many octets of the mail itself are kept for its time.
+    pub kept: i64,
 }
 
 /// A mail as it is listed.
@@ -110,13 +110,15 @@ const TAKE: &str = "INSERT INTO inbound (digest, way, arrived_at, sender, recipi
     VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', $3) ON CONFLICT (digest) DO NOTHING";
 const NEXT: &str = "SELECT id, way, arrived_at, sender, recipient, raw, tries FROM inbound
     WHERE state = 'waiting' AND due_at <= $1 AND raw IS NOT NULL ORDER BY due_at, id LIMIT 1";
+const ANY_DUE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM inbound
+    WHERE state = 'waiting' AND due_at <= $1 AND raw IS NOT NULL LIMIT 1) due";
+const TRY: &str = "UPDATE inbound SET tries = tries + 1, due_at = $1 WHERE id = $2";
 const FINISH: &str = "UPDATE inbound SET state = 'handled', due_at = NULL, handled_at = $1, kind = $2, effect = $3,
-        told = $4, run_id = $5, recipient_id = $6, address_hash = $7, raw = CASE WHEN $8 THEN raw ELSE NULL END
+        told = $4, run_id = $5, recipient_id = $6, address_hash = $7, raw = SUBSTR(raw, 1, CAST($8 AS INTEGER))
     WHERE id = $9 AND state = 'waiting'";
-const POSTPONE: &str =
-    "UPDATE inbound SET tries = tries + 1, told = $1, due_at = $2 WHERE id = $3 AND state = 'waiting'";
-const FAIL: &str = "UPDATE inbound SET tries = tries + 1, told = $1, due_at = NULL, state = 'failed'
-    WHERE id = $2 AND state = 'waiting'";
+const DROP: &str = "UPDATE inbound SET raw = NULL, sender = NULL, recipient = NULL, address_hash = NULL WHERE id = $1";
+const FAIL: &str = "UPDATE inbound SET told = $1, address_hash = $2, due_at = NULL, state = 'failed'
+    WHERE id = $3 AND state = 'waiting'";
 const RETRY: &str = "UPDATE inbound SET state = 'waiting', tries = 0, due_at = $1, told = NULL
     WHERE id = $2 AND state = 'failed' AND raw IS NOT NULL";
 const RETRY_ALL: &str = "UPDATE inbound SET state = 'waiting', tries = 0, due_at = $1, told = NULL
@@ -132,10 +134,11 @@ const COUNTS: &str = "SELECT state, COALESCE(kind, '') AS kind, COALESCE(effect,
 const ERASE: &str = "UPDATE inbound SET raw = NULL, sender = NULL, recipient = NULL, address_hash = NULL
     WHERE recipient_id = $1 OR address_hash = $2";
 const OLD: &str = "DELETE FROM inbound WHERE id IN (
-        SELECT id FROM inbound WHERE arrived_at < $1 AND state = 'handled' ORDER BY arrived_at LIMIT $2)";
+        SELECT id FROM inbound WHERE arrived_at < $1 AND state = 'handled' OR arrived_at < $2 AND state = 'failed'
+        ORDER BY arrived_at LIMIT $3)";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[TAKE, NEXT, FINISH, POSTPONE, FAIL, RETRY, RETRY_ALL, LIST, ONE, RAW, COUNTS, ERASE, OLD];
+    &[TAKE, NEXT, ANY_DUE, TRY, FINISH, DROP, FAIL, RETRY, RETRY_ALL, LIST, ONE, RAW, COUNTS, ERASE, OLD];
 
 /// Takes a mail in. `false` when it was taken in before. Whoever brought it may be told so once this is committed.
 ///
@@ -147,12 +150,26 @@ pub async fn take(tx: &mut Session, mail: &NewInbound<'_>) -> Result<bool> {
     Ok(tx.execute(TAKE, args).await? == 1)
 }
 
-/// The mail that has waited longest and is due.
+/// Takes the mail in hand that has waited longest and is due. Nobody else takes it before `again`, when it is due once
+/// more unless it was handled.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn next(session: &mut Session, now: Micros) -> Result<Option<Waiting>> {
-    session.first(NEXT, args![now]).await
+pub async fn claim(tx: &mut Session, now: Micros, again: Micros) -> Result<Option<Waiting>> {
+    let lock = if tx.kind() == EngineKind::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let found: Option<Waiting> = tx.first(format!("{NEXT}{lock}"), args![now]).await?;
+    if let Some(mail) = &found {
+        tx.change(1, TRY, args![again, mail.id]).await?;
+    }
+    Ok(found)
+}
+
+/// Whether a mail is due.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn any_due(session: &mut Session, now: Micros) -> Result<bool> {
+    Ok(session.one::<(i64,)>(ANY_DUE, args![now]).await?.0 > 0)
 }
 
 /// Notes what became of a mail, with what was done in the same transaction. `false` when somebody else has handled it:
@@ -162,20 +179,25 @@ pub async fn next(session: &mut Session, now: Micros) -> Result<Option<Waiting>>
 /// When the database refuses.
 pub async fn finish(tx: &mut Session, mail: InboundId, what: &Handled<'_>, now: Micros) -> Result<bool> {
     let hash = what.hash.map(|hash| hash.to_vec());
-    let Handled { kind, effect, told, run, recipient, keeps, .. } = what;
-    let args = args![now, *kind, *effect, *told, *run, *recipient, hash, *keeps, mail];
+    let Handled { kind, effect, told, run, recipient, kept, .. } = what;
+    let args = args![now, *kind, *effect, *told, *run, *recipient, hash, *kept, mail];
     Ok(tx.execute(FINISH, args).await? == 1)
 }
 
-/// Notes that a mail could not be handled: it is tried again at `again`, or stays as failed.
+/// Keeps nothing of a mail but that there was one.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn postpone(tx: &mut Session, mail: InboundId, why: &str, again: Option<Micros>) -> Result<()> {
-    match again {
-        Some(again) => tx.execute(POSTPONE, args![why, again, mail]).await.map(drop),
-        None => tx.execute(FAIL, args![why, mail]).await.map(drop),
-    }
+pub async fn drop_content(tx: &mut Session, mail: InboundId) -> Result<()> {
+    tx.execute(DROP, args![mail]).await.map(drop)
+}
+
+/// Gives a mail up that cannot be handled; it is kept. `hash` is of who wrote it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn fail(tx: &mut Session, mail: InboundId, why: &str, hash: Option<&AddressHash>) -> Result<()> {
+    tx.execute(FAIL, args![why, hash.map(|hash| hash.to_vec()), mail]).await.map(drop)
 }
 
 /// Lets failed mails be handled again: one, or all. How many.
@@ -230,10 +252,11 @@ pub(super) async fn erase(tx: &mut Session, recipient: RecipientId, hash: &Addre
     tx.execute(ERASE, args![recipient, hash.as_slice()]).await.map(drop)
 }
 
-/// Forgets a few mails that arrived before an instant and were handled. How many.
+/// Forgets a few mails that arrived before an instant and were handled, and those that arrived before another and could
+/// not be. How many.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn forget(tx: &mut Session, before: Micros) -> Result<u64> {
-    tx.execute(OLD, args![before, SOME]).await
+pub async fn forget(tx: &mut Session, handled: Micros, failed: Micros) -> Result<u64> {
+    tx.execute(OLD, args![handled, failed, SOME]).await
 }

@@ -54,11 +54,12 @@ const NOTICES: &str = "SELECT n.kind, n.created_at, n.at, n.state, n.reply FROM 
 const JOINS: &str = "SELECT j.at, j.topics, j.proof FROM joins j
     WHERE j.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $1) AND j.confirmed_at IS NULL
         AND j.at <= $2 ORDER BY j.at, j.id";
-/// By number, or by address where it could not be told whose message it answers.
-const MAILS: &str = "SELECT i.arrived_at, i.way, i.kind, i.effect, i.told, i.size, i.raw FROM inbound i
+/// By number, or by address where it could not be told whose message it answers: the latest, and of each its beginning.
+const MAILS: &str =
+    "SELECT i.arrived_at, i.way, i.kind, i.effect, i.told, i.size, SUBSTR(i.raw, 1, 65536) FROM inbound i
     WHERE i.recipient_id = $1 AND i.arrived_at <= $2
         OR i.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $3) AND i.arrived_at <= $4
-    ORDER BY i.arrived_at, i.id";
+    ORDER BY i.arrived_at DESC, i.id DESC LIMIT 500";
 
 pub(super) const STATEMENTS: &[&str] =
     &[PAGE, SUBSCRIBERS, MESSAGES, ATTEMPTS, HITS, ACTIONS, MOMENTS, NOTICES, JOINS, MAILS];

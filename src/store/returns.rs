@@ -20,15 +20,26 @@ pub struct Message {
     pub relay: Option<String>,
     /// The recipient's domain; empty once erased.
     pub domain: String,
+    /// When it was handed over, microseconds.
+    pub at: i64,
     /// Whether the recipient has another address since.
     pub moved: bool,
 }
 
+/// A notice that a mail speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Notice {
+    /// What it was about: a word of [`crate::domain::notice::NoticeKind`].
+    pub kind: String,
+    /// Where it went.
+    pub address: String,
+}
+
 /// How much of a run came back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Returned {
-    /// Messages that a relay has taken.
-    pub accepted: i64,
+    /// Messages that a relay has taken, or refused.
+    pub left: i64,
     /// Of these, to addresses that turned out dead.
     pub dead: i64,
     /// Of these, reported as unwanted.
@@ -48,24 +59,29 @@ pub struct Plea {
     pub reason: String,
 }
 
-const MESSAGE: &str = "SELECT u.campaign, u.topic, m.relay, r.domain, EXISTS (
+const MESSAGE: &str = "SELECT u.campaign, u.topic, m.relay, r.domain, m.at, EXISTS (
         SELECT 1 FROM consents c WHERE c.recipient_id = m.recipient_id AND c.purpose = 'address' AND c.at >= m.at) AS moved
     FROM messages m JOIN runs u ON u.id = m.run_id JOIN recipients r ON r.id = m.recipient_id
     WHERE m.run_id = $1 AND m.recipient_id = $2";
 const LATEST_RUNS: &str = "SELECT run_id FROM messages WHERE recipient_id = $1 ORDER BY at DESC LIMIT $2";
-const NOTICE: &str = "SELECT address FROM notices WHERE id = $1 AND address IS NOT NULL";
+const NOTICE: &str = "SELECT kind, address FROM notices WHERE id = $1 AND address IS NOT NULL";
 /// The last messages, each with whether it came back for now.
 const IN_A_ROW: &str = "SELECT m.at, EXISTS (
         SELECT 1 FROM actions a WHERE a.recipient_id = $1 AND a.run_id = m.run_id AND a.kind = 'soft_bounce')
-    FROM messages m WHERE m.recipient_id = $1 AND m.state = 'accepted' ORDER BY m.at DESC LIMIT $2";
-const ALIVE: &str = "SELECT COUNT(*) FROM actions
-    WHERE recipient_id = $1 AND at >= $2 AND kind IN ('open', 'click', 'reply', 'conversion')";
-const RETURNED: &str = "SELECT
-    (SELECT COUNT(*) FROM messages WHERE run_id = $1 AND state = 'accepted') AS accepted,
-    (SELECT COUNT(DISTINCT a.recipient_id) FROM actions a JOIN messages m ON m.run_id = a.run_id
-        AND m.recipient_id = a.recipient_id WHERE a.run_id = $1 AND a.kind = 'bounce' AND a.at >= $2
-        AND m.state = 'accepted') AS dead,
-    (SELECT COUNT(DISTINCT recipient_id) FROM actions WHERE run_id = $1 AND kind = 'complaint' AND at >= $2) AS complaints";
+    FROM messages m WHERE m.recipient_id = $1 AND m.state = 'accepted' AND m.at > COALESCE(
+        (SELECT MAX(c.at) FROM consents c WHERE c.recipient_id = $1 AND c.purpose = 'address'), 0)
+    ORDER BY m.at DESC LIMIT $2";
+const ALIVE: &str = "SELECT
+    (SELECT COUNT(*) FROM actions WHERE recipient_id = $1 AND at >= $2
+        AND kind NOT IN ('bounce', 'soft_bounce', 'block', 'complaint'))
+    + (SELECT COUNT(*) FROM consents WHERE recipient_id = $1 AND at >= $2)";
+const BLOCKS: &str = "SELECT COUNT(*) FROM actions WHERE recipient_id = $1 AND run_id = $2 AND kind = 'block'";
+/// Only of messages that left after an instant: reports of those before it may still be on their way.
+const CAME_BACK: &str = "SELECT COUNT(DISTINCT CASE WHEN a.kind = 'bounce' THEN a.recipient_id END),
+        COUNT(DISTINCT CASE WHEN a.kind = 'complaint' THEN a.recipient_id END)
+    FROM actions a JOIN messages m ON m.run_id = a.run_id AND m.recipient_id = a.recipient_id
+    WHERE a.run_id = $1 AND a.kind IN ('bounce', 'complaint') AND m.state IN ('accepted', 'rejected') AND m.at > $2";
+const LEFT: &str = "SELECT COUNT(*) FROM messages WHERE run_id = $1 AND state IN ('accepted', 'rejected') AND at > $2";
 const BEFORE: &str = "SELECT id, resumed_at FROM runs
     WHERE campaign = $1 AND id < $2 AND started_at IS NOT NULL ORDER BY id DESC LIMIT 1";
 const PLEAD: &str = "INSERT INTO pleas (at, relay, domain, reason) VALUES ($1, $2, $3, $4)";
@@ -73,8 +89,21 @@ const PLEAS: &str = "SELECT id, relay, domain, reason FROM pleas WHERE id > $1 O
 const LAST_PLEA: &str = "SELECT COALESCE(MAX(id), 0) FROM pleas";
 const FORGET_PLEAS: &str = "DELETE FROM pleas WHERE at < $1";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[MESSAGE, LATEST_RUNS, NOTICE, IN_A_ROW, ALIVE, RETURNED, BEFORE, PLEAD, PLEAS, LAST_PLEA, FORGET_PLEAS];
+pub(super) const STATEMENTS: &[&str] = &[
+    MESSAGE,
+    LATEST_RUNS,
+    NOTICE,
+    IN_A_ROW,
+    ALIVE,
+    BLOCKS,
+    CAME_BACK,
+    LEFT,
+    BEFORE,
+    PLEAD,
+    PLEAS,
+    LAST_PLEA,
+    FORGET_PLEAS,
+];
 
 /// A message; `None` when there is none such.
 ///
@@ -92,12 +121,12 @@ pub async fn latest_runs(session: &mut Session, recipient: RecipientId, limit: i
     Ok(session.all::<(i64,)>(LATEST_RUNS, args![recipient, limit]).await?.into_iter().map(|(id,)| RunId(id)).collect())
 }
 
-/// The address that a notice went to, as long as it is kept.
+/// A notice, as long as its address is kept.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn notice_address(session: &mut Session, notice: NoticeId) -> Result<Option<String>> {
-    Ok(session.first::<(String,)>(NOTICE, args![notice]).await?.map(|(address,)| address))
+pub async fn notice(session: &mut Session, notice: NoticeId) -> Result<Option<Notice>> {
+    session.first(NOTICE, args![notice]).await
 }
 
 /// When the first of a person's last `count` messages left, if all of them came back for now and the person was not
@@ -115,12 +144,25 @@ pub async fn all_bounced_since(session: &mut Session, recipient: RecipientId, co
     Ok((signs == 0).then_some(Micros(*first)))
 }
 
-/// How much of a run came back since an instant.
+/// How much came back of the messages of a run that left after an instant. `None` when nothing did.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn of_run(session: &mut Session, run: RunId, since: Micros) -> Result<Returned> {
-    session.one(RETURNED, args![run, since]).await
+pub async fn of_run(session: &mut Session, run: RunId, since: Micros) -> Result<Option<Returned>> {
+    let (dead, complaints): (i64, i64) = session.one(CAME_BACK, args![run, since]).await?;
+    if dead == 0 && complaints == 0 {
+        return Ok(None);
+    }
+    let (left,) = session.one::<(i64,)>(LEFT, args![run, since]).await?;
+    Ok(Some(Returned { left, dead, complaints }))
+}
+
+/// Whether a report has blamed the sender for this message before.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn is_blocked(session: &mut Session, run: RunId, recipient: RecipientId) -> Result<bool> {
+    Ok(session.one::<(i64,)>(BLOCKS, args![recipient, run]).await?.0 > 0)
 }
 
 /// How much came back of the campaign's run before this one, since a person resumed it, if one did.
@@ -132,7 +174,8 @@ pub async fn of_run_before(session: &mut Session, campaign: &str, run: RunId) ->
         return Ok(None);
     };
     let before = RunId(before);
-    Ok(Some((before, of_run(session, before, Micros(resumed.unwrap_or(i64::MIN))).await?)))
+    let returned = of_run(session, before, Micros(resumed.unwrap_or(i64::MIN))).await?;
+    Ok(returned.map(|returned| (before, returned)))
 }
 
 /// Lets senders know that a receiver wants less at a time.

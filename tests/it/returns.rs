@@ -55,7 +55,7 @@ on_both_engines! {
         let to = post.mail_to("a0@example.org").return_path;
         post.deliver(&to, &report(&to, "member@company.example", "5.1.1", "550 5.1.1 User unknown")).await;
         post.read_all().await;
-        assert_eq!((post.effects().await, post.suppressed().await), (vec![("bounce", "soft")], vec![]));
+        assert_eq!((post.effects().await, post.suppressed().await), (vec![("bounce", "noted")], vec![]));
         // The same mailbox under another name of its host is the one that we mailed.
         post.deliver(&to, &report(&to, "a0@mx.example.org", "5.1.1", "550 5.1.1 User unknown")).await;
         post.read_all().await;
@@ -141,7 +141,7 @@ on_both_engines! {
         post.deliver("", "From: a0@example.org\nTo: service@shop.example\nSubject: unsubscribe\n\nunsubscribe\n").await;
         post.deliver("", "From: nobody@example.org\nTo: service@shop.example\nSubject: unsubscribe\n\nunsubscribe\n").await;
         post.read_all().await;
-        assert_eq!(post.effects().await, [("unsubscribe", "replied"), ("unsubscribe", "nobody")]);
+        assert_eq!(post.effects().await, [("unsubscribe", "unsigned"), ("unsubscribe", "nobody")]);
         assert_eq!(post.subscribed().await, [1]);
     }
 
@@ -180,6 +180,50 @@ on_both_engines! {
         assert_eq!(post.effects().await, [("auto-reply", "noted"), ("other", "ours")]);
         assert_eq!((post.actions("reply").await.len(), post.actions("auto_reply").await.len()), (0, 1));
         assert_eq!(post.open_notices().await, 0);
+    }
+
+    async fn whoever_answers_all_can_neither_unsubscribe_nor_report_the_person_away(db) {
+        let mut post = Post::begin(db, 1).await;
+        let to = post.mail_to("a0@example.org").reply_to();
+        post.deliver(&to, &format!("From: bert@example.net\nTo: {to}\nSubject: Re: Hello\n\nPlease remove me\n")).await;
+        post.deliver(&to, &report(&to, "a0@example.org", "5.1.1", "550 5.1.1 User unknown")).await;
+        post.read_all().await;
+        assert_eq!(post.effects().await, [("unsubscribe", "replied"), ("bounce", "unsigned")]);
+        assert_eq!((post.suppressed().await.len(), post.subscribed().await), (0, vec![1]));
+    }
+
+    async fn a_report_that_a_mail_is_no_spam_suppresses_nobody_though_it_names_nobody(db) {
+        let mut post = Post::begin(db, 1).await;
+        let complaint = complaint(&post.mail_to("a0@example.org"));
+        post.deliver("", &complaint.replace("Feedback-Type: abuse", "Feedback-Type: not-spam")).await;
+        post.read_all().await;
+        assert_eq!((post.suppressed().await.len(), post.actions("complaint").await.len()), (0, 0));
+    }
+
+    async fn mail_of_lists_and_programs_is_no_answer(db) {
+        let mut post = Post::begin(db, 1).await;
+        let to = post.mail_to("a0@example.org").reply_to();
+        for field in ["List-Id: <l.example.org>", "Precedence: bulk", "Auto-Submitted: auto-generated", "Return-Path: <>"] {
+            post.deliver(&to, &format!("From: a0@example.org\nTo: {to}\nSubject: Re: Hello\n{field}\n\nThanks\n")).await;
+        }
+        post.read_all().await;
+        assert!(post.effects().await.iter().all(|(_, effect)| *effect == "noted"), "{:?}", post.effects().await);
+        assert_eq!((post.actions("reply").await.len(), post.open_notices().await), (0, 0));
+    }
+
+    async fn a_report_about_what_was_passed_on_does_not_end_passing_on(db) {
+        let mut post = Post::begin(db, 1).await;
+        let to = post.mail_to("a0@example.org").reply_to();
+        let answer = |words: &str| format!("From: a0@example.org\nTo: {to}\nSubject: Re: Hello\n\n{words}\n");
+        post.deliver(&to, &answer("first")).await;
+        post.read_all().await;
+        let passed_on = post.notice().await;
+        let back = report(&passed_on.return_path, "service@shop.example", "5.1.1", "550 5.1.1 User unknown");
+        post.deliver(&passed_on.return_path, &back).await;
+        post.deliver(&to, &answer("second")).await;
+        post.read_all().await;
+        assert_eq!(post.effects().await[1], ("bounce", "noted"));
+        assert_eq!(post.notice().await.recipients, ["service@shop.example"]);
     }
 
     async fn whoever_was_erased_leaves_no_mail_behind_and_none_is_kept_afterwards(db) {

@@ -86,26 +86,43 @@ impl Effect {
     }
 }
 
+/// Who wrote a mail, as far as that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// It says that it is from the person whose message it answers.
+    pub is_person: bool,
+    /// A program made it, or a list passed it on: it is no answer of a person (RFC 3834 §2).
+    pub is_machine: bool,
+}
+
 /// What is done about a mail. `about` is what follows for the recipient that it is about.
 #[must_use]
-pub fn effect(what: Kind, about: Consequence, found: Found) -> Effect {
+pub fn effect(what: Kind, about: Consequence, found: Found, author: Author) -> Effect {
+    use MailUse::{Bounce, Reply, Unsubscribe};
     match (what, found) {
         // Mail programs send these by themselves, and mark them so.
-        (Kind::Unsubscribe | Kind::Reply | Kind::AutoReply | Kind::Other, Found::Signed(MailUse::Unsubscribe))
-        | (Kind::Unsubscribe, Found::Signed(_) | Found::Named) => Effect::Left,
+        (Kind::Unsubscribe | Kind::Reply | Kind::AutoReply | Kind::Other, Found::Signed(Unsubscribe)) => Effect::Left,
         (_, Found::Nobody) => Effect::Nobody,
-        (Kind::Bounce | Kind::Delay | Kind::Complaint, Found::Named | Found::Told) => Effect::Unsigned,
-        (Kind::Bounce | Kind::Complaint, _) => match about {
+        (Kind::Bounce | Kind::Complaint, Found::Signed(Bounce)) => match about {
             Consequence::Dead => Effect::Dead,
             Consequence::Complaint => Effect::Complained,
             Consequence::Retry => Effect::Soft,
             Consequence::Block => Effect::Blocked,
             Consequence::None => Effect::Noted,
         },
-        (Kind::Reply, _) | (Kind::Unsubscribe, Found::Told) => Effect::Replied,
+        // The copy of a mail has this address, too; whoever reports a complaint need not keep the return path.
+        (Kind::Complaint, Found::Signed(Unsubscribe)) if about == Consequence::Complaint => Effect::Complained,
+        (Kind::Delay, Found::Signed(_)) => Effect::Noted,
+        // Others see the address to which answers go.
+        (Kind::Bounce | Kind::Delay | Kind::Complaint, _) => Effect::Unsigned,
+        (Kind::Unsubscribe, Found::Told) => Effect::Unsigned,
+        (Kind::Unsubscribe, _) if author.is_person => Effect::Left,
+        (Kind::AutoReply, _) | (_, Found::Told) => Effect::Noted,
+        _ if author.is_machine => Effect::Noted,
+        (Kind::Reply | Kind::Unsubscribe, _) => Effect::Replied,
         // Whatever came to where answers go is for whoever reads answers.
-        (Kind::Other, Found::Signed(MailUse::Reply)) => Effect::Replied,
-        (Kind::Delay | Kind::AutoReply | Kind::Other, _) => Effect::Noted,
+        (Kind::Other, Found::Signed(Reply)) => Effect::Replied,
+        (Kind::Other, _) => Effect::Noted,
     }
 }
 
@@ -118,35 +135,51 @@ mod tests {
     const CONSEQUENCES: [Consequence; 5] =
         [Consequence::Dead, Consequence::Retry, Consequence::Block, Consequence::Complaint, Consequence::None];
 
+    const ANNA: Author = Author { is_person: true, is_machine: false };
+    const SOMEBODY: Author = Author { is_person: false, is_machine: false };
+    const MACHINE: Author = Author { is_person: true, is_machine: true };
+
     #[test]
-    fn only_a_signed_report_suppresses() {
+    fn only_a_report_to_the_return_path_suppresses_or_slows() {
+        let others = [Found::Named, Found::Told, Found::Nobody, Found::Signed(MailUse::Reply)];
         for (what, about) in KINDS.into_iter().flat_map(|what| CONSEQUENCES.map(|about| (what, about))) {
-            for found in [Found::Named, Found::Told, Found::Nobody] {
-                let effect = effect(what, about, found);
+            for found in others {
+                let effect = effect(what, about, found, ANNA);
                 assert_eq!(effect.suppression(), None, "{what:?} {about:?} {found:?}");
-                assert_ne!(effect, Effect::Blocked, "nor does anything else slow a domain");
+                assert!(!matches!(effect, Effect::Blocked | Effect::Soft), "{what:?} {about:?} {found:?}");
             }
             let is_report = matches!(what, Kind::Bounce | Kind::Complaint);
-            let suppresses = effect(what, about, Found::Signed(MailUse::Bounce)).suppression().is_some();
+            let suppresses = effect(what, about, Found::Signed(MailUse::Bounce), ANNA).suppression().is_some();
             assert_eq!(suppresses, is_report && matches!(about, Consequence::Dead | Consequence::Complaint));
+            let copied = effect(what, about, Found::Signed(MailUse::Unsubscribe), ANNA).suppression();
+            assert_eq!(copied.is_some(), what == Kind::Complaint && about == Consequence::Complaint);
         }
     }
 
     #[test]
     fn mail_to_the_address_for_unsubscribing_unsubscribes_whatever_it_says_unless_it_is_a_report() {
-        for what in KINDS {
+        for (what, author) in KINDS.into_iter().flat_map(|what| [(what, ANNA), (what, SOMEBODY), (what, MACHINE)]) {
             let is_report = matches!(what, Kind::Bounce | Kind::Delay | Kind::Complaint);
-            let left = effect(what, Consequence::None, Found::Signed(MailUse::Unsubscribe)) == Effect::Left;
+            let left = effect(what, Consequence::None, Found::Signed(MailUse::Unsubscribe), author) == Effect::Left;
             assert_eq!(left, !is_report, "{what:?}");
         }
-        assert_eq!(effect(Kind::Unsubscribe, Consequence::None, Found::Named), Effect::Left);
-        let told = effect(Kind::Unsubscribe, Consequence::None, Found::Told);
-        assert_eq!(told, Effect::Replied, "anybody can write another's address: a person looks at it");
     }
 
     #[test]
-    fn an_automatic_answer_is_noted_and_is_no_reply() {
-        let noted = effect(Kind::AutoReply, Consequence::None, Found::Signed(MailUse::Reply));
+    fn elsewhere_only_the_person_can_unsubscribe() {
+        let asked = |found, author| effect(Kind::Unsubscribe, Consequence::None, found, author);
+        assert_eq!(asked(Found::Named, ANNA), Effect::Left);
+        assert_eq!(asked(Found::Signed(MailUse::Reply), ANNA), Effect::Left);
+        assert_eq!(asked(Found::Signed(MailUse::Reply), SOMEBODY), Effect::Replied, "somebody who answered all");
+        assert_eq!(asked(Found::Told, ANNA), Effect::Unsigned, "anybody can write another's address");
+    }
+
+    #[test]
+    fn what_a_program_made_is_noted_and_is_no_reply() {
+        let at = |what, author| effect(what, Consequence::None, Found::Signed(MailUse::Reply), author);
+        assert_eq!((at(Kind::Reply, ANNA), at(Kind::Other, SOMEBODY)), (Effect::Replied, Effect::Replied));
+        assert_eq!((at(Kind::Reply, MACHINE), at(Kind::Other, MACHINE)), (Effect::Noted, Effect::Noted));
+        let noted = at(Kind::AutoReply, ANNA);
         assert_eq!((noted, noted.action(Kind::AutoReply)), (Effect::Noted, Some(kind::AUTO_REPLY)));
         assert_eq!(Effect::Noted.action(Kind::Delay), None);
     }
