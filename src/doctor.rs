@@ -1,5 +1,5 @@
-//! Looks at everything that mail depends on and that no config file can show: DNS, relays, mailboxes, database, disk, clock, keys,
-//! and whether recipients reach us. Each finding says how to mend what it found. Nothing is changed anywhere.
+//! Looks at everything that mail depends on and that no config file can show: DNS, relays, mailboxes, database, disk,
+//! clock, keys, and whether recipients reach us. Each finding says how to mend what it found. Nothing is changed anywhere.
 
 mod database;
 mod disk;

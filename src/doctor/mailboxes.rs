@@ -25,7 +25,7 @@ pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
 async fn opened(check: String, mailbox: &Mailbox) -> Finding {
     match timeout(PATIENCE, mailbox.knock()).await {
         Ok(Ok(None)) => Finding::ok(check, "can be read"),
-        Ok(Ok(Some(mails))) => Finding::ok(check, format!("lets us in; {mails} mails are there")),
+        Ok(Ok(Some(mails))) => Finding::ok(check, format!("lets us in; mails there: {mails}")),
         Ok(Err(trouble)) => Finding::fail(check, trouble.to_string(), mend(&trouble)),
         Err(_) => {
             let found = format!("no answer within {} seconds", PATIENCE.as_secs());

@@ -35,20 +35,20 @@ pub async fn keep_looking(
     shutdown: CancellationToken,
 ) {
     let door = Door { mailbox: mailbox.name(), intake: &intake };
-    let mut failures = 0;
+    let (mut failures, mut known) = (0, 0);
     while !shutdown.is_cancelled() {
         // Before the look: what arrives meanwhile is told.
         let (arrived, _watch) = mailbox.watch();
         let wait = match mailbox.look(&door).await {
             Ok(Looked { taken, unreadable }) => {
                 metrics.mailbox_read(mailbox.name(), clock.now(), unreadable);
-                if unreadable > 0 {
+                if unreadable > known {
                     warn!(mailbox = mailbox.name(), unreadable, "mails cannot be read, and stay where they are");
                 }
                 if failures > 0 {
                     info!(mailbox = mailbox.name(), taken, "the mailbox can be read again");
                 }
-                failures = 0;
+                (failures, known) = (0, unreadable);
                 mailbox.every()
             }
             Err(Trouble::Stopped) => return,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::TcpStream;
 
-use super::lines::{Line, read_command, read_message};
+use super::lines::{Line, read_command};
 use super::{Act, Catcher, Caught, MAX_MESSAGE, Step};
+use crate::mailbox::wire::read_text;
 
 /// A client that says nothing for so long is left (RFC 5321 §4.5.3.2.7).
 const IDLE: Duration = Duration::from_secs(300);
@@ -126,13 +127,14 @@ impl Conversation {
         if let Some(act) = (self.catcher.script)(Step::Text, "") {
             return self.perform(act).await.map(goes_on);
         }
-        let message = tokio::time::timeout(IDLE, read_message(&mut self.stream, MAX_MESSAGE)).await??;
+        let text = tokio::time::timeout(IDLE, read_text(&mut self.stream, MAX_MESSAGE)).await??;
         let return_path = self.return_path.take().unwrap_or_default();
         let recipients = std::mem::take(&mut self.recipients);
-        let Some(message) = message else {
+        if text.size > MAX_MESSAGE as u64 {
             self.say("552 5.3.4 the message is too large").await?;
             return Ok(ControlFlow::Continue(()));
-        };
+        }
+        let message = text.head;
         let act = (self.catcher.script)(Step::Dot, "");
         let act = act.unwrap_or_else(|| Act::Say("250 2.0.0 taken".into()));
         let takes = matches!(&act, Act::Say(words) | Act::SayAndClose(words) if words.starts_with('2'));

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::kept;
 use super::maildir::{Basket, Crashing, maildir};
 use crate::peers::{free_port, wait_for};
+use crate::project::{Settings, write_project};
 use crate::support::on_both_engines;
 
 const AUTHORITY: &[u8] = include_bytes!("../tls/authority.pem");
@@ -231,6 +232,39 @@ async fn mailboxes_of_many_mails_are_emptied() {
         mails.dedup();
         assert_eq!((mails.len(), open(&url).knock().await.unwrap()), (1_203, Some(0)));
     }
+}
+
+#[tokio::test]
+async fn doctor_knocks_at_each_mailbox() {
+    let dovecot = Dovecot::start().await;
+    dovecot.deliver([b"From: a\n\nhello\n".to_vec()]);
+    let project = tempfile::tempdir().unwrap();
+    write_project(project.path(), "sqlite:colloquy.db", "file:outbox", &Settings::default());
+    let file = project.path().join("config/colloquy.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    let mailbox = |name: &str, url: &str, password: &str| {
+        format!(
+            "[[inbox.mailbox]]\nname = \"{name}\"\nurl = \"{url}\"\nusername = \"bounces\"\npassword_env = \"{password}\"\n"
+        )
+    };
+    let url = format!("imaps://localhost:{}", dovecot.imaps);
+    let inbox = mailbox("right", &url, "RIGHT") + &mailbox("wrong", &url, "WRONG") + &mailbox("unset", &url, "UNSET");
+    fs::write(&file, format!("{config}{inbox}")).unwrap();
+    let dns = crate::support::dns::serve(Vec::new()).await;
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_colloquy"));
+    doctor.arg("-C").arg(project.path()).args(["doctor", "--dns", &dns.to_string()]);
+    doctor.env("RIGHT", "secret").env("WRONG", "hunter2").env("SSL_CERT_FILE", dovecot.home.path().join("ca.pem"));
+    fs::write(dovecot.home.path().join("ca.pem"), AUTHORITY).unwrap();
+    let output = tokio::task::spawn_blocking(move || doctor.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "ok    mailbox right: lets us in; mails there: 1",
+        "FAIL  mailbox wrong: the server does not let us in [AUTHENTICATIONFAILED]",
+        "FAIL  mailbox unset: mailbox 'unset' takes its password from the variable UNSET, which is not set",
+    ] {
+        assert!(said.lines().any(|own| own.starts_with(line)), "{line} is missing in\n{said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
 }
 
 on_both_engines! {
