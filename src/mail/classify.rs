@@ -296,7 +296,8 @@ fn looks_like_report(letter: &Letter<'_>) -> Option<(Told, Evidence)> {
         (Some(_), None, Some(_)) => true,
         (Some(_), None, None) => told.place == Some(Place::First),
         (None, Some("mailing-list"), Some(_)) => told.place.is_some(),
-        (None, Some(rule), Some(_)) => told.place > Some(Place::Inside) && (rule == "standard" || has_code(&told)),
+        (None, Some("standard"), Some(_)) => told.place > Some(Place::Inside),
+        (None, Some(_), Some(_)) => told.place == Some(Place::First) && has_code(&told),
         _ => false,
     };
     is_report.then(|| (told, Evidence::new("header", rule, &format!("{} | {subject}", letter.from))))

@@ -1,5 +1,8 @@
 //! POP3 (RFC 1939), with STLS (RFC 2595).
 
+use std::io;
+use std::ops::RangeInclusive;
+
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +13,10 @@ use crate::domain::mailbox::Security;
 
 /// Mails of one session: removals count when it ends well.
 const SOME: u64 = 500;
+/// Servers hang up over a mail that they cannot give. So often it is gone on behind one before all waits for the next look.
+const LOSSES: u32 = 50;
+/// So many sessions in a row may leave as many mails as there were; more may arrive meanwhile.
+const IN_VAIN: u32 = 3;
 
 struct Session(Link);
 
@@ -21,20 +28,35 @@ pub(super) async fn look(
     sink: &impl Sink,
 ) -> Result<Looked, Trouble> {
     let mut looked = Looked::default();
+    let (mut losses, mut in_vain, mut before) = (0, 0, u64::MAX);
+    // Fewer where the server hangs up over one: those before it are removed first.
+    let mut some = SOME;
     loop {
         let mut session = Session::open(access, stop).await?;
         let there = session.count().await?;
+        in_vain = if there >= before { in_vain + 1 } else { 0 };
+        if in_vain >= IN_VAIN {
+            return Err(Trouble::Strange("it keeps what it removed"));
+        }
+        before = there;
         // Those that cannot be read stay, and are the first.
         let first = looked.unreadable + 1;
-        let last = there.min(looked.unreadable + SOME);
-        for number in first..=last {
-            if !session.bring(number, most, sink, &mut looked).await? {
-                looked.unreadable += 1;
+        let last = there.min(looked.unreadable.saturating_add(some));
+        let at_first = looked;
+        match session.bring_all(first..=last, most, sink, &mut looked).await? {
+            None if last == there => return Ok(looked),
+            None => some = SOME,
+            Some(lost) => {
+                losses += 1;
+                if losses > LOSSES {
+                    return Err(Trouble::Strange("it hangs up again and again"));
+                }
+                // Of this session nothing counts.
+                looked = at_first;
+                looked.unreadable += u64::from(lost == first);
+                some = (lost - first).max(1);
+                before = u64::MAX;
             }
-        }
-        session.command("QUIT", "to remove mails").await?;
-        if last == there {
-            return Ok(looked);
         }
     }
 }
@@ -84,6 +106,26 @@ impl Session {
     async fn count(&mut self) -> Result<u64, Trouble> {
         let words = self.command("STAT", "to count").await?;
         words.split(' ').next().and_then(|count| count.parse().ok()).ok_or(Trouble::Strange("STAT"))
+    }
+
+    /// Hands mails to the sink and removes them. The number of the one over which the server hung up, if it did.
+    async fn bring_all(
+        mut self,
+        numbers: RangeInclusive<u64>,
+        most: usize,
+        sink: &impl Sink,
+        looked: &mut Looked,
+    ) -> Result<Option<u64>, Trouble> {
+        for number in numbers {
+            match self.bring(number, most, sink, looked).await {
+                Ok(true) => {}
+                Ok(false) => looked.unreadable += 1,
+                Err(Trouble::Lost(error)) if error.kind() != io::ErrorKind::TimedOut => return Ok(Some(number)),
+                Err(error) => return Err(error),
+            }
+        }
+        self.command("QUIT", "to remove mails").await?;
+        Ok(None)
     }
 
     /// Hands a mail to the sink and marks it as removed; `false` when the server does not give it.

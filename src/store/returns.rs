@@ -74,7 +74,7 @@ const IN_A_ROW: &str = "SELECT m.at, EXISTS (
 const ALIVE: &str = "SELECT
     (SELECT COUNT(*) FROM actions WHERE recipient_id = $1 AND at >= $2
         AND kind NOT IN ('bounce', 'soft_bounce', 'block', 'complaint'))
-    + (SELECT COUNT(*) FROM consents WHERE recipient_id = $1 AND at >= $2)";
+    + (SELECT COUNT(*) FROM consents WHERE recipient_id = $1 AND at >= $2 AND purpose IN ('frequency', 'address'))";
 const BLOCKS: &str = "SELECT COUNT(*) FROM actions WHERE recipient_id = $1 AND run_id = $2 AND kind = 'block'";
 /// Only of messages that left after an instant: reports of those before it may still be on their way.
 const CAME_BACK: &str = "SELECT COUNT(DISTINCT CASE WHEN a.kind = 'bounce' THEN a.recipient_id END),

@@ -85,8 +85,12 @@ fn brought(rest: &str, body: Option<(Vec<u8>, u64)>) -> Option<Brought> {
     let octets = match after("BODY[]")? {
         item if item.starts_with('{') => body.map(|(octets, _)| octets)?,
         item if item.starts_with('"') => item.as_bytes()[1..].to_vec(),
-        _ => Vec::new(),
+        _ => return None,
     };
+    // Storage that fails gives nothing: the mail is not taken for empty, and stays.
+    if octets.is_empty() && told > 0 {
+        return None;
+    }
     Some(Brought { uid, size: told.max(octets.len() as u64), octets })
 }
 
@@ -135,7 +139,8 @@ mod tests {
             ("* 1 FETCH (BODY[]<0> {3} FLAGS (\\Seen \"UID 9\") RFC822.SIZE 50 UID 7)", mail(50, b"abc")),
             ("* 1 FETCH (UID 7 RFC822.SIZE 4 BODY[] \"a \\\"b)\")", mail(5, b"a \"b)")),
             ("* 1 FETCH (UID 7 RFC822.SIZE 0 BODY[] \"\")", mail(0, b"")),
-            ("* 1 FETCH (UID 7 BODY[] NIL)", mail(0, b"")),
+            ("* 1 FETCH (UID 7 RFC822.SIZE 50 BODY[] \"\")", Some(Untagged::Other)),
+            ("* 1 FETCH (UID 7 RFC822.SIZE 50 BODY[] NIL)", Some(Untagged::Other)),
             ("* 1 FETCH (FLAGS (\\Seen))", Some(Untagged::Other)),
             ("* 1 FETCH (UID 7 FLAGS (\\Seen))", Some(Untagged::Other)),
         ] {

@@ -25,6 +25,8 @@ pub(super) struct Session {
     capabilities: Vec<String>,
     /// Mails in the folder, as far as the server has told.
     pub(super) exists: u32,
+    /// Mails that it has removed from there.
+    expunged: u64,
 }
 
 impl Session {
@@ -36,7 +38,7 @@ impl Session {
         stop: &CancellationToken,
     ) -> Result<Self, Trouble> {
         let link = Link::open(access, stop).await?;
-        let mut session = Self { link, capabilities: Vec::new(), exists: 0 };
+        let mut session = Self { link, capabilities: Vec::new(), exists: 0, expunged: 0 };
         let greeting = session.answer(0).await?;
         let wants_tls = access.server.security == Security::StartTls;
         match greeting {
@@ -118,7 +120,7 @@ impl Session {
         if taken.is_empty() {
             return Ok(());
         }
-        let before = self.exists;
+        let before = self.expunged;
         let mut uids = String::new();
         for uid in taken {
             let _ = write!(uids, "{}{uid}", if uids.is_empty() { "" } else { "," });
@@ -139,7 +141,7 @@ impl Session {
             }
         }
         // It must not go round for ever where the server keeps them.
-        if self.exists < before { Ok(()) } else { Err(Trouble::Strange("it keeps what it removed")) }
+        if self.expunged > before { Ok(()) } else { Err(Trouble::Strange("it keeps what it removed")) }
     }
 
     /// Says goodbye. Nothing depends on the answer.
@@ -181,7 +183,10 @@ impl Session {
                 let answer = answer.ok_or(Trouble::Strange("an answer"))?;
                 match &answer {
                     Answer::Untagged(Untagged::Exists(count)) => self.exists = *count,
-                    Answer::Untagged(Untagged::Expunged) => self.exists = self.exists.saturating_sub(1),
+                    Answer::Untagged(Untagged::Expunged) => {
+                        self.exists = self.exists.saturating_sub(1);
+                        self.expunged += 1;
+                    }
                     Answer::Untagged(Untagged::Capabilities(able)) => self.capabilities.clone_from(able),
                     _ => {}
                 }

@@ -222,6 +222,27 @@ async fn a_mail_that_the_server_cannot_read_stays_and_the_others_come() {
 }
 
 #[tokio::test]
+async fn behind_a_mail_over_which_a_server_hangs_up_the_others_come_by_pop3() {
+    let dovecot = Dovecot::start().await;
+    dovecot.deliver((0..30).map(|n| format!("From: a\n\nmail {n}\n").into_bytes()));
+    let url = format!("pop3://localhost:{}", dovecot.pop3);
+    // Once the server knows their sizes, it lets us in although it cannot read two of them.
+    assert_eq!(open(&url).knock().await.unwrap(), Some(30));
+    for bad in ["000007", "000020"] {
+        let found = fs::read_dir(dovecot.home.path().join("mail/cur"))
+            .unwrap()
+            .chain(fs::read_dir(dovecot.home.path().join("mail/new")).unwrap());
+        let file = found.map(|entry| entry.unwrap().path()).find(|path| path.to_string_lossy().contains(bad)).unwrap();
+        chown(&file, Some(0), Some(0)).unwrap();
+        fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let basket = Basket::default();
+    let looked = open(&url).look(&basket).await.unwrap();
+    assert_eq!(looked, Looked { taken: 28, unreadable: 2 });
+    assert_eq!(open(&url).knock().await.unwrap(), Some(2));
+}
+
+#[tokio::test]
 async fn mailboxes_of_many_mails_are_emptied() {
     let dovecot = Dovecot::start().await;
     for url in [format!("imap://localhost:{}", dovecot.imap), format!("pop3://localhost:{}", dovecot.pop3)] {
