@@ -214,13 +214,13 @@ pub(in crate::config) const PROJECT: &[Key] = &[
         "limits.pause_at_dead",
         Form("^[0-9.]+ *%$"),
         "\"5%\"",
-        "A run pauses itself when this share of at least 100 accepted messages went to dead addresses",
+        "A run pauses itself when this share of at least 100 messages went to dead addresses",
     ),
     Key::new(
         "limits.pause_at_complaints",
         Form("^[0-9.]+ *%$"),
         "\"0.1%\"",
-        "A run pauses itself when this share of at least 100 accepted messages, and more than one, was reported as unwanted",
+        "A run pauses itself when this share of at least 100 messages, and more than one, was reported as unwanted",
     ),
     Key::new(
         "limits.soft_bounces",
