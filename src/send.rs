@@ -18,6 +18,7 @@ mod part;
 mod prepared;
 mod refused;
 mod rejections;
+mod rules;
 mod schedule;
 mod signing;
 mod slowing;
@@ -40,18 +41,17 @@ use self::lane::Lane;
 use self::lanes::{Lanes, Later, Running};
 use self::ledger::Ledger;
 pub use self::prepared::Prepared;
+pub use self::rules::{Limits, Rules};
 use self::signing::Signing;
 use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
-use crate::domain::returns::ReturnLimits;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
 use crate::relay::throttle::Throttle;
-use crate::relay::{Exchanges, OpenError, Relay};
-use crate::render::Signer;
+use crate::relay::{OpenError, Relay};
 use crate::store::audience;
 use crate::store::eligibility::Permission;
 use crate::store::marks::{MessageKey, Return};
@@ -115,29 +115,6 @@ pub struct Options {
     pub metrics: Metrics,
     /// What the node is called in the database.
     pub node_name: String,
-}
-
-/// What a version of the files says about all sending.
-pub struct Rules {
-    /// What every run asks for.
-    pub limits: Limits,
-    /// Where the mail goes.
-    pub relays: Vec<Relay>,
-    /// Who tells which host takes a domain's mail.
-    pub exchanges: Exchanges,
-    /// Who signs it.
-    pub signer: Signer,
-}
-
-/// The rules that every run asks for.
-#[derive(Clone, Copy, Default)]
-pub struct Limits {
-    /// At most so many messages to one person.
-    pub frequency_cap: Option<Rate>,
-    /// The share of rejections at which a run pauses itself.
-    pub pause_at_rejections: Option<f64>,
-    /// Where mail that comes back ends mailing.
-    pub returns: ReturnLimits,
 }
 
 /// Sends runs. One per process.

@@ -14,6 +14,7 @@ use crate::domain::message::MessageState;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
 use crate::send::{Ended, Sender};
+use crate::store::returns::{self, Returned};
 use crate::store::runs::{self, Run};
 use crate::store::{Store, versions};
 
@@ -87,7 +88,14 @@ async fn begin(site: &Site, store: &Store, args: &Args) -> Result<Run> {
     let app = App::open(&site.root, site.clock.clone())?;
     let campaign = app.campaign(&args.campaign)?;
     super::check::refuse_broken_templates(&app)?;
-    app.begin(store, campaign, args.again).await
+    let run = app.begin(store, campaign, args.again).await?;
+    let before = returns::of_run_before(&mut store.read().await?, &run.campaign, run.id).await?;
+    if let Some((last, Returned { left, dead, complaints })) = before
+        && let Some(reason) = app.loaded.project.returns.exceeded(left, dead, complaints)
+    {
+        eprintln!("warning: run {last}, the one before: {reason}");
+    }
+    Ok(run)
 }
 
 /// Whose limits and relays count at the start: those of the applied version. While none is applied, those of the

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::forward;
 use super::read::Read;
@@ -104,7 +104,7 @@ impl Applying<'_> {
         self.follow(&mut tx, &subject, effect, about).await?;
         tx.commit().await?;
         let (run_id, recipient) = (run.map(|run| run.0), recipient.map(|id| id.0));
-        info!(
+        debug!(
             mail = self.mail.id,
             kind = handled.kind,
             effect = handled.effect,
