@@ -4,6 +4,7 @@ mod begin;
 mod governing;
 mod mailboxes;
 mod resend;
+mod safe;
 mod sender;
 mod site;
 
@@ -24,6 +25,7 @@ use crate::send::Sender;
 use crate::store::{Session, Store, score, versions};
 
 pub use governing::{Follower, Governed, Governing};
+pub use safe::restore;
 pub use sender::host_name;
 pub use site::Site;
 

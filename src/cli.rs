@@ -2,6 +2,7 @@
 
 mod actions;
 mod apply;
+mod backup;
 mod calendar;
 mod check;
 mod consent;
@@ -19,6 +20,7 @@ mod preview;
 mod recipient;
 mod report;
 mod resend;
+mod restore;
 mod runs;
 mod schema;
 mod score;
@@ -96,6 +98,8 @@ enum Command {
     Dkim(dkim::Args),
     Inbox(inbox::Args),
     Doctor(doctor::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Demo(demo::Args),
 }
 
@@ -186,6 +190,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             inbox::Command::Status(args) => inbox::kept::status(args, &site(Reach::Database)?).await,
         },
         Command::Doctor(args) => doctor::run(args, &open()?).await,
+        Command::Backup(args) => backup::run(args, &site(Reach::Database)?).await,
+        Command::Restore(args) => restore::run(args, &cli.directory).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }
 }

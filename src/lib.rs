@@ -6,13 +6,14 @@
 //! |---|---|
 //! | 5 front | `cli` |
 //! | 4 assembly | `app`, `lifecycle`, `services`, `demo` |
-//! | 3 services | `plan`, `send`, `track`, `pages`, `inbox`, `people`, `score`, `console`, `preview`, `doctor` |
+//! | 3 services | `plan`, `send`, `track`, `pages`, `inbox`, `people`, `score`, `console`, `preview`, `doctor`, `backup` |
 //! | 2 adapters | `clock`, `config`, `mail`, `mailbox`, `metrics`, `store`, `render`, `relay` |
 //! | 1 domain | `domain` |
 //!
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
 
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -7,6 +7,7 @@
 mod claiming;
 mod driver;
 mod exchange;
+mod hold;
 mod job;
 mod lane;
 mod lanes;
@@ -36,6 +37,7 @@ use tracing::warn;
 use self::driver::Driver;
 pub use self::driver::Ended;
 use self::job::Job;
+pub use self::hold::{Held, hold};
 pub use self::job::{RunContext, Tally};
 use self::lane::Lane;
 use self::lanes::{Lanes, Later, Running};

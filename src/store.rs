@@ -19,6 +19,7 @@ pub mod addresses;
 pub mod audience;
 pub mod claims;
 pub mod consents;
+pub mod copy;
 pub mod durability;
 pub mod eligibility;
 pub mod erasure;

@@ -37,8 +37,7 @@ impl Site {
     /// Whether there is a database, or may be: a file that does not exist holds nothing.
     #[must_use]
     pub fn has_database(&self) -> bool {
-        let file = self.machine.database_url.strip_prefix("sqlite:");
-        file.is_none_or(|file| self.root.join(file.trim_start_matches("//")).exists())
+        self.machine.database_file().is_none_or(|file| self.root.join(file).exists())
     }
 
     /// Opens the database and brings its schema up to date.

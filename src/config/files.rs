@@ -70,6 +70,16 @@ impl ProjectFiles {
     /// # Errors
     /// When a directory cannot be read.
     pub fn list(&self, directory: &str, extension: &str) -> Result<Vec<String>, FileError> {
+        let mut paths = self.below(directory)?;
+        paths.retain(|path| Path::new(path).extension().is_some_and(|found| found == extension));
+        Ok(paths)
+    }
+
+    /// The paths of all files at or below a directory, sorted, without hidden ones.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn below(&self, directory: &str) -> Result<Vec<String>, FileError> {
         let mut paths = Vec::new();
         match self {
             Self::Frozen(files) => paths.extend(
@@ -80,7 +90,6 @@ impl ProjectFiles {
             ),
             Self::Disk(root) => walk(root, directory, &mut paths)?,
         }
-        paths.retain(|path| Path::new(path).extension().is_some_and(|found| found == extension));
         paths.sort();
         Ok(paths)
     }

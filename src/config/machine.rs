@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::check;
@@ -31,6 +31,14 @@ pub struct Machine {
     pub console_listen: SocketAddr,
     /// The ways in for mail that comes back.
     pub inbox: Inbox,
+}
+
+impl Machine {
+    /// The file of an embedded database, as the project names it; `None` where the database is a server.
+    #[must_use]
+    pub fn database_file(&self) -> Option<&Path> {
+        self.database_url.strip_prefix("sqlite:").map(|file| Path::new(file.trim_start_matches("//")))
+    }
 }
 
 /// The listener for recipients.

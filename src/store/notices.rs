@@ -123,6 +123,8 @@ const HELD: &str = "SELECT COUNT(*) FROM notices WHERE node_id = $1 AND state IN
 const RELEASE: &str = "UPDATE notices SET state = 'waiting', node_id = NULL, due_at = $1
     WHERE node_id = $2 AND state = 'claimed'";
 const SWALLOW: &str = "UPDATE notices SET state = 'unknown', reply = $1 WHERE node_id = $2 AND state = 'sending'";
+const ABANDON: &str = "UPDATE notices SET state = 'unknown', due_at = NULL, node_id = NULL, at = $1, reply = $2
+    WHERE state IN ('waiting', 'claimed', 'sending', 'deferred')";
 const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM notices m
     WHERE m.node_id > 0 AND m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
 const DELIVERY: &str = "SELECT message_id, template, state, at, relay, code, reply FROM notices WHERE id = $1";
@@ -148,8 +150,8 @@ const TIE: &str = "UPDATE notices SET recipient_id = $1
         AND address_hash = COALESCE($2, (SELECT r.address_hash FROM recipients r WHERE r.id = $3))";
 
 pub(super) const STATEMENTS: &[&str] = &[
-    TIE, QUEUE, ANY_DUE, DUE, TAKE, SKIP, EXPIRE, HELD, RELEASE, SWALLOW, ORPHANS, DELIVERY, COUNTS, RECENT, RECENT_TO,
-    FORGET, EMPTY, ERASE,
+    TIE, QUEUE, ANY_DUE, DUE, TAKE, SKIP, EXPIRE, HELD, RELEASE, SWALLOW, ABANDON, ORPHANS, DELIVERY, COUNTS, RECENT,
+    RECENT_TO, FORGET, EMPTY, ERASE,
 ];
 
 /// Queues a notice. It is sent once the transaction has committed.
@@ -327,6 +329,14 @@ pub async fn recent(session: &mut Session, kind: NoticeKind, recipient: Recipien
 /// When the database refuses.
 pub async fn recent_to(session: &mut Session, kind: NoticeKind, hash: &AddressHash, since: Micros) -> Result<i64> {
     Ok(session.one::<(i64,)>(RECENT_TO, args![hash.as_slice(), kind.as_str(), since]).await?.0)
+}
+
+/// Gives up whatever was not handed over: it may have been since by somebody of whom nothing is known. How many.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn abandon(tx: &mut Session, reason: &str, now: Micros) -> Result<u64> {
+    tx.execute(ABANDON, args![now, reason]).await
 }
 
 /// Forgets notices whose fate was settled before an instant, and what those said that cannot be sent any more `now`.

@@ -10,7 +10,7 @@ use regex::Regex;
 const FLOORS: [&[&str]; 5] = [
     &["domain"],
     &["clock", "config", "mail", "mailbox", "metrics", "relay", "render", "store", "web"],
-    &["console", "doctor", "inbox", "pages", "people", "plan", "preview", "score", "send", "track"],
+    &["backup", "console", "doctor", "inbox", "pages", "people", "plan", "preview", "score", "send", "track"],
     &["lifecycle", "app", "services", "demo"],
     &["cli"],
 ];
