@@ -36,8 +36,8 @@ use tracing::warn;
 
 use self::driver::Driver;
 pub use self::driver::Ended;
-use self::job::Job;
 pub use self::hold::{Held, hold};
+use self::job::Job;
 pub use self::job::{RunContext, Tally};
 use self::lane::Lane;
 use self::lanes::{Lanes, Later, Running};

@@ -6,7 +6,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::place::{self, Unfinished};
-use super::{DATABASE, Entry, Error, FORMAT, MANIFEST, Manifest, PROJECT, Result, SECRETS, SPOOL, at, refuse_foreign_keys};
+use super::{
+    DATABASE, Entry, Error, FORMAT, MANIFEST, Manifest, PROJECT, Result, SECRETS, SPOOL, at, refuse_foreign_keys,
+};
 use crate::clock::Clock;
 use crate::config::ProjectFiles;
 use crate::store::{Store, copy};

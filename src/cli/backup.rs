@@ -27,6 +27,8 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let octets: u64 = manifest.files.values().map(|file| file.size).sum();
     let (place, files) = (args.place.display(), manifest.files.len());
     println!("{place} holds the project as of {}: {files} files, {}", manifest.at, indicatif::HumanBytes(octets));
-    println!("The keys are in it: whoever has it reads every address. `colloquy restore {place} NEW-DIR` brings it back.");
+    println!(
+        "The keys are in it: whoever has it reads every address. `colloquy restore {place} NEW-DIR` brings it back."
+    );
     Ok(ExitCode::SUCCESS)
 }

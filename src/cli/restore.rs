@@ -45,7 +45,7 @@ pub async fn run(args: Args, current: &Path) -> Result<ExitCode> {
          Make sure that the original does not run any more. Next:\n  \
          colloquy -C {place} consent verify\n  \
          colloquy -C {place} score rebuild --check\n  \
-         colloquy -C {place} suppress ADDRESS     whoever has left since\n  \
+         colloquy -C {place} suppress --file LIST --reason 'left since'\n  \
          colloquy -C {place} run                  sends nothing that was begun before\n  \
          colloquy -C {place} resume CAMPAIGN      or cancel: each run that is paused"
     );

@@ -1,5 +1,8 @@
 //! The files under `deploy/` are taken by the programs they are for.
 
+mod containers;
+mod metrics;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -27,36 +30,70 @@ fn words(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// The unit with this build as its program, for systemd looks whether the program is there.
-fn unit(edit: impl Fn(String) -> String) -> (TempDir, String) {
+/// The documents of a YAML file.
+fn yaml(path: &str) -> Vec<serde_json::Value> {
+    let script =
+        "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1], encoding='utf-8')))))";
+    let output = run("/usr/bin/python3", &["-c", script, repository(path).to_str().unwrap()]);
+    assert!(output.status.success(), "{path}: {}", words(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+const UNITS: [&str; 2] = ["colloquy.service", "colloquy@.service"];
+
+/// A unit with this build as its program, for systemd looks whether the program is there.
+fn unit(name: &str, edit: impl Fn(String) -> String) -> (TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
-    let text = fs::read_to_string(repository("deploy/colloquy.service")).unwrap();
+    let text = fs::read_to_string(repository("deploy").join(name)).unwrap();
     assert!(text.contains("ExecStart=/usr/local/bin/colloquy "));
     let text = edit(text.replace("/usr/local/bin/colloquy ", concat!(env!("CARGO_BIN_EXE_colloquy"), " ")));
-    let path = dir.path().join("colloquy.service");
+    let path = dir.path().join(name);
     fs::write(&path, text).unwrap();
     (dir, path.to_str().unwrap().to_owned())
 }
 
 #[test]
-fn systemd_takes_the_unit_without_a_word() {
-    let (_dir, path) = unit(|text| text);
-    let output = run("systemd-analyze", &["verify", &path]);
-    assert!(output.status.success() && words(&output).is_empty(), "{}", words(&output));
+fn systemd_takes_the_units_without_a_word() {
+    for name in UNITS {
+        let (_dir, path) = unit(name, |text| text);
+        let output = run("systemd-analyze", &["verify", &path]);
+        assert!(output.status.success() && words(&output).is_empty(), "{name}: {}", words(&output));
 
-    let (_dir, path) = unit(|text| text.replace("KillMode=mixed", "KillMode=nonsense"));
-    assert!(!words(&run("systemd-analyze", &["verify", &path])).is_empty(), "a wrong unit passes too");
+        let (_dir, path) = unit(name, |text| text.replace("KillMode=mixed", "KillMode=nonsense"));
+        assert!(!words(&run("systemd-analyze", &["verify", &path])).is_empty(), "a wrong unit passes too");
+    }
 }
 
 #[test]
-fn systemd_finds_the_unit_hardened() {
+fn systemd_finds_the_units_hardened() {
     let security = |path: &str| run("systemd-analyze", &["security", "--offline=true", "--threshold=20", path]);
-    let (_dir, path) = unit(|text| text);
-    let output = security(&path);
-    assert!(output.status.success(), "{}", words(&output));
+    for name in UNITS {
+        let (_dir, path) = unit(name, |text| text);
+        let output = security(&path);
+        assert!(output.status.success(), "{name}: {}", words(&output));
 
-    let (_dir, path) = unit(|text| text.replace("CapabilityBoundingSet=\n", "").replace("PrivateUsers=yes\n", ""));
-    assert!(!security(&path).status.success(), "a soft unit passes too");
+        let soft = |text: String| text.replace("CapabilityBoundingSet=\n", "").replace("PrivateUsers=yes\n", "");
+        let (_dir, path) = unit(name, soft);
+        assert!(!security(&path).status.success(), "a soft unit passes too");
+    }
+}
+
+#[test]
+fn the_units_differ_in_what_they_run_and_in_nothing_else() {
+    let [whole, part] = UNITS.map(|name| {
+        let text = fs::read_to_string(repository("deploy").join(name)).unwrap();
+        let is_own = |line: &&str| {
+            ["Description=", "ExecStart=", "EnvironmentFile=", "Environment=", "#"]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        text.lines().filter(|line| !is_own(line)).map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(whole.join("\n"), part.join("\n"));
+    let part = fs::read_to_string(repository("deploy/colloquy@.service")).unwrap();
+    assert!(
+        part.contains("\nEnvironment=COLLOQUY_ROLES=%i,console\n") && part.contains(" run --role ${COLLOQUY_ROLES}\n")
+    );
 }
 
 /// The example proxy with a test certificate, free ports and an upstream of ours.

@@ -2,6 +2,7 @@
 
 mod amounts;
 mod applied;
+mod backup;
 mod brake;
 mod browsing;
 mod calendar;
