@@ -7,6 +7,7 @@ use std::time::Duration;
 use colloquy::domain::hit::{HitKind, Verdict};
 use colloquy::domain::message::MessageState;
 use colloquy::domain::run::RunState;
+use colloquy::domain::time::Micros;
 use colloquy::metrics::Metrics;
 use regex::Regex;
 use serde_json::Value;
@@ -33,6 +34,9 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
     metrics.inbound("pipe", "bounce", "dead");
     metrics.returned(("spring", "main", "example.org"), "dead");
     metrics.request("click", 302);
+    metrics.inbox_taken("smtp", true);
+    metrics.inbox_refused();
+    metrics.mailbox_read("returns", Micros(1), 0);
     let label = Regex::new(r#"([a-z_]+)=""#).unwrap();
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in metrics.encode().lines().filter(|line| !line.starts_with('#')) {
