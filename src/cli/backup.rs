@@ -11,7 +11,7 @@ use crate::app::Site;
 ///
 /// Database, hits that wait, keys, config/, templates/ and files/, each database as it is at one instant. The directory
 /// appears when all of it is on the disk; if anything fails, nothing is left. Whoever has it reads every address and can
-/// sign links: keep it as you keep the keys. For an embedded database; PostgreSQL has pg_dump.
+/// sign links: keep it as you keep the keys. For an embedded database; PostgreSQL has its own tools.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy backup /backups/shop-2026-11-28\n  \
     colloquy -C /var/lib/colloquy backup \"/backups/$(date +%F)\"     every night, by cron\n\n\
