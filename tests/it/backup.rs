@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use colloquy::args;
+use colloquy::clock::Clock;
 use colloquy::domain::id::RecipientId;
 use colloquy::domain::message::MessageState;
 use colloquy::domain::run::RunState;
@@ -168,7 +169,7 @@ async fn a_backup_made_while_mails_go_out_and_hits_come_in_is_a_whole_project_el
 #[tokio::test]
 async fn what_may_have_been_sent_since_a_backup_waits_for_a_person() {
     let (project, other) = project(3).await;
-    let ago = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(2);
+    let ago = jiff::Timestamp::from(Clock::system().now().minus(Duration::from_secs(120)));
     let at = ago.strftime("%Y-%m-%dT%H:%M:%S");
     let due = format!(
         "topic = \"news\"\nsubject = \"Hi\"\ntemplate = \"hello.hbs\"\n[schedule]\nat = {at}\ntimezone = \"UTC\"\n"
