@@ -3,6 +3,7 @@
 //! A backup is a directory: `backup.json` says what is in it, with a checksum of each file; `colloquy.db` and `spool.db`
 //! are copies of one instant each; `secrets.toml` is the project's keys; `project/` holds its files.
 
+mod hold;
 mod place;
 mod restore;
 mod take;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Secrets;
 use crate::store::{self, Store, copy};
 
+pub use hold::{Held, hold};
 pub use restore::{Restored, Restoring};
 pub use take::{Source, take};
 

@@ -7,7 +7,6 @@
 mod claiming;
 mod driver;
 mod exchange;
-mod hold;
 mod job;
 mod lane;
 mod lanes;
@@ -36,7 +35,6 @@ use tracing::warn;
 
 use self::driver::Driver;
 pub use self::driver::Ended;
-pub use self::hold::{Held, hold};
 use self::job::Job;
 pub use self::job::{RunContext, Tally};
 use self::lane::Lane;

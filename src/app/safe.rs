@@ -5,9 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow};
 
 use super::{Refused, Site};
-use crate::backup::{self, Manifest, Restored, Restoring, Source};
+use crate::backup::{self, Held, Manifest, Restored, Restoring, Source, hold};
 use crate::clock::Clock;
-use crate::send::{Held, hold};
 use crate::store::{Store, copy};
 
 impl Site {

@@ -139,7 +139,8 @@ impl Sender {
         now: Micros,
     ) -> Result<()> {
         let mut reader = self.store.read().await?;
-        if !is_missing(&mut reader, campaign, schedule, occasion, applied.since).await? {
+        let recurs = matches!(schedule.when, When::Every(_));
+        if !versions::is_missing(&mut reader, &campaign.name, occasion, recurs, applied.since).await? {
             return Ok(());
         }
         drop(reader);
@@ -186,22 +187,4 @@ impl Sender {
         tx.commit().await?;
         Ok(())
     }
-}
-
-/// Whether an occasion that has begun lacks its run.
-pub(super) async fn is_missing(
-    session: &mut Session,
-    campaign: &Campaign,
-    schedule: &Schedule,
-    occasion: Occasion,
-    applied: Micros,
-) -> store::Result<bool> {
-    // Most looks find the run made long ago.
-    if runs::by_occasion(session, &campaign.name, &occasion.to_string()).await?.is_some() {
-        return Ok(false);
-    }
-    // A recurrence begins with its first apply; what began before that never happened, though a later
-    // occasion may have its run by now.
-    let (recurs, begins) = (matches!(schedule.when, When::Every(_)), occasion.begins());
-    Ok(!recurs || begins > applied || runs::any_before(session, &campaign.name, begins).await?)
 }

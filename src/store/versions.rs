@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Result, Session, values};
+use super::{Result, Session, runs, values};
 use crate::args;
 use crate::domain::id::VersionId;
 use crate::domain::media::{is_image, picture_id};
+use crate::domain::occasion::Occasion;
 use crate::domain::time::Micros;
 
 const BY_HASH: &str = "SELECT id FROM versions WHERE hash = $1";
@@ -61,6 +62,27 @@ pub async fn apply(tx: &mut Session, version: VersionId, now: Micros) -> Result<
 /// When the database refuses.
 pub async fn applied(session: &mut Session) -> Result<Option<(VersionId, Micros)>> {
     Ok(session.first::<(i64, i64)>(APPLIED, vec![]).await?.map(|(id, at)| (VersionId(id), Micros(at))))
+}
+
+/// Whether an occasion that has begun under the applied version lacks its run.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn is_missing(
+    session: &mut Session,
+    campaign: &str,
+    occasion: Occasion,
+    recurs: bool,
+    applied: Micros,
+) -> Result<bool> {
+    // Most looks find the run made long ago.
+    if runs::by_occasion(session, campaign, &occasion.to_string()).await?.is_some() {
+        return Ok(false);
+    }
+    // A recurrence begins with its first apply; what began before that never happened, though a later
+    // occasion may have its run by now.
+    let begins = occasion.begins();
+    Ok(!recurs || begins > applied || runs::any_before(session, campaign, begins).await?)
 }
 
 /// The version whose limits and rules count: the one that was applied last, or, while none was, that of the run that

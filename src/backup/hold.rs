@@ -1,14 +1,13 @@
 //! Keeps back what may have been sent already, because the database is a copy of an earlier time.
 
 use crate::config::{self, ProjectFiles};
+use crate::domain::campaign::When;
 use crate::domain::occasion;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::domain::waves::Wave;
 use crate::store::runs::{self, NewRun, Run};
 use crate::store::{Result, Session, nodes, notices, versions, waves};
-
-use super::schedule::is_missing;
 
 /// What was kept back.
 #[derive(Debug, Default)]
@@ -50,8 +49,9 @@ async fn make_missing(tx: &mut Session, now: Micros) -> Result<()> {
     let Ok(loaded) = config::load(&ProjectFiles::Frozen(versions::files(tx, version).await?)) else { return Ok(()) };
     for campaign in loaded.campaigns.values() {
         let Some(schedule) = &campaign.schedule else { continue };
+        let recurs = matches!(schedule.when, When::Every(_));
         for occasion in occasion::current(schedule, &campaign.timing, now) {
-            if !is_missing(tx, campaign, schedule, occasion, since).await? {
+            if !versions::is_missing(tx, &campaign.name, occasion, recurs, since).await? {
                 continue;
             }
             let late = now.since(occasion.last()) > schedule.latest_start;
