@@ -306,7 +306,11 @@ mod tests {
             let header = mail.split("\r\n\r\n").next().unwrap();
             assert!(header.contains("\r\nAuto-Submitted: auto-generated\r\n"), "{header}");
             assert!(!header.contains("List-") && !header.contains("Feedback-ID"), "{header}");
-            assert!(header.contains("Reply-To: service@alpenlauf.example"), "{header}");
+            let answers = match kind {
+                NoticeKind::ForwardedReply => "\r\nReply-To: \"https://x.example/name\" <https://x.example/from>\r\n",
+                _ => "\r\nReply-To: service@alpenlauf.example\r\n",
+            };
+            assert!(header.contains(answers), "{header}");
             assert!(!mail.contains("/o/") && !mail.contains("/c/") && !mail.contains("/u/"), "{mail}");
             let leads = kind.variables().contains(&"url");
             assert_eq!(mail.contains("https://x.example/url"), leads, "{mail}");
