@@ -30,7 +30,7 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at a time from one network, but for this machine.
     pub per_network: usize,
-    /// Mails of more than [`SMALL`] octets that are read at a time; so memory has a bound.
+    /// Mails of more than 256 KiB that are read at a time; so memory has a bound.
     pub large: usize,
     /// How long a client may be silent (RFC 5321 §4.5.3.2.7).
     pub silence: Duration,
