@@ -14,7 +14,7 @@ use crate::domain::message::MessageState;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
 use crate::send::{Ended, Sender};
-use crate::store::returns::{self, Returned};
+use crate::store::returns;
 use crate::store::runs::{self, Run};
 use crate::store::{Store, versions};
 
@@ -90,8 +90,8 @@ async fn begin(site: &Site, store: &Store, args: &Args) -> Result<Run> {
     super::check::refuse_broken_templates(&app)?;
     let run = app.begin(store, campaign, args.again).await?;
     let before = returns::of_run_before(&mut store.read().await?, &run.campaign, run.id).await?;
-    if let Some((last, Returned { left, dead, complaints })) = before
-        && let Some(reason) = app.loaded.project.returns.exceeded(left, dead, complaints)
+    if let Some((last, returned)) = before
+        && let Some(reason) = app.loaded.project.returns.exceeded(returned)
     {
         eprintln!("warning: run {last}, the one before: {reason}");
     }

@@ -36,6 +36,17 @@ impl SoftRun {
     }
 }
 
+/// How much of a run came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// Messages that a relay has taken, or refused.
+    pub left: i64,
+    /// Of these, to addresses that turned out dead.
+    pub dead: i64,
+    /// Of these, reported as unwanted.
+    pub complaints: i64,
+}
+
 /// Where mailing ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReturnLimits {
@@ -56,7 +67,8 @@ impl Default for ReturnLimits {
 impl ReturnLimits {
     /// Why a run with so many messages, taken or refused, dead addresses and complaints must pause; `None` while it need not.
     #[must_use]
-    pub fn exceeded(&self, messages: i64, dead: i64, complaints: i64) -> Option<String> {
+    pub fn exceeded(&self, returned: Returned) -> Option<String> {
+        let Returned { left: messages, dead, complaints } = returned;
         if messages < ENOUGH {
             return None;
         }
@@ -79,24 +91,24 @@ mod tests {
 
     #[test]
     fn a_run_pauses_above_the_limit_and_not_at_it() {
-        let limits = ReturnLimits::default();
-        assert_eq!(limits.exceeded(1_000, 50, 1), None);
+        let exceeded = |left, dead, complaints| ReturnLimits::default().exceeded(Returned { left, dead, complaints });
+        assert_eq!(exceeded(1_000, 50, 1), None);
         assert_eq!(
-            limits.exceeded(1_000, 51, 0).as_deref(),
+            exceeded(1_000, 51, 0).as_deref(),
             Some("51 of 1000 messages went to addresses that are dead, more than the 5% of pause_at_dead")
         );
         assert_eq!(
-            limits.exceeded(1_000, 0, 2).as_deref(),
+            exceeded(1_000, 0, 2).as_deref(),
             Some("2 of 1000 messages were reported as unwanted, more than the 0.1% of pause_at_complaints")
         );
     }
 
     #[test]
     fn few_messages_and_one_complaint_say_nothing() {
-        let limits = ReturnLimits::default();
-        assert_eq!(limits.exceeded(ENOUGH - 1, ENOUGH - 1, 50), None);
-        assert_eq!(limits.exceeded(ENOUGH, 0, 1), None);
-        assert!(limits.exceeded(ENOUGH, 0, 2).is_some());
+        let exceeded = |left, dead, complaints| ReturnLimits::default().exceeded(Returned { left, dead, complaints });
+        assert_eq!(exceeded(ENOUGH - 1, ENOUGH - 1, 50), None);
+        assert_eq!(exceeded(ENOUGH, 0, 1), None);
+        assert!(exceeded(ENOUGH, 0, 2).is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::forward;
+use super::intake::MOST_KEPT;
 use super::read::Read;
 use super::reader::Parts;
 use super::rules::Rules;
@@ -165,7 +166,7 @@ impl Applying<'_> {
 
     /// Reports are kept in part: what they say stands at their beginning.
     fn kept(&self, effect: Effect) -> i64 {
-        if effect == Effect::Replied { i64::from(u32::MAX >> 1) } else { MOST_KEPT_OF_OTHERS }
+        if effect == Effect::Replied { MOST_KEPT as i64 } else { MOST_KEPT_OF_OTHERS }
     }
 
     /// Whether it is of somebody who was erased; they are found by their hash alone.

@@ -55,7 +55,7 @@ impl Watch {
         let since = found.resumed_at.unwrap_or(Micros(i64::MIN));
         let Some(returned) = returns::of_run(&mut reader, run, since).await? else { return Ok(()) };
         drop(reader);
-        let Some(reason) = limits.exceeded(returned.left, returned.dead, returned.complaints) else {
+        let Some(reason) = limits.exceeded(returned) else {
             return Ok(());
         };
         let mut tx = self.store.write().await?;

@@ -150,7 +150,7 @@ impl Sender {
     /// Why a run must wait for a person: too much came back of the one before it.
     async fn came_back(&self, tx: &mut Session, run: &Run) -> store::Result<Option<String>> {
         let Some((last, returned)) = returns::of_run_before(tx, &run.campaign, run.id).await? else { return Ok(None) };
-        let reason = self.limits().returns.exceeded(returned.left, returned.dead, returned.complaints);
+        let reason = self.limits().returns.exceeded(returned);
         Ok(reason.map(|reason| format!("run {last}, the one before: {reason}")))
     }
 

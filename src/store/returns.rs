@@ -5,6 +5,7 @@ mod rates;
 use super::{Result, Session};
 use crate::args;
 use crate::domain::id::{NoticeId, RecipientId, RunId};
+use crate::domain::returns::Returned;
 use crate::domain::time::Micros;
 
 pub use rates::{By, Rates, rates};
@@ -33,17 +34,6 @@ pub struct Notice {
     pub kind: String,
     /// Where it went.
     pub address: String,
-}
-
-/// How much of a run came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Returned {
-    /// Messages that a relay has taken, or refused.
-    pub left: i64,
-    /// Of these, to addresses that turned out dead.
-    pub dead: i64,
-    /// Of these, reported as unwanted.
-    pub complaints: i64,
 }
 
 /// A receiver's wish that less comes at a time.
