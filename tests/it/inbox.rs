@@ -8,6 +8,9 @@ mod listener;
 mod maildir;
 mod postfix;
 
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
 use colloquy::args;
 use colloquy::store::Store;
 
@@ -25,4 +28,12 @@ pub struct Kept {
 pub async fn kept(store: &Store) -> Vec<Kept> {
     let sql = "SELECT way, sender, recipient, size, raw FROM inbound ORDER BY id";
     store.read().await.unwrap().all(sql, args![]).await.unwrap()
+}
+
+/// Runs a command that reads this.
+fn fed(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A call that is refused does not read.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
 }

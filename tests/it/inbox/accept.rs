@@ -1,9 +1,8 @@
 //! `colloquy inbox accept` as a mail server calls it.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use colloquy::inbox::MOST_KEPT;
 
@@ -15,19 +14,8 @@ pub const LETTER: &[u8] = b"From: Anna <anna@example.org>\nSubject: Lunch?\n\nAt
 
 /// Calls it in a project's directory.
 pub fn accept(dir: &Path, arguments: &[&str], mail: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_colloquy"))
-        .arg("-C")
-        .arg(dir)
-        .args(["inbox", "accept"])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A call that is refused does not read.
-    let _ = child.stdin.take().unwrap().write_all(mail);
-    child.wait_with_output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_colloquy"));
+    super::fed(command.arg("-C").arg(dir).args(["inbox", "accept"]).args(arguments), mail)
 }
 
 /// A project over this database whose files are at hand.

@@ -1,7 +1,6 @@
 //! `colloquy inbox classify` as a user calls it.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -14,17 +13,10 @@ const REPORT: &str = "From: MAILER-DAEMON@mx.example.net\nTo: b@b.example.com\nS
 const LETTER: &str = "From: Anna <anna@example.org>\nSubject: Lunch?\n\nAt noon.\n";
 
 fn classify(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_colloquy"))
-        .args(["inbox", "classify"])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A call that is refused does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    super::fed(
+        Command::new(env!("CARGO_BIN_EXE_colloquy")).args(["inbox", "classify"]).args(arguments),
+        input.as_bytes(),
+    )
 }
 
 #[test]
