@@ -29,6 +29,7 @@ pub fn run() -> Vec<Figure> {
         recipient: RecipientId(0),
         address: Address::from_normalised("anna@bench.example".into()),
         attributes: attributes.as_object().cloned().unwrap(),
+        revision: 0,
         score: 12.5,
         cluster: None,
         affinities: Vec::new(),

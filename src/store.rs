@@ -32,6 +32,7 @@ pub mod lapses;
 pub mod marks;
 pub mod nodes;
 pub mod notices;
+pub mod past;
 pub mod people;
 pub mod person;
 pub mod profiles;
@@ -105,6 +106,7 @@ pub fn statements() -> Vec<&'static str> {
         nodes::STATEMENTS,
         notices::STATEMENTS,
         notices::MARKS,
+        past::STATEMENTS,
         people::STATEMENTS,
         recipients::STATEMENTS,
         reports::STATEMENTS,

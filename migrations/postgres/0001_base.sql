@@ -14,6 +14,7 @@ CREATE TABLE recipients (
     domain       TEXT COLLATE "C" NOT NULL,
     address_hash BYTEA,                      -- keyed, what suppressions are compared with
     attributes   JSONB NOT NULL DEFAULT '{}',
+    revision     BIGINT NOT NULL DEFAULT 0, -- how often the attributes changed
     tracking     BOOLEAN NOT NULL DEFAULT FALSE,
     paused_until BIGINT,
     limit_count  BIGINT,                   -- the person's own limit: at most so many messages
@@ -24,6 +25,16 @@ CREATE TABLE recipients (
 -- One person however the address is spelled; the spelling that came first is kept for sending.
 CREATE UNIQUE INDEX recipients_address ON recipients (LOWER(address));
 CREATE INDEX recipients_erased ON recipients (erased_at, id) WHERE erased_at IS NOT NULL;
+
+-- What attributes were with which a message went out, once they changed: the mail in the browser shows them.
+CREATE TABLE past_attributes (
+    recipient_id BIGINT NOT NULL REFERENCES recipients (id),
+    revision     BIGINT NOT NULL,
+    until_at     BIGINT NOT NULL,
+    attributes   JSONB NOT NULL,
+    PRIMARY KEY (recipient_id, revision)
+);
+CREATE INDEX past_attributes_until ON past_attributes (until_at);
 
 CREATE TABLE subscriptions (
     recipient_id BIGINT NOT NULL REFERENCES recipients (id),
@@ -160,6 +171,7 @@ CREATE TABLE messages (
     at           BIGINT NOT NULL,          -- of the last claim or answer
     due_at       BIGINT,                   -- waiting and deferred: not before
     first_at     BIGINT,                   -- of the first attempt
+    revision     BIGINT,                   -- of the attributes that the last attempt was written with
     relay        TEXT COLLATE "C",
     code         BIGINT,
     reply        TEXT COLLATE "C",                      -- the server's words, or why it was skipped

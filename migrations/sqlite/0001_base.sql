@@ -15,6 +15,7 @@ CREATE TABLE recipients (
     domain       TEXT NOT NULL,
     address_hash BLOB,                      -- keyed, what suppressions are compared with
     attributes   TEXT NOT NULL DEFAULT '{}',
+    revision     INTEGER NOT NULL DEFAULT 0, -- how often the attributes changed
     tracking     BOOLEAN NOT NULL DEFAULT FALSE,
     paused_until INTEGER,
     limit_count  INTEGER,                   -- the person's own limit: at most so many messages
@@ -25,6 +26,16 @@ CREATE TABLE recipients (
 -- One person however the address is spelled; the spelling that came first is kept for sending.
 CREATE UNIQUE INDEX recipients_address ON recipients (LOWER(address));
 CREATE INDEX recipients_erased ON recipients (erased_at, id) WHERE erased_at IS NOT NULL;
+
+-- What attributes were with which a message went out, once they changed: the mail in the browser shows them.
+CREATE TABLE past_attributes (
+    recipient_id INTEGER NOT NULL REFERENCES recipients (id),
+    revision     INTEGER NOT NULL,
+    until_at     INTEGER NOT NULL,
+    attributes   TEXT NOT NULL,
+    PRIMARY KEY (recipient_id, revision)
+) WITHOUT ROWID;
+CREATE INDEX past_attributes_until ON past_attributes (until_at);
 
 CREATE TABLE subscriptions (
     recipient_id INTEGER NOT NULL REFERENCES recipients (id),
@@ -169,6 +180,7 @@ CREATE TABLE messages (
     at           INTEGER NOT NULL,          -- of the last claim or answer
     due_at       INTEGER,                   -- waiting and deferred: not before
     first_at     INTEGER,                   -- of the first attempt
+    revision     INTEGER,                   -- of the attributes that the last attempt was written with
     relay        TEXT,
     code         INTEGER,
     reply        TEXT,                      -- the server's words, or why it was skipped

@@ -189,6 +189,7 @@ fn retention(section: &Section<'_>) -> Retention {
         hits: section.parsed("hits", check::span).unwrap_or(usual.hits),
         replies: section.parsed("replies", check::span).unwrap_or(usual.replies),
         inbound: section.parsed("inbound", check::span).unwrap_or(usual.inbound),
+        attributes: section.parsed("attributes", check::span).unwrap_or(usual.attributes),
         unused_consent: section.parsed("unused_consent", check::span),
     }
 }

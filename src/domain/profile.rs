@@ -12,6 +12,8 @@ pub struct Profile {
     pub address: Address,
     /// Attributes by name: strings, numbers, booleans; dates are ISO strings.
     pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// Which of the person's attributes these are: how often they had changed.
+    pub revision: i64,
     /// The score at that instant.
     pub score: f64,
     /// The cluster at that instant.

@@ -13,12 +13,15 @@ pub struct Retention {
     pub replies: Duration,
     /// Mail that came back, counted from its arrival.
     pub inbound: Duration,
+    /// What attributes were, counted from their change.
+    pub attributes: Duration,
     /// Consent to be mailed on a topic lapses when the person did nothing for so long.
     pub unused_consent: Option<Duration>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { hits: DAY * 180, replies: DAY * 90, inbound: DAY * 90, unused_consent: None }
+        let days = |days| DAY * days;
+        Self { hits: days(180), replies: days(90), inbound: days(90), attributes: days(365), unused_consent: None }
     }
 }

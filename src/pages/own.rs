@@ -77,7 +77,8 @@ impl Inner {
         let mut session = self.store.write().await?;
         let change = |known: &Attributes| changed(known, &typed);
         let still = |address: &Address| self.is_for(&visit.token, address);
-        let Some(person) = recipients::set_attributes(&mut session, person.id, still, change).await? else {
+        let Some(person) = recipients::set_attributes(&mut session, person.id, still, change, self.clock.now()).await?
+        else {
             return Ok(self.link_is_stale(visit));
         };
         session.commit().await?;

@@ -15,10 +15,12 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::{Inner, Outcome, Visit, html};
 use crate::config::{self, ProjectFiles};
 use crate::domain::id::RunId;
+use crate::domain::profile::Profile;
 use crate::domain::score::Scale;
+use crate::domain::token::Token;
 use crate::render::{Envelope, Mailing, Scratch};
 use crate::store::runs::Run;
-use crate::store::{Error, Store, addresses, profiles, runs, score, versions};
+use crate::store::{Error, Store, addresses, past, profiles, runs, score, versions};
 use crate::web::{Answer, not_found};
 
 /// Mail brings its own styles and pictures, and nothing that acts.
@@ -87,27 +89,42 @@ impl Inner {
                 };
             }
         };
-        let Viewed { run, mailing, pictures, unscored } = viewed;
+        let Viewed { run, mailing, pictures, .. } = viewed;
         if let Some(id) = picture {
             return Ok(pictures.get(id).map_or_else(not_found, Picture::answer));
         }
-        let mut session = self.store.read().await?;
-        let scale = score::scale(&mut session).await?.unwrap_or(*unscored);
-        let found = profiles::profiles_at(&mut session, &[token.recipient], run.at, &scale, true).await?;
-        let Some(mut profile) = found.into_iter().next() else { return Ok(nowhere()) };
-        profile.tracking = false;
-        // Whoever reads the old mailbox must not learn from an old mail where the person went, or what else is new.
-        if let Some(was) = addresses::before_moving(&mut session, (run.id, token.recipient), run.at).await? {
-            profile.address = was;
-            profile.attributes.clear();
-        }
-        drop(session);
+        let Some(profile) = self.as_written_to(viewed, token).await? else { return Ok(nowhere()) };
         let envelope = Envelope { run: run.id, occasion: &run.occasion, at: run.at };
         let Ok(shown) = mailing.render_explained(&profile, &envelope, &self.keys, &mut Scratch::default()) else {
             return Ok(nowhere());
         };
         let path = format!("/v/{}", self.keys.sign(token));
         Ok(page(mailing.with_pictures_at(&shown.html, &path)))
+    }
+
+    /// The recipient as the message was written last, without tracking; `None` where that is not known any more.
+    async fn as_written_to(&self, viewed: &Viewed, token: &Token) -> Result<Option<Profile>, Error> {
+        let (run, recipient) = (&viewed.run, token.recipient);
+        let mut session = self.store.read().await?;
+        let sent = past::sent(&mut session, run.id, recipient).await?;
+        let at = sent.and_then(|sent| sent.wave).unwrap_or(run.at);
+        let scale = score::scale(&mut session).await?.unwrap_or(viewed.unscored);
+        let found = profiles::profiles_at(&mut session, &[recipient], at, &scale, true).await?;
+        let Some(mut profile) = found.into_iter().next() else { return Ok(None) };
+        profile.tracking = false;
+        // After the profile, so that attributes that change in between are found as present or as past ones.
+        if let Some(revision) = sent.and_then(|sent| sent.revision).filter(|revision| *revision != profile.revision) {
+            let Some(attributes) = past::attributes(&mut session, recipient, revision).await? else { return Ok(None) };
+            profile.attributes = attributes;
+        }
+        // Whoever reads the old mailbox must not learn from an old mail where the person went, or what else is new.
+        if let Some((was, moved)) = addresses::before_moving(&mut session, (run.id, recipient), run.at).await? {
+            profile.address = was;
+            if !sent.is_some_and(|sent| sent.is_over_by(moved)) {
+                profile.attributes.clear();
+            }
+        }
+        Ok(Some(profile))
     }
 }
 
@@ -125,7 +142,7 @@ impl From<Error> for Hidden {
     }
 }
 
-async fn compile(store: &Store, run: RunId) -> std::result::Result<Viewed, Hidden> {
+async fn compile(store: &Store, run: RunId) -> Result<Viewed, Hidden> {
     // Never closed.
     let _turn = COMPILING.acquire().await.ok();
     let mut session = store.read().await?;

@@ -12,7 +12,7 @@ use crate::domain::id::RecipientId;
 use crate::domain::retention::Retention;
 use crate::metrics::Metrics;
 use crate::store::subscriptions::Origin;
-use crate::store::{Store, inbound, lapses, retention, returns};
+use crate::store::{Store, inbound, lapses, past, retention, returns};
 
 /// Between two rounds; true time, also beside a fast clock.
 const ROUND: Duration = Duration::from_secs(3_600);
@@ -40,6 +40,8 @@ pub struct Removed {
     pub replies: u64,
     /// Mails that came back.
     pub inbound: u64,
+    /// Attributes that people had.
+    pub attributes: u64,
     /// Subscriptions whose consent lapsed.
     pub consents: u64,
 }
@@ -61,8 +63,8 @@ impl Janitor {
                 periods.unused_consent = periods.unused_consent.filter(|_| round == 0);
                 match self.round(&periods, &shutdown).await {
                     Ok(removed) if removed == Removed::default() => debug!("nothing is kept for longer than its time"),
-                    Ok(Removed { hits, replies, inbound, consents }) => {
-                        info!(hits, replies, inbound, consents, "removed what was kept for its time");
+                    Ok(Removed { hits, replies, inbound, attributes, consents }) => {
+                        info!(hits, replies, inbound, attributes, consents, "removed what was kept for its time");
                     }
                     Err(error) => warn!(%error, "what is kept for longer than its time could not be removed"),
                 }
@@ -83,11 +85,12 @@ impl Janitor {
         let hits = self.hits(periods.hits, shutdown, &mut removed).await;
         let replies = self.replies(periods.replies, shutdown, &mut removed).await;
         let inbound = self.inbound(periods.inbound, shutdown, &mut removed).await;
+        let attributes = self.attributes(periods.attributes, shutdown, &mut removed).await;
         let consents = match periods.unused_consent {
             Some(unused) => self.consents(unused, shutdown, &mut removed).await,
             None => Ok(()),
         };
-        hits.and(replies).and(inbound).and(consents).map(|()| removed)
+        hits.and(replies).and(inbound).and(attributes).and(consents).map(|()| removed)
     }
 
     async fn hits(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
@@ -142,6 +145,22 @@ impl Janitor {
             }
             removed.inbound += mails;
             self.metrics.removed("inbound", mails);
+            tokio::time::sleep(BREATH).await;
+        }
+        Ok(())
+    }
+
+    async fn attributes(&self, period: Duration, shutdown: &CancellationToken, removed: &mut Removed) -> Result<()> {
+        let before = self.clock.now().minus(period);
+        while !shutdown.is_cancelled() {
+            let mut tx = self.store.write().await?;
+            let attributes = past::forget(&mut tx, before).await?;
+            tx.commit().await?;
+            if attributes == 0 {
+                break;
+            }
+            removed.attributes += attributes;
+            self.metrics.removed("attributes", attributes);
             tokio::time::sleep(BREATH).await;
         }
         Ok(())

@@ -77,6 +77,7 @@ pub fn made_up(project: &Project, mailing: &Mailing) -> Profile {
         recipient: RecipientId(0),
         address: Address::from_normalised(MADE_UP.to_owned()),
         attributes,
+        revision: 0,
         score: 0.0,
         cluster: project.categories.keys().next().cloned(),
         affinities: Vec::new(),

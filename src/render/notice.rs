@@ -241,6 +241,7 @@ fn tried(kind: NoticeKind, mailing: &Mailing, files: &BTreeMap<String, String>) 
             recipient: RecipientId(0),
             address: Address::from_normalised("sample@recipient.example".to_owned()),
             attributes,
+            revision: 0,
             score: 0.0,
             cluster: None,
             affinities: Vec::new(),

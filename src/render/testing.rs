@@ -98,6 +98,7 @@ pub(super) fn profile() -> Profile {
         recipient: RecipientId(7),
         address: Address::from_normalised("anna@example.org".into()),
         attributes: json!({"first_name": "Anna", "country": "DE"}).as_object().cloned().unwrap_or_default(),
+        revision: 0,
         score: 41.372,
         cluster: Some("running".into()),
         affinities: vec![("running".into(), 0.6), ("trail".into(), 0.1), ("garden".into(), 0.1)],

@@ -177,6 +177,7 @@ fn job(context: &Arc<RunContext>, notice: ClaimedNotice) -> Job {
         recipient: RecipientId(notice.id.0),
         address: notice.address,
         attributes,
+        revision: 0,
         score: 0.0,
         cluster: None,
         affinities: Vec::new(),

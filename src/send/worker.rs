@@ -180,7 +180,8 @@ impl Worker {
         let job = &letter.job;
         let relay = self.lane.relay.config().name.clone();
         let began = Instant::now();
-        let mark = Sending { message: job.key(), attempt: job.attempts + 1, at: self.shared.clock.now(), relay };
+        let (message, attempt, revision) = (job.key(), job.attempts + 1, job.profile.revision);
+        let mark = Sending { message, attempt, at: self.shared.clock.now(), relay, revision };
         let looks_ahead = self.swift && session.looks_ahead();
         let envelope = letter.envelope();
         let (offer, marked, next) =

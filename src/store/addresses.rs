@@ -16,7 +16,7 @@ use crate::domain::time::Micros;
 const MOVE: &str = "UPDATE recipients SET address = $2, domain = $3, address_hash = $4
     WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM recipients o WHERE LOWER(o.address) = LOWER($5) AND o.id <> $6)";
 const COME_BACK: &str = "DELETE FROM suppressions WHERE hash = $1 AND reason = $2";
-const FIRST_SINCE: &str = "SELECT c.payload FROM consents c WHERE c.recipient_id = $1 AND c.purpose = 'address'
+const FIRST_SINCE: &str = "SELECT c.at, c.payload FROM consents c WHERE c.recipient_id = $1 AND c.purpose = 'address'
     AND c.at > COALESCE((SELECT COALESCE(m.first_at, m.at) FROM messages m
         WHERE m.run_id = $2 AND m.recipient_id = $3), $4)
     ORDER BY c.seq LIMIT 1";
@@ -89,8 +89,8 @@ pub async fn change(
     Ok(Moved::Done(old))
 }
 
-/// Where a run's message to a person was first handed over, if the person has moved since; without a message, since
-/// `otherwise`.
+/// Where a run's message to a person was first handed over, if the person has moved since, and when; without a message,
+/// since `otherwise`.
 ///
 /// # Errors
 /// When the database refuses, or the person was erased a moment ago.
@@ -98,11 +98,12 @@ pub async fn before_moving(
     session: &mut Session,
     (run, recipient): (RunId, RecipientId),
     otherwise: Micros,
-) -> Result<Option<Address>> {
+) -> Result<Option<(Address, Micros)>> {
     let values = args![recipient, run, recipient, otherwise];
-    let Some((payload,)) = session.first::<(Option<String>,)>(FIRST_SINCE, values).await? else { return Ok(None) };
+    let found = session.first::<(i64, Option<String>)>(FIRST_SINCE, values).await?;
+    let Some((at, payload)) = found else { return Ok(None) };
     let payload: Option<Value> = payload.and_then(|text| serde_json::from_str(&text).ok());
     let was = payload.as_ref().and_then(|payload| payload["was"].as_str());
-    was.map(|was| Some(Address::from_normalised(was.to_owned())))
+    was.map(|was| Some((Address::from_normalised(was.to_owned()), Micros(at))))
         .ok_or_else(|| Error::Corrupt("a change of address that does not say from where".to_owned()))
 }

@@ -10,8 +10,11 @@ use crate::domain::id::RecipientId;
 use crate::domain::suppression::ERASED;
 use crate::domain::time::Micros;
 
-const FORGET: [&str; 2] =
-    ["DELETE FROM subscriptions WHERE recipient_id = $1", "DELETE FROM actions WHERE recipient_id = $1"];
+const FORGET: [&str; 3] = [
+    "DELETE FROM subscriptions WHERE recipient_id = $1",
+    "DELETE FROM actions WHERE recipient_id = $1",
+    "DELETE FROM past_attributes WHERE recipient_id = $1",
+];
 const UNPROVE: &str = "UPDATE consents SET payload = NULL, salt = NULL WHERE recipient_id = $1";
 /// Servers like to repeat the address in their words, and a template's complaint may quote a value; the
 /// other reasons why a message was skipped are words of ours. Messages come before attempts: whoever

@@ -202,7 +202,7 @@ async fn write(
     if !take_in(session, terms, now, fresh).await? {
         return Ok(None);
     }
-    changes.write(session, terms).await?;
+    changes.write(session, terms, now).await?;
     Ok(Some(tally))
 }
 
@@ -260,8 +260,8 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    async fn write(self, session: &mut Session, terms: &Terms) -> Result<()> {
-        bulk::set_attributes(session, self.attributes).await?;
+    async fn write(self, session: &mut Session, terms: &Terms, now: Micros) -> Result<()> {
+        bulk::set_attributes(session, self.attributes, now).await?;
         bulk::subscribe(session, terms, &self.subscribe).await?;
         bulk::track(session, &self.track).await?;
         let who: Vec<i64> = self.grants.iter().map(|g| g.0).collect();

@@ -92,13 +92,12 @@ const CONFIRM: &str = "UPDATE joins SET confirmed_at = $1, address = '', attribu
     WHERE id = $2 AND confirmed_at IS NULL AND expires_at > $3";
 const NEW_RECIPIENT: &str = "INSERT INTO recipients (address, domain, address_hash, created_at) VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING";
-const SET_ATTRIBUTES: &str = "UPDATE recipients SET attributes = $1 WHERE id = $2";
 const FORGET: &str = "DELETE FROM joins WHERE expires_at <= $1";
 const FORGET_LIMITS: &str = "DELETE FROM join_limits WHERE last_at <= $1";
 const ERASE: &str = "DELETE FROM joins WHERE address_hash = $1";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[LIMIT, INSERT, SET_NOTICE, BY_ID, CONFIRM, NEW_RECIPIENT, SET_ATTRIBUTES, FORGET, FORGET_LIMITS, ERASE];
+    &[LIMIT, INSERT, SET_NOTICE, BY_ID, CONFIRM, NEW_RECIPIENT, FORGET, FORGET_LIMITS, ERASE];
 
 /// Writes down that somebody asks to join, unless the mailbox was asked often enough of late. The same is written
 /// whether or not the address is known, so that the time that it takes tells nothing.
@@ -185,7 +184,7 @@ pub async fn confirm(session: &mut Session, confirmation: &Confirmation) -> Resu
     }
     let address = Address::from_normalised(stored.address.clone());
     // The recipient's lock comes first, as for every write of a permission.
-    let person = recipient(session, &address, &stored, *at).await?;
+    let mut person = recipient(session, &address, &stored, *at).await?;
     if session.execute(CONFIRM, args![*at, *join, *at]).await? == 0 {
         return Ok(Confirmed::Before);
     }
@@ -195,7 +194,7 @@ pub async fn confirm(session: &mut Session, confirmation: &Confirmation) -> Resu
     if !told.is_empty() {
         let mut attributes = person.attributes.clone();
         attributes.extend(told);
-        session.change(1, SET_ATTRIBUTES, args![attributes, person.id]).await?;
+        person = recipients::replace_attributes(session, person, attributes, *at).await?;
     }
     let payload = payload(session, &stored, confirmation).await?;
     let topics: Vec<String> = read(&stored.topics)?;

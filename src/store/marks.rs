@@ -32,6 +32,8 @@ pub struct Sending {
     pub at: Micros,
     /// Through which relay.
     pub relay: String,
+    /// Which of the recipient's attributes it was written with.
+    pub revision: i64,
 }
 
 /// `sending → accepted | rejected | deferred | unknown | waiting`.
@@ -195,8 +197,8 @@ enum Step<'a> {
 
 impl Step<'_> {
     /// Run, recipient, attempt as it is, attempt as it becomes, instant, state, code, reply, when due,
-    /// relay.
-    fn row(self) -> [Value; 10] {
+    /// relay, revision of the attributes.
+    fn row(self) -> [Value; 11] {
         match self {
             Self::Finish(m) => {
                 debug_assert!(MessageState::Sending.may_become(m.state));
@@ -204,13 +206,15 @@ impl Step<'_> {
                 let (key, state, reply) = (m.message, m.state.as_str(), m.reply.as_str());
                 let (run, to, code, due_at) = (key.run.into(), key.recipient.into(), m.code.into(), m.due_at.into());
                 let relay = m.relay.as_str().into();
-                [run, to, m.attempt.into(), kept.into(), m.at.into(), state.into(), code, reply.into(), due_at, relay]
+                let (at, unsaid) = (m.at.into(), Value::Int(None));
+                [run, to, m.attempt.into(), kept.into(), at, state.into(), code, reply.into(), due_at, relay, unsaid]
             }
             Self::Sending(m) => {
                 let (run, to) = (m.message.run.into(), m.message.recipient.into());
                 let (before, state) = ((m.attempt - 1).into(), MessageState::Sending.as_str().into());
                 let (none, silent, relay) = (Value::Int(None), Value::Text(None), m.relay.as_str().into());
-                [run, to, before, m.attempt.into(), m.at.into(), state, none.clone(), silent, none, relay]
+                let (at, revision) = (m.at.into(), m.revision.into());
+                [run, to, before, m.attempt.into(), at, state, none.clone(), silent, none, relay, revision]
             }
         }
     }
@@ -223,18 +227,20 @@ impl Step<'_> {
 /// attempt changes nothing; nor does a mark whose message is not `claimed` by the node in a running
 /// run. Words about an erased person are not kept.
 fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
-    let (values, mut args) = rows(steps, 10, |step| step.row());
+    let (values, mut args) = rows(steps, 11, |step| step.row());
     let n = args.len() + 1;
     args.push(node.into());
     script.push(
         format!(
-            "WITH v(run_id, recipient_id, before, attempt, at, state, code, reply, due_at, relay) AS (VALUES {values})
+            "WITH v(run_id, recipient_id, before, attempt, at, state, code, reply, due_at, relay, revision)
+             AS (VALUES {values})
              UPDATE messages SET state = v.state, attempt = v.attempt, at = v.at, code = v.code, due_at = v.due_at,
                  reply = CASE WHEN EXISTS (SELECT 1 FROM recipients e
                      WHERE e.id = v.recipient_id AND e.erased_at IS NOT NULL) THEN NULL ELSE v.reply END,
                  relay = v.relay,
                  first_at = CASE WHEN v.state = 'sending' THEN COALESCE(messages.first_at, v.at)
                      ELSE messages.first_at END,
+                 revision = COALESCE(v.revision, messages.revision),
                  node_id = CASE WHEN v.state = 'sending' THEN messages.node_id END
              FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
                  AND messages.attempt = v.before AND messages.node_id = ${n}

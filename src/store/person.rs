@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::past::Past;
 use super::people::Event;
 use super::recipients::{Attributes, Recipient};
-use super::{Result, Session, Store, consents, people, recipients, score, subscriptions, suppressions};
+use super::{Result, Session, Store, consents, past, people, recipients, score, subscriptions, suppressions};
 use crate::domain::address::Address;
 use crate::domain::score::{ClusterRules, ScoreRules};
 use crate::domain::time::Micros;
@@ -19,6 +20,8 @@ pub struct Person {
     pub created_at: String,
     /// Strings, numbers, booleans; dates are ISO strings.
     pub attributes: Attributes,
+    /// Attributes that the person had when mail went out, until they changed.
+    pub past_attributes: Vec<Past>,
     /// Whether hits may be kept with the person.
     pub tracking: bool,
     /// Whether the address is never mailed.
@@ -115,6 +118,7 @@ pub async fn of(
         address: person.address.as_ref().map(ToString::to_string).unwrap_or_default(),
         created_at: person.created_at.to_string(),
         attributes: person.attributes,
+        past_attributes: past::of(session, person.id, until).await?,
         tracking: person.tracking,
         suppressed: suppressions::of(session, person.id).await?,
         paused_until: person.paused_until.map(|until| until.to_string()),

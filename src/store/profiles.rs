@@ -18,6 +18,7 @@ struct Person {
     id: i64,
     address: String,
     attributes: Json<serde_json::Map<String, serde_json::Value>>,
+    revision: i64,
     tracking: bool,
     f: f64,
     cluster: Option<String>,
@@ -57,6 +58,7 @@ pub async fn profiles_at(
             recipient: RecipientId(person.id),
             address: Address::from_normalised(person.address),
             attributes: person.attributes.0,
+            revision: person.revision,
             score: scale.score(person.f, at),
             cluster: person.cluster,
             affinities: shares(interests.remove(id).unwrap_or_default()),
@@ -70,7 +72,7 @@ async fn people(session: &mut Session, ids: &[i64], at: Micros) -> Result<HashMa
     let (placeholders, people) = keys(2, ids);
     let args = args![at].into_iter().chain(people).collect();
     let sql = format!(
-        "SELECT r.id, r.address, r.attributes, r.tracking, {f} AS f, {cluster} AS cluster,
+        "SELECT r.id, r.address, r.attributes, r.revision, r.tracking, {f} AS f, {cluster} AS cluster,
             COALESCE(p.last_at > $1, FALSE) AS acted_later
          FROM recipients r LEFT JOIN profiles p ON p.recipient_id = r.id
          WHERE r.id IN ({placeholders}) AND r.address IS NOT NULL AND r.erased_at IS NULL",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::types::Json;
 
-use super::{EngineKind, Result, Session, Value, list};
+use super::{EngineKind, Result, Session, Value, list, past};
 use crate::args;
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
@@ -65,7 +65,7 @@ const BY_ADDRESS: &str = "SELECT id, address, attributes, tracking, paused_until
 const BY_ID: &str = "SELECT id, address, attributes, tracking, paused_until, limit_count, limit_days, created_at FROM recipients WHERE id = $1";
 const LOCK: &str = "SELECT id, address, attributes, tracking, paused_until, limit_count, limit_days, created_at FROM recipients WHERE id = $1 FOR UPDATE";
 
-const SET_ATTRIBUTES: &str = "UPDATE recipients SET attributes = $2 WHERE id = $1";
+const SET_ATTRIBUTES: &str = "UPDATE recipients SET attributes = $2, revision = revision + 1 WHERE id = $1";
 
 pub(super) const STATEMENTS: &[&str] = &[BY_ADDRESS, BY_ID, SET_ATTRIBUTES];
 
@@ -110,14 +110,26 @@ pub async fn set_attributes(
     id: RecipientId,
     still: impl FnOnce(&Address) -> bool,
     change: impl FnOnce(&Attributes) -> Attributes,
+    at: Micros,
 ) -> Result<Option<Recipient>> {
     let person = lock(session, id).await?.filter(|person| person.address.as_ref().is_some_and(still));
     let Some(person) = person else { return Ok(None) };
     let attributes = change(&person.attributes);
+    replace_attributes(session, person, attributes, at).await.map(Some)
+}
+
+/// Gives somebody whom the caller has locked these attributes; those that mail went out with are kept apart.
+pub(super) async fn replace_attributes(
+    session: &mut Session,
+    person: Recipient,
+    attributes: Attributes,
+    at: Micros,
+) -> Result<Recipient> {
     if attributes != person.attributes {
-        session.change(1, SET_ATTRIBUTES, args![id, attributes.clone()]).await?;
+        session.execute(past::keeping("$1", "($2)"), args![at, person.id]).await?;
+        session.change(1, SET_ATTRIBUTES, args![person.id, attributes.clone()]).await?;
     }
-    Ok(Some(Recipient { attributes, ..person }))
+    Ok(Recipient { attributes, ..person })
 }
 
 /// Who has these addresses, by folded address, and whether hits may be kept with each. In a transaction of

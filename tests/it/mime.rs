@@ -81,6 +81,7 @@ fn rendered(mailing: &Mailing, word: &str) -> Explained {
         recipient: RecipientId(7),
         address: Address::parse("anna@example.org").unwrap(),
         attributes: json!({ "word": word }).as_object().cloned().unwrap(),
+        revision: 0,
         score: 0.0,
         cluster: None,
         affinities: Vec::new(),

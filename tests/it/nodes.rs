@@ -43,7 +43,7 @@ async fn stored(store: &Store, key: MessageKey) -> Message {
 }
 
 fn sending(message: MessageKey, attempt: i64) -> Sending {
-    Sending { message, attempt, at: BEGAN, relay: "test".into() }
+    Sending { message, attempt, at: BEGAN, relay: "test".into(), revision: 0 }
 }
 
 fn finish(message: MessageKey, attempt: i64, state: MessageState) -> Finish {

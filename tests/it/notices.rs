@@ -261,7 +261,7 @@ on_both_engines! {
         assert_eq!(claim.taken.iter().map(|notice| notice.id).collect::<Vec<_>>(), [held, sent]);
         tx.commit().await.unwrap();
         let message = key(sent);
-        let mark = Sending { message, attempt: 1, at: now, relay: "r".into() };
+        let mark = Sending { message, attempt: 1, at: now, relay: "r".into(), revision: 0 };
         let marks = Marks { sending: &[mark], ..Default::default() };
         assert!(marks::write(store, node, now, marks).await.unwrap().contains(message));
         let mut tx = store.write().await.unwrap();
@@ -269,7 +269,7 @@ on_both_engines! {
         tx.commit().await.unwrap();
         assert_eq!((buried.released, buried.unknown), (1, 1));
         assert_eq!((stored(store, held).await.state, stored(store, sent).await.state), ("waiting".into(), "unknown".into()));
-        let mark = Sending { message, attempt: 2, at: now, relay: "r".into() };
+        let mark = Sending { message, attempt: 2, at: now, relay: "r".into(), revision: 0 };
         let marks = Marks { sending: &[mark], ..Default::default() };
         assert!(!marks::write(store, node, now, marks).await.unwrap().contains(message));
     }
@@ -363,7 +363,8 @@ async fn whoever_erases_and_whoever_marks_lock_notices_in_the_same_order() {
     };
     let marking = async {
         until_somebody_waits(store).await;
-        let sending = [two, one].map(|id| Sending { message: key(id), attempt: 1, at: now, relay: "r".into() });
+        let sending =
+            [two, one].map(|id| Sending { message: key(id), attempt: 1, at: now, relay: "r".into(), revision: 0 });
         marks::write(store, node, now, Marks { sending: &sending, ..Default::default() }).await.unwrap();
     };
     let ending = async {

@@ -1,7 +1,10 @@
 //! The message in the browser: as it was sent, its pictures, and what neither does.
 
+mod sent;
+
 use std::sync::Arc;
 
+use colloquy::args;
 use colloquy::clock::Clock;
 use colloquy::domain::address::Address;
 use colloquy::domain::consent::Salts;
@@ -135,13 +138,20 @@ on_both_engines! {
             let moved = addresses::change(&mut session, anna, moving, |_| true, &origin).await.unwrap();
             assert!(matches!(moved, Moved::Done(_)));
             let renamed = |_: &Attributes| Attributes::from_iter([("first_name".to_owned(), "Eva".into())]);
-            recipients::set_attributes(&mut session, anna, |_| true, renamed).await.unwrap();
+            recipients::set_attributes(&mut session, anna, |_| true, renamed, at).await.unwrap();
             session.commit().await.unwrap();
             let page = viewing.server.get(&old).await;
             let html = page.text();
             assert_eq!(page.status, 200);
-            assert!(html.contains("To a0@example.org, you<") && !html.contains(to) && !html.contains("Eva"), "{html}");
+            assert!(html.contains("To a0@example.org, Anna 0<") && !html.contains(to) && !html.contains("Eva"), "{html}");
         }
+        // It was tried again later, perhaps at the new address: what it said at the old one is not known any more.
+        let mut session = store.write().await.unwrap();
+        let again = "UPDATE messages SET attempt = 2, at = $1 WHERE recipient_id = 1";
+        session.change(1, again, args![Clock::system().now()]).await.unwrap();
+        session.commit().await.unwrap();
+        let html = viewing.server.get(&old).await.text();
+        assert!(html.contains("To a0@example.org, you<") && !html.contains("Eva"), "{html}");
         let new = viewing.server.get(&viewing.path(viewing.send().await.id, 1)).await.text();
         assert!(new.contains("To c@example.org, Eva"), "{new}");
         let other = viewing.server.get(&viewing.path(RunId(1), 2)).await.text();

@@ -32,6 +32,7 @@ fn anna() -> Profile {
         recipient: RecipientId(7),
         address: Address::parse("anna@recipients.example").unwrap(),
         attributes: json!({ "first_name": "Anna", "language": "de-AT" }).as_object().cloned().unwrap(),
+        revision: 0,
         score: 41.0,
         cluster: Some("running".into()),
         affinities: vec![("running".into(), 0.7), ("trail".into(), 0.3)],

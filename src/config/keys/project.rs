@@ -190,6 +190,12 @@ pub(in crate::config) const PROJECT: &[Key] = &[
     ),
     Key::new("retention.inbound", DURATION, "\"90d\"", "Mail that came back, from its arrival on"),
     Key::new(
+        "retention.attributes",
+        DURATION,
+        "\"365d\"",
+        "What attributes were with which mail went out, from their change on; the mail in the browser shows them",
+    ),
+    Key::new(
         "retention.unused_consent",
         DURATION,
         "\"730d\"",

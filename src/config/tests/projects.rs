@@ -54,7 +54,13 @@ fn the_complete_example_is_read_as_it_is_written() {
     let soft = SoftRun { count: 3, over: days(7) };
     assert_eq!(project.returns, ReturnLimits { dead: 0.04, complaints: 0.002, soft });
     assert!(project.sender.catches_replies);
-    let retention = Retention { hits: days(30), replies: days(14), inbound: days(60), unused_consent: Some(days(730)) };
+    let retention = Retention {
+        hits: days(30),
+        replies: days(14),
+        inbound: days(60),
+        attributes: days(500),
+        unused_consent: Some(days(730)),
+    };
     assert_eq!(project.retention, retention);
     assert!(project.segments.contains_key("warm"));
     assert_eq!(project.attributes["birthday"].kind, AttributeType::Date);

@@ -11,7 +11,7 @@ use crate::domain::time::Micros;
 use crate::store::connection::Bound;
 use crate::store::consents::to_digest;
 use crate::store::recipients::Attributes;
-use crate::store::{self, EngineKind, Error, Result, Session, Value};
+use crate::store::{self, EngineKind, Error, Result, Session, Value, past};
 
 /// Text for whether anybody is suppressed.
 pub(super) const ANY_SUPPRESSION: &str = "SELECT at FROM suppressions LIMIT 1";
@@ -235,13 +235,18 @@ pub(super) async fn last_links(session: &mut Session, who: &[i64]) -> Result<Has
     Ok(links)
 }
 
-/// Writes people's attributes.
-pub(super) async fn set_attributes(session: &mut Session, people: Vec<(i64, Attributes)>) -> Result<()> {
+/// Writes people's attributes; those that mail went out with are kept apart. The people are locked.
+pub(super) async fn set_attributes(session: &mut Session, people: Vec<(i64, Attributes)>, now: Micros) -> Result<()> {
+    let kind = session.kind();
     for chunk in chunks(&people) {
+        let keep = past::keeping(&placeholder(kind, 1), &list(kind, 2, chunk.len()));
+        let values = args![now].into_iter().chain(chunk.iter().map(|(id, _)| (*id).into()));
+        session.execute(keep, values.collect()).await?;
         let sql = format!(
             "WITH v(id, attributes) AS (VALUES {})
-             UPDATE recipients SET attributes = v.attributes FROM v WHERE recipients.id = v.id",
-            rows(session.kind(), 1, chunk.len(), 2)
+             UPDATE recipients SET attributes = v.attributes, revision = recipients.revision + 1
+             FROM v WHERE recipients.id = v.id",
+            rows(kind, 1, chunk.len(), 2)
         );
         let values = chunk.iter().flat_map(|(id, attributes)| args![*id, attributes.clone()]);
         session.change(chunk.len() as u64, sql, values.collect()).await?;

@@ -37,6 +37,8 @@ async fn history(db: &Database) -> i64 {
          VALUES (1, $1, 1, 5, 'main', 'deferred', '451 <anna@anna-smith.example>')",
         "INSERT INTO actions (key, recipient_id, kind, at, url) VALUES ('k', $1, 'click', 6, 'https://x.example/?u=Annabel')",
         "INSERT INTO score_entries (recipient_id, at, action_id, kind, points, f, f7, fa) VALUES ($1, 6, 1, 'click', 1, 1, 1, 1)",
+        "INSERT INTO past_attributes (recipient_id, revision, until_at, attributes)
+         SELECT id, 0, 6, attributes FROM recipients WHERE id = $1",
         "INSERT INTO affinities (recipient_id, category, fa) VALUES ($1, 'trail', 1)",
         "INSERT INTO cluster_spans (recipient_id, ordinal, cluster, from_at, until_at) VALUES ($1, 1, 'trail', 1, 2)",
         "INSERT INTO moments (recipient_id, kind, ordinal, at, subject) VALUES ($1, 'rose', 1, 6, '20')",
@@ -62,7 +64,8 @@ on_both_engines! {
         assert!(!after.contains("anna"), "{after}");
         assert!(!after.contains("Annabel"), "{after}");
         let mut session = db.store.read().await.unwrap();
-        for table in ["subscriptions", "hits", "actions", "score_entries", "affinities", "cluster_spans", "moments"] {
+        let tables = ["subscriptions", "hits", "actions", "score_entries", "affinities", "cluster_spans", "moments"];
+        for table in tables.into_iter().chain(["past_attributes"]) {
             let sql = format!("SELECT COUNT(*) FROM {table} WHERE recipient_id = $1");
             assert_eq!(session.one::<(i64,)>(sql, args![id]).await.unwrap().0, 0, "{table}");
         }

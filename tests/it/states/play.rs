@@ -273,7 +273,7 @@ impl Play {
         let kind = if self.random.random_bool(0.1) { self.random.random_range(0..4) } else { *asked.unwrap() };
         let due_at = Some(self.now.plus(PAUSE));
         match kind {
-            0 => written.sending.push(Sending { message, attempt: stored.attempt + 1 + wrong, at, relay }),
+            0 => written.sending.push(Sending { message, attempt: stored.attempt + 1 + wrong, at, relay, revision: 0 }),
             1 => {
                 let due_at = due_at.filter(|_| self.random.random_bool(0.7));
                 written.returns.push(Return { message, due_at, reason: due_at.is_none().then(|| "render".into()) });
