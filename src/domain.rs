@@ -43,6 +43,7 @@ pub mod rule_list;
 pub mod run;
 pub mod score;
 pub mod segment;
+pub mod share;
 pub mod shown;
 pub mod slowing;
 pub mod suppression;

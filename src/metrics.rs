@@ -3,11 +3,12 @@
 //! One [`Metrics`] per process, passed to each service. Labels never hold addresses; recipient
 //! domains are kept to a bounded number, so that memory does not grow with the audience.
 
+mod labels;
+
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,6 +16,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use self::labels::{
+    ByCampaign, ByCheck, ByDomain, ByFate, ByLimit, ByMailbox, ByRelay, ByRoute, ByState, ByVerdict, ByWhat, Inbound,
+    Outcome, Returned, Slowed, Taken,
+};
 use crate::domain::hit::{HitKind, Verdict};
 use crate::domain::message::MessageState;
 use crate::domain::run::RunState;
@@ -44,6 +49,7 @@ struct Inner {
     slowed: Family<Slowed, Gauge<f64, std::sync::atomic::AtomicU64>>,
     slow_downs: Family<Slowed, Counter>,
     warm_ups: Family<Slowed, Gauge>,
+    share: Gauge<f64, std::sync::atomic::AtomicU64>,
     throttle_waits: Family<ByLimit, Counter<f64, std::sync::atomic::AtomicU64>>,
     hits: Family<ByFate, Counter>,
     verdicts: Family<ByVerdict, Counter>,
@@ -61,98 +67,6 @@ struct Inner {
     mailboxes: Family<ByMailbox, Gauge>,
     mailbox_reads: Family<ByMailbox, Gauge>,
     mailbox_unreadable: Family<ByMailbox, Gauge>,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
-    relay: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByDomain {
-    domain: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByState {
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByCheck {
-    check: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByRelay {
-    relay: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Slowed {
-    relay: String,
-    domain: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByLimit {
-    limit: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByFate {
-    fate: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByWhat {
-    what: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByCampaign {
-    campaign: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Inbound {
-    way: String,
-    kind: &'static str,
-    effect: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Returned {
-    campaign: String,
-    relay: String,
-    domain: String,
-    effect: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByVerdict {
-    kind: &'static str,
-    verdict: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByRoute {
-    route: &'static str,
-    status: u16,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Taken {
-    way: String,
-    fate: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByMailbox {
-    mailbox: String,
 }
 
 impl Default for Metrics {
@@ -179,6 +93,7 @@ impl Metrics {
             slowed: Family::default(),
             slow_downs: Family::default(),
             warm_ups: Family::default(),
+            share: Gauge::default(),
             throttle_waits: Family::default(),
             hits: Family::default(),
             verdicts: Family::default(),
@@ -260,6 +175,11 @@ impl Metrics {
     pub fn slowed_down(&self, relay: &str, domain: Option<&str>) {
         let domain = domain.map_or_else(String::new, |domain| self.0.domain(domain));
         self.0.slow_downs.get_or_create(&Slowed { relay: relay.to_owned(), domain }).inc();
+    }
+
+    /// This node has so large a part of all limits, from 0 to 1.
+    pub fn set_share(&self, part: f64) {
+        self.0.share.set(part);
     }
 
     /// So many messages may still be drawn today from what a relay, or a domain at it, is allowed while
@@ -378,6 +298,7 @@ impl Inner {
         r.register_with_unit("throttle_wait", "Time waited for limits", Unit::Seconds, self.throttle_waits.clone());
         r.register("slowed_per_second", "Messages per second of what has slowed itself down", self.slowed.clone());
         r.register("slow_downs", "Times that a relay or domain slowed itself down", self.slow_downs.clone());
+        r.register("limits_share", "The part of all limits of a rate that is this node's", self.share.clone());
         r.register("warm_up_left", "What may be drawn today while relays warm up", self.warm_ups.clone());
         r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());
         r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());

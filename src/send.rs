@@ -39,6 +39,7 @@ use self::job::Job;
 pub use self::job::{RunContext, Tally};
 use self::lane::Lane;
 use self::lanes::{Lanes, Later, Running};
+use self::lease::Keeper;
 use self::ledger::Ledger;
 pub use self::prepared::Prepared;
 pub use self::rules::{Limits, Rules};
@@ -47,6 +48,7 @@ use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
+use crate::domain::share::Share;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
@@ -154,7 +156,16 @@ impl Sender {
         tx.commit().await?;
         let throttle = Arc::new(Throttle::new());
         let lease_stop = CancellationToken::new();
-        let lease = tokio::spawn(lease::keep(store.clone(), node, clock.clone(), lease_stop.clone(), soft.clone()));
+        // Nothing leaves before the lease has a part of the limits.
+        throttle.set_share(Share::NONE, tokio::time::Instant::now(), true);
+        let keeper = Keeper {
+            store: store.clone(),
+            node,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            throttle: Arc::clone(&throttle),
+        };
+        let lease = tokio::spawn(keeper.keep(lease_stop.clone(), soft.clone()));
         let slowing = tokio::spawn(slowing::keep(
             Arc::clone(&throttle),
             store.clone(),
@@ -327,9 +338,10 @@ impl Sender {
         &self.soft
     }
 
-    /// Messages per second that relays and campaign allow.
+    /// Messages per second that relays and campaign allow this node.
     fn ceiling(&self, context: &RunContext) -> f64 {
-        self.lanes.per_second(&self.throttle).min(context.throttle.map_or(f64::INFINITY, Rate::per_second))
+        let campaign = self.throttle.campaign_rate(&context.campaign);
+        self.lanes.per_second(&self.throttle).min(campaign.map_or(f64::INFINITY, Rate::per_second))
     }
 
     /// Puts a message in the line of the relay that shall take it.

@@ -143,6 +143,8 @@ CREATE TABLE nodes (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     name       TEXT NOT NULL,
     heartbeat  INTEGER NOT NULL DEFAULT 0,  -- a counter, no clock
+    share_from INTEGER NOT NULL DEFAULT 0,  -- its part of all limits, see domain/share.rs
+    share_to   INTEGER NOT NULL DEFAULT 0,
     started_at INTEGER NOT NULL
 );
 

@@ -26,7 +26,7 @@ pub struct Held {
 /// When the database refuses.
 pub async fn hold(tx: &mut Session, reason: &str, now: Micros) -> Result<Held> {
     let mut held = Held::default();
-    let mut gone: Vec<_> = nodes::all(tx).await?.into_iter().map(|(node, _)| node).collect();
+    let mut gone: Vec<_> = nodes::all(tx).await?.into_iter().map(|node| node.id).collect();
     gone.extend(nodes::orphans(tx).await?);
     for node in gone {
         held.unknown += nodes::bury(tx, node, now).await?.unknown;

@@ -7,7 +7,7 @@ use super::time::parse_duration;
 /// At most `count` in any window of length `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many, at least one.
+    /// How many, at least one where all of it is meant.
     pub count: u32,
     /// The window's length.
     pub per: Duration,

@@ -6,6 +6,8 @@
 //! A relay, or a domain at it, that asks for that slows down by itself and recovers; see
 //! [`crate::domain::slowing`]. Only so many messages to one domain are in hand over at once, and while a
 //! relay warms up only so many leave by day.
+//!
+//! Of all limits of a rate a node has the part that falls into its share, see [`crate::domain::share`].
 
 mod budget;
 mod hosts;
@@ -14,6 +16,7 @@ mod pass;
 mod recent;
 mod relay;
 mod shared;
+mod sharing;
 mod slow;
 mod warming;
 
@@ -32,7 +35,8 @@ use self::hosts::Hosts;
 use self::limiter::Limiter;
 use self::pass::Taken;
 pub use self::pass::{Freed, Hold, Pass};
-use self::relay::{RelayLimits, Taking, set};
+use self::relay::{RelayLimits, Taking};
+use self::sharing::Sharing;
 pub use self::slow::Change;
 use self::slow::WHOLE;
 use crate::domain::rate::Rate;
@@ -90,6 +94,7 @@ struct Limits {
     start: Instant,
     relays: HashMap<String, RelayLimits>,
     campaigns: HashMap<String, Limiter>,
+    sharing: Sharing,
     hosts: Hosts,
     waits: Waits,
     swept: Instant,
@@ -106,9 +111,9 @@ impl Throttle {
     #[must_use]
     pub fn new() -> Self {
         let start = Instant::now();
-        let (relays, campaigns, hosts, waits) = Default::default();
+        let (relays, campaigns, sharing, hosts, waits) = Default::default();
         Self {
-            limits: Mutex::new(Limits { start, relays, campaigns, hosts, waits, swept: start }),
+            limits: Mutex::new(Limits { start, relays, campaigns, sharing, hosts, waits, swept: start }),
             slow: AtomicBool::new(false),
             warms: AtomicBool::new(false),
             wanting: Notify::new(),
@@ -119,21 +124,14 @@ impl Throttle {
     /// Sets the limits of a relay, now or at any later time. What was used of the old ones counts.
     pub fn set_relay(&self, config: &RelayConfig) {
         let mut limits = self.lock();
-        let start = limits.start;
-        limits.relays.entry(config.name.clone()).or_default().set(config, start);
+        limits.set_relay(config);
         let warms = limits.relays.values().any(|relay| relay.warm_up.is_some());
         self.warms.store(warms, Ordering::Relaxed);
     }
 
     /// Sets or lifts the limit of a campaign, now or at any later time.
     pub fn set_campaign(&self, campaign: &str, rate: Option<Rate>) {
-        let mut limits = self.lock();
-        let start = limits.start;
-        let mut limiter = limits.campaigns.remove(campaign);
-        set(&mut limiter, rate, start);
-        if let Some(limiter) = limiter {
-            limits.campaigns.insert(campaign.to_owned(), limiter);
-        }
+        self.lock().set_campaign(campaign, rate);
     }
 
     /// Lets one message pass now.
@@ -195,7 +193,7 @@ impl Throttle {
         key.unwrap_or_else(|| domain.to_owned())
     }
 
-    /// The limit of a domain, or of what it shares its limits with.
+    /// This node's part of the limit of a domain, or of what it shares its limits with.
     #[must_use]
     pub fn domain_rate(&self, relay: &str, domain: &str) -> Option<Rate> {
         let limits = self.lock();
@@ -244,7 +242,7 @@ impl Throttle {
             Scope::Domain => (domain, of.domain_rate(domain), of.recent.per_second(Some(domain), now)),
         };
         let seen = if seen > 0.0 { seen } else { UNSEEN };
-        let full = limit.map_or(seen, |limit| seen.min(limit.per_second()));
+        let full = limit.filter(|limit| limit.count > 0).map_or(seen, |limit| seen.min(limit.per_second()));
         of.slows.refused(key, full, of.quiet, reason, now, start);
         self.slow.store(true, Ordering::Relaxed);
     }
@@ -300,6 +298,9 @@ impl Limits {
         now: Instant,
         takes: bool,
     ) -> Result<(Taking, Cow<'p, str>), Hold> {
+        if !self.sharing.holds(now) {
+            return Err(Hold::Freed);
+        }
         let mut key = Cow::Borrowed(passage.domain);
         let (mut total, mut domain, mut slow) = (None, None, [None; 2]);
         let mut relay = self.relays.get_mut(passage.relay);
@@ -312,7 +313,9 @@ impl Limits {
             if let Some(rate) = relay.domain_rate(&key)
                 && !relay.domains.contains_key(&*key)
             {
-                relay.domains.insert(key.to_string(), Limiter::new(rate, self.start));
+                let limiter = Limiter::new(rate, self.start);
+                self.sharing.settle(&limiter);
+                relay.domains.insert(key.to_string(), limiter);
             }
             total = relay.total.as_ref();
             domain = relay.domains.get(&*key);
@@ -321,6 +324,9 @@ impl Limits {
             }
         }
         let campaign = passage.campaign.and_then(|name| self.campaigns.get(name));
+        if [total, domain, campaign].into_iter().flatten().any(|limiter| limiter.rate().count == 0) {
+            return Err(Hold::Spent);
+        }
         let Waits { relay: at_relay, domain: at_domain, campaign: at_campaign } = &mut self.waits;
         let [whole, part] = slow;
         let later = |limiter: Option<&Limiter>| limiter?.propose(now).err();

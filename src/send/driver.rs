@@ -98,6 +98,12 @@ impl<'a> Driver<'a> {
                 continue;
             }
             let ceiling = self.sender.ceiling(&self.prepared.context);
+            if ceiling <= 0.0 {
+                if let Some(ended) = self.wait_for_relays().await? {
+                    return Ok(ended);
+                }
+                continue;
+            }
             pace.measure(self.prepared.context.tally.done(), ceiling, Instant::now());
             let window = pace.window();
             let worthwhile = (window / 2).clamp(1, CLAIM);
@@ -190,7 +196,7 @@ impl<'a> Driver<'a> {
         Ok(Some(Ended::by_others(self.run.state)))
     }
 
-    /// While no relay takes mail, for hours perhaps: looks whether the run is stopped or over.
+    /// While no relay takes mail from this node, for hours perhaps: looks whether the run is stopped or over.
     async fn wait_for_relays(&mut self) -> Result<Option<Ended>> {
         self.look_again().await?;
         if let Some(ended) = self.stopped().await? {

@@ -229,15 +229,16 @@ impl Lane {
         let config = self.relay.config();
         let slowed = |domain| throttle.slowed_to(&config.name, domain);
         let places = config.limits_places();
-        let shared = || throttle.domain_rate(&config.name, domain);
-        let domain_rate = if config.shares_limits() { shared() } else { config.domain_rate(domain) };
+        let limited = config.shares_limits() || config.domain_rate(domain).is_some();
+        let domain_rate = limited.then(|| throttle.domain_rate(&config.name, domain)).flatten();
+        let of_campaign = job.campaign().filter(|_| job.context.throttle.is_some());
         let of_flow = slowest([
             domain_rate.map(Rate::per_second),
-            job.context.throttle.map(Rate::per_second),
+            of_campaign.and_then(|campaign| throttle.campaign_rate(campaign)).map(Rate::per_second),
             slowed(Some(domain)),
             places.then(|| throttle.full(&config.name, domain)).flatten(),
         ]);
-        let of_all = slowest([config.rate.map(Rate::per_second), slowed(None)]);
+        let of_all = slowest([throttle.relay_rate(&config.name).map(Rate::per_second), slowed(None)]);
         // Where messages are so far apart, the next one's turn counts, too.
         let turn = if of_flow.min(of_all) * HOLD.as_secs_f64() < 1.0 {
             let passage = Passage { relay: &config.name, domain, campaign: job.campaign() };
@@ -254,6 +255,13 @@ impl Lane {
             true => (queue.notices(), 0),
             false => (queue.waiting, BEHIND_NOTICES),
         };
+        // Nothing of this limit is this node's: another one may claim it.
+        if of_flow.min(of_all) <= 0.0 {
+            let of_nodes =
+                slowest([config.domain_rate(domain), job.context.throttle].map(|rate| rate.map(Rate::per_second)));
+            let wait = queue.put_off(id, HOLD, of_nodes);
+            return Err((Box::new(job), wait));
+        }
         let wait = (ahead as f64 / of_flow).max(in_line as f64 / of_all) + turn.as_secs_f64();
         if wait > HOLD.as_secs_f64() {
             let wait = queue.put_off(id, Duration::from_secs_f64(wait), of_flow.min(of_all));

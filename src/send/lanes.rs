@@ -68,14 +68,17 @@ impl Lanes {
         }
     }
 
-    /// Whether any relay answers and takes something today.
+    /// Whether any relay answers and takes something today from this node.
     ///
     /// # Errors
     /// When none will before somebody changes its settings.
     pub fn any_up(&self, throttle: &Throttle) -> Result<bool> {
         let lanes = self.read();
         let mut refused = None;
-        let takes = |lane: &Lane| lane.is_up() && throttle.spent_until(&lane.relay.config().name, None).is_none();
+        let takes = |lane: &Lane| {
+            let relay = &lane.relay.config().name;
+            lane.is_up() && throttle.shares_in(relay) && throttle.spent_until(relay, None).is_none()
+        };
         for Running { lane, .. } in lanes.iter() {
             let Some(source) = lane.refusal() else { return Ok(lanes.iter().any(|running| takes(&running.lane))) };
             refused = refused.or_else(|| Some(Error::Relay { relay: lane.relay.config().name.clone(), source }));
@@ -83,11 +86,11 @@ impl Lanes {
         refused.map_or(Ok(false), Err)
     }
 
-    /// Messages per second that the relays' limits allow.
+    /// Messages per second that the relays' limits allow this node.
     pub fn per_second(&self, throttle: &Throttle) -> f64 {
         let rate = |running: &Running| {
-            let relay = running.lane.relay.config();
-            slowest([relay.rate.map(Rate::per_second), throttle.slowed_to(&relay.name, None)])
+            let relay = &running.lane.relay.config().name;
+            slowest([throttle.relay_rate(relay).map(Rate::per_second), throttle.slowed_to(relay, None)])
         };
         self.read().iter().map(rate).sum()
     }

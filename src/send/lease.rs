@@ -1,46 +1,118 @@
-//! This node's lease, and the watch over the others'.
+//! This node's lease with its part of all limits, and the watch over the others'.
 //!
 //! A lease is dead when its counter stood still for eight seconds of our own monotonic time while
 //! the database answered us. No wall clock is compared.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
 use crate::domain::id::NodeId;
-use crate::store::nodes::{self, Buried};
+use crate::domain::share::Share;
+use crate::metrics::Metrics;
+use crate::relay::throttle::Throttle;
+use crate::store::nodes::{self, Buried, Node};
 use crate::store::{Result, Store};
 
-const BEAT: Duration = Duration::from_secs(2);
+const BEAT: Duration = Duration::from_secs(1);
+/// Whoever has not looked for so long has observed nothing meanwhile.
+const HELD_UP: Duration = Duration::from_secs(4);
 const DEAD: Duration = Duration::from_secs(8);
+/// How long a part of the limits holds after it was renewed: it ends before others may take it.
+const HOLDS: Duration = Duration::from_secs(7);
 
-/// Keeps the lease of `node` and buries dead nodes, until `stop`. When the own lease is found
-/// buried, `lost` is cancelled: others hold the work now.
-pub async fn keep(store: Store, node: NodeId, clock: Clock, stop: CancellationToken, lost: CancellationToken) {
-    let mut watch = Watch::default();
-    while !stop.is_cancelled() {
-        match round(&store, node, &clock, &mut watch).await {
-            Ok(true) => {}
-            Ok(false) => {
-                error!(%node, "this node was silent for too long; others have taken its work over");
-                lost.cancel();
-                return;
+/// Keeps a node's lease, and with it the node's part of all limits.
+pub struct Keeper {
+    pub store: Store,
+    pub node: NodeId,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub throttle: Arc<Throttle>,
+}
+
+/// What a node remembers of its lease and the others'.
+struct Memory {
+    watch: Watch,
+    share: Share,
+    until: Instant,
+    /// Whether no other node was seen, ever.
+    alone: bool,
+}
+
+impl Keeper {
+    /// Keeps the lease and buries dead nodes, until `stop`. When the own lease is found buried, `lost` is
+    /// cancelled: others hold the work now.
+    pub async fn keep(self, stop: CancellationToken, lost: CancellationToken) {
+        let mut memory = Memory { watch: Watch::default(), share: Share::NONE, until: Instant::now(), alone: true };
+        while !stop.is_cancelled() {
+            match self.round(&mut memory).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    error!(node = %self.node, "this node was silent for too long; others have taken its work over");
+                    self.throttle.set_share(Share::NONE, Instant::now(), false);
+                    lost.cancel();
+                    return;
+                }
+                Err(error) => {
+                    warn!(%error, "the lease cannot be renewed");
+                    memory.watch.forget();
+                }
             }
-            Err(error) => {
-                warn!(%error, "the lease cannot be renewed");
-                watch.forget();
+            // Leases are about this machine's silence, so a clock that runs fast does not count.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(BEAT) => {}
             }
-        }
-        // Leases are about this machine's silence, so a clock that runs fast does not count.
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(BEAT) => {}
         }
     }
+
+    async fn round(&self, memory: &mut Memory) -> Result<bool> {
+        let began = Instant::now();
+        let mut tx = self.store.write().await?;
+        let mut nodes = nodes::all(&mut tx).await?;
+        if !nodes::beat(&mut tx, self.node).await? {
+            return Ok(false);
+        }
+        let mut dead = nodes::orphans(&mut tx).await?;
+        memory.alone &= nodes.iter().all(|other| other.id == self.node);
+        dead.extend(memory.watch.look(&nodes, Instant::now()));
+        dead.retain(|other| *other != self.node);
+        for other in &dead {
+            let buried = nodes::bury(&mut tx, *other, self.clock.now()).await?;
+            info!(node = %other, released = buried.released, unknown = buried.unknown, "took over from a dead node");
+        }
+        nodes.retain(|node| !dead.contains(&node.id));
+        let share = renewed(self.node, &nodes);
+        if share != memory.share {
+            nodes::set_share(&mut tx, self.node, share).await?;
+            debug!(node = %self.node, part = share.part(), nodes = nodes.len(), "another part of all limits");
+        }
+        nodes::clear_ended(&mut tx, self.clock.now()).await?;
+        // What is given up is given up before others can know of it, what is gained is used after.
+        let kept = if share.contains(memory.share) { memory.share } else { Share::NONE };
+        self.take(memory, kept, memory.until);
+        tx.commit().await?;
+        self.take(memory, share, began + HOLDS);
+        self.metrics.set_share(share.part());
+        Ok(true)
+    }
+
+    fn take(&self, memory: &mut Memory, share: Share, until: Instant) {
+        (memory.share, memory.until) = (share, until);
+        self.throttle.set_share(share, until, memory.alone);
+    }
+}
+
+/// The part of all limits that a node takes now.
+fn renewed(node: NodeId, nodes: &[Node]) -> Share {
+    let place = nodes.iter().filter(|other| other.id < node).count();
+    let others: Vec<_> = nodes.iter().filter(|other| other.id != node).map(|other| other.share).collect();
+    Share::renewed(place, nodes.len(), &others)
 }
 
 /// Gives up the lease in order: what is still claimed waits again.
@@ -54,22 +126,6 @@ pub async fn give_up(store: &Store, node: NodeId, clock: &Clock) -> Result<Burie
     Ok(buried)
 }
 
-async fn round(store: &Store, node: NodeId, clock: &Clock, watch: &mut Watch) -> Result<bool> {
-    let mut tx = store.write().await?;
-    if !nodes::beat(&mut tx, node).await? {
-        return Ok(false);
-    }
-    let mut dead = nodes::orphans(&mut tx).await?;
-    dead.extend(watch.look(&nodes::all(&mut tx).await?, Instant::now()));
-    for other in dead.into_iter().filter(|other| *other != node) {
-        let buried = nodes::bury(&mut tx, other, clock.now()).await?;
-        info!(node = %other, released = buried.released, unknown = buried.unknown, "took over from a dead node");
-    }
-    nodes::clear_ended(&mut tx, clock.now()).await?;
-    tx.commit().await?;
-    Ok(true)
-}
-
 /// When each counter was last seen to move, and when it was looked last.
 #[derive(Default)]
 struct Watch {
@@ -79,20 +135,20 @@ struct Watch {
 
 impl Watch {
     /// The nodes whose counter stood still for too long.
-    fn look(&mut self, beats: &[(NodeId, i64)], now: Instant) -> Vec<NodeId> {
+    fn look(&mut self, nodes: &[Node], now: Instant) -> Vec<NodeId> {
         // Whoever was held up itself, by a lock or a frozen process, has observed nothing.
-        if self.looked.is_some_and(|looked| now - looked > 2 * BEAT) {
+        if self.looked.is_some_and(|looked| now - looked > HELD_UP) {
             self.forget();
         }
         self.looked = Some(now);
-        self.seen.retain(|node, _| beats.iter().any(|(n, _)| n == node));
+        self.seen.retain(|node, _| nodes.iter().any(|of| of.id == *node));
         let mut dead = Vec::new();
-        for &(node, beat) in beats {
-            let seen = self.seen.entry(node).or_insert((beat, now));
-            if seen.0 != beat {
-                *seen = (beat, now);
+        for node in nodes {
+            let seen = self.seen.entry(node.id).or_insert((node.heartbeat, now));
+            if seen.0 != node.heartbeat {
+                *seen = (node.heartbeat, now);
             } else if now - seen.1 >= DEAD {
-                dead.push(node);
+                dead.push(node.id);
             }
         }
         dead
@@ -108,23 +164,27 @@ impl Watch {
 mod tests {
     use super::*;
 
+    fn beat(id: NodeId, heartbeat: i64) -> Node {
+        Node { id, heartbeat, share: Share::NONE }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_lease_dies_after_eight_seconds_without_a_beat_and_not_before() {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let (a, b) = (NodeId(1), NodeId(2));
+        let [a, b] = [1, 2].map(NodeId);
         let mut watch = Watch::default();
-        assert!(watch.look(&[(a, 5), (b, 5)], at(0)).is_empty());
+        assert!(watch.look(&[beat(a, 5), beat(b, 5)], at(0)).is_empty());
         for second in [2, 4, 6, 7] {
-            assert!(watch.look(&[(a, 5), (b, 6)], at(second)).is_empty(), "{second}");
+            assert!(watch.look(&[beat(a, 5), beat(b, 6)], at(second)).is_empty(), "{second}");
         }
-        assert_eq!(watch.look(&[(a, 5), (b, 6)], at(8)), [a]);
+        assert_eq!(watch.look(&[beat(a, 5), beat(b, 6)], at(8)), [a]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_observer_that_was_held_up_buries_nobody() {
         let start = Instant::now();
-        let beats = [(NodeId(1), 5)];
+        let beats = [beat(NodeId(1), 5)];
         let mut watch = Watch::default();
         assert!(watch.look(&beats, start).is_empty());
         assert!(watch.look(&beats, start + Duration::from_secs(60)).is_empty());

@@ -3,14 +3,16 @@
 //! A heartbeat is a counter, not a time: whoever watches it decides by its own monotonic clock, so
 //! that no two wall clocks are compared.
 
-use super::{Result, Session, notices};
+use super::{EngineKind, Result, Session, notices};
 use crate::args;
 use crate::domain::id::{NodeId, RunId};
+use crate::domain::share::Share;
 use crate::domain::time::Micros;
 
 const INSERT: &str = "INSERT INTO nodes (name, started_at) VALUES ($1, $2) RETURNING id";
 const BEAT: &str = "UPDATE nodes SET heartbeat = heartbeat + 1 WHERE id = $1";
-const ALL: &str = "SELECT id, heartbeat FROM nodes ORDER BY id";
+const ALL: &str = "SELECT id, heartbeat, share_from, share_to FROM nodes ORDER BY id";
+const SHARE: &str = "UPDATE nodes SET share_from = $2, share_to = $3 WHERE id = $1";
 const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
 const RELEASE: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, due_at = $1
     WHERE node_id = $2 AND state = 'claimed'";
@@ -29,7 +31,7 @@ const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM messages m
     WHERE m.node_id > 0 AND m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, BEAT, ALL, DELETE, RELEASE, SWALLOW, RELEASE_STRAYS, SWALLOW_STRAYS, CLEAR, ORPHANS];
+    &[INSERT, BEAT, ALL, SHARE, DELETE, RELEASE, SWALLOW, RELEASE_STRAYS, SWALLOW_STRAYS, CLEAR, ORPHANS];
 
 /// Registers a node.
 ///
@@ -47,12 +49,38 @@ pub async fn beat(tx: &mut Session, node: NodeId) -> Result<bool> {
     Ok(tx.execute(BEAT, args![node]).await? == 1)
 }
 
-/// All nodes with their counters.
+/// What all see of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Which.
+    pub id: NodeId,
+    /// Its counter.
+    pub heartbeat: i64,
+    /// Its part of all limits.
+    pub share: Share,
+}
+
+/// All nodes by their numbers, locked for this transaction: they renew their shares one after the other.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn all(session: &mut Session) -> Result<Vec<(NodeId, i64)>> {
-    Ok(session.all::<(i64, i64)>(ALL, vec![]).await?.into_iter().map(|(id, beat)| (NodeId(id), beat)).collect())
+pub async fn all(tx: &mut Session) -> Result<Vec<Node>> {
+    let sql = match tx.kind() {
+        EngineKind::Sqlite => ALL.to_owned(),
+        EngineKind::Postgres => format!("{ALL} FOR UPDATE"),
+    };
+    let rows = tx.all::<(i64, i64, i64, i64)>(sql, vec![]).await?;
+    let node = |(id, heartbeat, from, to)| Node { id: NodeId(id), heartbeat, share: Share::stored(from, to) };
+    Ok(rows.into_iter().map(node).collect())
+}
+
+/// Writes a node's part of all limits.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn set_share(tx: &mut Session, node: NodeId, share: Share) -> Result<()> {
+    let (from, to) = share.points();
+    tx.change(1, SHARE, args![node, from, to]).await
 }
 
 /// Nodes that hold messages or notices and are not registered.

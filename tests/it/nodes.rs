@@ -216,7 +216,7 @@ on_both_engines! {
         let bystander = async {
             second.notified().await;
             let living = nodes::all(&mut store.read().await.unwrap()).await.unwrap();
-            let buried = bury(store, living[0].0, app.clock.now()).await;
+            let buried = bury(store, living[0].id, app.clock.now()).await;
             assert_eq!(buried, Buried { released: PEOPLE as u64 - 2, unknown: 1 });
             sender.stopping().cancelled().await;
             for _ in 0..2 {
@@ -240,5 +240,45 @@ on_both_engines! {
         assert_eq!(ended, Ended::Done);
         let once: HashSet<_> = taken.iter().collect();
         assert_eq!((taken.len(), once.len()), (PEOPLE, PEOPLE));
+    }
+
+    async fn nodes_divide_all_limits_among_themselves_and_who_remains_has_them_alone(db) {
+        let settings = Settings { relay: "connections = 2\nrate = \"60/s\"", ..Settings::default() };
+        let mut project = Project::new(db, settings, |_, _: &str| None).await;
+        project.import(240).await;
+        let (app, store) = (project.app(), &project.db.store);
+        let [one, two] = [Metrics::new(), Metrics::new()];
+        let first = app.sender(store, one.clone(), CancellationToken::new()).await.unwrap();
+        shares(store, &[1.0]).await;
+        let second = app.sender(store, two.clone(), CancellationToken::new()).await.unwrap();
+        shares(store, &[0.5, 0.5]).await;
+
+        let run = app.begin(store, app.campaign("hello").unwrap(), true).await.unwrap();
+        let prepared = [first.prepare(&run).await.unwrap(), second.prepare(&run).await.unwrap()];
+        let (by_first, by_second) =
+            tokio::join!(first.send(run.clone(), &prepared[0], true), second.send(run.clone(), &prepared[1], true));
+        assert_eq!([by_first.unwrap(), by_second.unwrap()], [Ended::Done, Ended::Done]);
+        let taken = project.drain();
+        assert_eq!((taken.len(), taken.iter().collect::<HashSet<_>>().len()), (240, 240));
+        for metrics in [one, two] {
+            let text = metrics.encode();
+            let accepted = text.lines().find(|line| line.contains("outcome=\"accepted\"")).expect("it has sent");
+            assert!(accepted.rsplit(' ').next().unwrap().parse::<u32>().unwrap() > 60, "{accepted}");
+            assert!(text.contains("colloquy_limits_share 0.5"), "{text}");
+        }
+        first.finish().await;
+        shares(store, &[1.0]).await;
+        second.finish().await;
+    }
+}
+
+/// Waits until nodes have these parts of all limits.
+async fn shares(store: &Store, parts: &[f64]) {
+    loop {
+        let nodes = nodes::all(&mut store.read().await.unwrap()).await.unwrap();
+        if nodes.iter().map(|node| node.share.part()).eq(parts.iter().copied()) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }

@@ -61,7 +61,7 @@ impl Limiter {
         Self { rate, start, weight, state, limiter }
     }
 
-    /// What it allows.
+    /// What it allows. Of a count of zero nothing may be asked.
     pub(super) fn rate(&self) -> Rate {
         self.rate
     }
@@ -71,6 +71,13 @@ impl Limiter {
         if rate != self.rate {
             *self = Self::with_used(rate, self.start, self.state.used_until.load(Ordering::Relaxed));
         }
+    }
+
+    /// Lets nothing pass before this instant.
+    pub(super) fn hold_until(&self, first: Instant) {
+        let until = first.saturating_duration_since(self.start) + SLACK;
+        let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
+        self.state.used_until.fetch_max(until, Ordering::Relaxed);
     }
 
     /// Asks for one message. `Err` says when to ask again. `Ok` changes nothing before

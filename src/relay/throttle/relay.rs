@@ -13,6 +13,7 @@ use super::limiter::Limiter;
 use super::pass::{Freed, Hold};
 use super::recent::Recent;
 use super::shared::Shared;
+use super::sharing::Sharing;
 use super::slow::Slows;
 use crate::domain::group::group_key;
 use crate::domain::rate::Rate;
@@ -71,8 +72,8 @@ impl Default for RelayLimits {
 impl RelayLimits {
     /// Takes on what the file says. What was used of the old limits counts, but for slices of a
     /// warm-up that is another one now, which are void.
-    pub(super) fn set(&mut self, config: &RelayConfig, start: Instant) {
-        set(&mut self.total, config.rate, start);
+    pub(super) fn set(&mut self, config: &RelayConfig, start: Instant, sharing: &Sharing) {
+        sharing.set(&mut self.total, config.rate, start);
         self.quiet = config.slow_down_quiet;
         self.domain_default = config.per_domain_default;
         self.domain_rates.clone_from(&config.per_domain);
@@ -92,7 +93,7 @@ impl RelayLimits {
             }
         }
         let mut domains = std::mem::take(&mut self.domains);
-        domains.retain(|domain, limiter| self.domain_rate(domain).map(|rate| limiter.set(rate)).is_some());
+        domains.retain(|domain, limiter| self.domain_rate(domain).map(|rate| sharing.set_to(limiter, rate)).is_some());
         self.domains = domains;
         // Whatever waits asks anew.
         self.freed.note();
@@ -160,13 +161,5 @@ impl RelayLimits {
             budgets.give_back(domain);
             self.freed.note();
         }
-    }
-}
-
-/// Sets or lifts a limit.
-pub(super) fn set(limiter: &mut Option<Limiter>, rate: Option<Rate>, start: Instant) {
-    match (limiter.as_mut(), rate) {
-        (Some(limiter), Some(rate)) => limiter.set(rate),
-        (_, rate) => *limiter = rate.map(|rate| Limiter::new(rate, start)),
     }
 }

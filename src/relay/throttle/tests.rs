@@ -1,6 +1,7 @@
 //! On tokio's paused clock, whose timers have the millisecond granularity of the real ones.
 
 mod amounts;
+mod shares;
 
 use std::collections::BTreeMap;
 
