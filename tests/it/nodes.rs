@@ -246,7 +246,7 @@ on_both_engines! {
         let settings = Settings { relay: "connections = 2\nrate = \"60/s\"", ..Settings::default() };
         let mut project = Project::new(db, settings, |_, _: &str| None).await;
         project.import(240).await;
-        let (app, store) = (project.app(), &project.db.store);
+        let (app, store) = (project.app(), &project.db.store.clone());
         let [one, two] = [Metrics::new(), Metrics::new()];
         let first = app.sender(store, one.clone(), CancellationToken::new()).await.unwrap();
         shares(store, &[1.0]).await;
