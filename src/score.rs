@@ -11,7 +11,7 @@ mod rebuild;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 pub use compare::Difference;
 pub use options::Options;
@@ -30,6 +30,8 @@ const BATCH: i64 = 500;
 const IDLE: Duration = Duration::from_millis(250);
 /// How long to wait after a failure.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How long to wait for a database that is away.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// Why nothing is scored.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,10 @@ impl Scorer {
             let wait = match self.round(&metrics).await {
                 Ok(0) => IDLE,
                 Ok(_) => continue,
+                Err(Error::Store(cause)) if cause.may_pass() => {
+                    warn!(error = %cause, "scoring waits");
+                    AWAY
+                }
                 Err(cause) => {
                     error!(error = %cause, "nothing is scored");
                     PAUSE

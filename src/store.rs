@@ -7,11 +7,12 @@
 mod connection;
 mod error;
 mod group;
+mod pool;
 mod schema;
 mod script;
 mod segment;
+mod servers;
 mod sql;
-mod sqlite;
 mod value;
 
 pub mod actions;
@@ -55,23 +56,46 @@ pub mod waves;
 pub use connection::{Row, Session};
 pub use error::{Error, Result};
 pub use group::Group;
+use pool::Pool;
+pub use schema::Schema;
 pub use script::Script;
+use servers::Servers;
 pub use sql::{Sql, list, values};
 use sql::{keys, padded};
 pub use value::Value;
 
 use std::path::Path;
-use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 /// Builds the arguments of a statement from anything that converts into a [`Value`].
 #[macro_export]
 macro_rules! args {
     ($($value:expr),* $(,)?) => { vec![$($crate::store::Value::from($value)),*] };
+}
+
+/// Where the database is.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// `sqlite:PATH` or `postgres://…`, perhaps with several hosts.
+    pub url: &'a str,
+    /// Where the servers are reached without the pooler that `url` names, if it names one.
+    pub direct_url: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Place<'a> {
+    fn from(url: &'a str) -> Self {
+        Self { url, direct_url: None }
+    }
+}
+
+impl<'a> From<&'a String> for Place<'a> {
+    fn from(url: &'a String) -> Self {
+        Self::from(url.as_str())
+    }
 }
 
 /// The database, cheap to clone.
@@ -83,11 +107,12 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Engine {
     /// One writer, several readers.
-    Sqlite {
-        writer: sqlite::Pool,
-        readers: sqlite::Pool,
+    Sqlite { writer: Pool<SqliteConnectOptions>, readers: Pool<SqliteConnectOptions> },
+    Postgres {
+        pool: Pool<Servers>,
+        /// For what needs a session of the server's own.
+        direct: Option<Arc<Servers>>,
     },
-    Postgres(PgPool),
 }
 
 /// Every fixed statement of the house, so that a test can prepare each on both engines.
@@ -152,9 +177,11 @@ impl Store {
     /// # Errors
     /// When the address is not understood, the database cannot be reached, or its schema is newer
     /// than this program.
-    pub async fn open(url: &str, root: &Path) -> Result<Self> {
-        let store = Self::connect(url, root).await?;
-        schema::migrate(&store.engine).await?;
+    pub async fn open(place: impl Into<Place<'_>>, root: &Path) -> Result<Self> {
+        let store = Self::connect(place, root).await?;
+        if !matches!(store.schema().await, Ok(Schema::Current)) {
+            schema::migrate(&store.engine).await?;
+        }
         Ok(store)
     }
 
@@ -162,8 +189,8 @@ impl Store {
     ///
     /// # Errors
     /// When the address is not understood, or the database cannot be reached.
-    pub async fn connect(url: &str, root: &Path) -> Result<Self> {
-        Ok(Self { engine: connect(url, root).await? })
+    pub async fn connect(place: impl Into<Place<'_>>, root: &Path) -> Result<Self> {
+        Ok(Self { engine: connect(place.into(), root).await? })
     }
 
     /// Which engine answers.
@@ -171,7 +198,7 @@ impl Store {
     pub fn kind(&self) -> EngineKind {
         match self.engine {
             Engine::Sqlite { .. } => EngineKind::Sqlite,
-            Engine::Postgres(_) => EngineKind::Postgres,
+            Engine::Postgres { .. } => EngineKind::Postgres,
         }
     }
 
@@ -182,7 +209,7 @@ impl Store {
     pub async fn read(&self) -> Result<Session> {
         Ok(match &self.engine {
             Engine::Sqlite { readers, .. } => Session::sqlite(readers.acquire().await?),
-            Engine::Postgres(pool) => Session::postgres(pool.acquire().await?),
+            Engine::Postgres { pool, .. } => Session::postgres(pool.acquire().await?),
         })
     }
 
@@ -191,12 +218,22 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, or SQLite's writer stays taken for half a minute.
     pub async fn write(&self) -> Result<Session> {
-        let mut session = match &self.engine {
-            Engine::Sqlite { writer, .. } => Session::sqlite(writer.acquire().await?),
-            Engine::Postgres(pool) => Session::postgres(pool.acquire().await?),
-        };
-        session.begin().await?;
-        Ok(session)
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => {
+                let mut session = Session::sqlite(writer.acquire().await?);
+                session.begin().await?;
+                Ok(session)
+            }
+            Engine::Postgres { pool, .. } => {
+                let mut session = Session::postgres(pool.acquire().await?);
+                if session.begin().await.is_err() {
+                    // It had been kept while its server ended. Nothing has been asked of it yet.
+                    session = Session::postgres(pool.acquire().await?);
+                    session.begin().await?;
+                }
+                Ok(session)
+            }
+        }
     }
 
     /// Takes what was deleted out of the database's files. SQLite would keep it in free pages and in its
@@ -211,12 +248,12 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the database answers with the schema that this program was built with.
+    /// How the database's schema compares with the one that this program was built with.
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn is_current(&self) -> Result<bool> {
-        schema::is_current(&mut self.read().await?).await
+    pub async fn schema(&self) -> Result<Schema> {
+        schema::compare(&mut self.read().await?).await
     }
 
     /// Ends all connections; what was committed is on disk.
@@ -226,35 +263,28 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Engine::Postgres(pool) => pool.close().await,
+            Engine::Postgres { pool, .. } => pool.close().await,
         }
     }
 }
 
-async fn connect(url: &str, root: &Path) -> Result<Engine> {
+async fn connect(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<Engine> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = root.join(path.trim_start_matches("//"));
         let options = sqlite_options(&path);
-        let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
         let writer = options.clone().create_if_missing(true).pragma("cache_size", "-16384");
-        let writer = sqlite::Pool::new(1, writer, PATIENCE);
-        writer.acquire().await.map_err(unreachable)?;
-        let readers = sqlite::Pool::new(READERS, options.pragma("query_only", "ON"), PATIENCE);
+        let writer = Pool::new(1, writer, PATIENCE);
+        writer.acquire().await?;
+        let readers = Pool::new(READERS, options.pragma("query_only", "ON"), PATIENCE);
         return Ok(Engine::Sqlite { writer, readers });
     }
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(Error::Scheme(url.split(':').next().unwrap_or_default().to_owned()));
     }
-    let options = PgConnectOptions::from_str(url)?.application_name("colloquy").disable_statement_logging();
-    let what =
-        format!("postgres://{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or(""));
-    let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(PATIENCE)
-        .connect_with(options)
-        .await
-        .map_err(|source| Error::Unreachable { what, source })?;
-    Ok(Engine::Postgres(pool))
+    let pool = Pool::new(POSTGRES_CONNECTIONS, Servers::new(url, direct_url.is_some())?, PATIENCE);
+    let direct = direct_url.map(|url| Servers::new(url, false)).transpose()?.map(Arc::new);
+    pool.acquire().await?;
+    Ok(Engine::Postgres { pool, direct })
 }
 
 /// WAL and `synchronous=FULL`: what was committed survives a power cut.

@@ -9,7 +9,7 @@ use super::Refused;
 use crate::clock::Clock;
 use crate::config::{self, Machine, ProjectFiles, Reach, Secrets};
 use crate::domain::score::{ClusterRules, ScoreRules};
-use crate::store::Store;
+use crate::store::{Place, Store};
 
 /// A project as its machine reaches it; no campaign, template or rule was looked at.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Site {
     /// # Errors
     /// When it cannot be reached.
     pub async fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.machine.database_url, &self.root).await?)
+        Ok(Store::open(place(&self.machine), &self.root).await?)
     }
 
     /// Reads the keys.
@@ -69,4 +69,8 @@ impl Site {
         };
         Ok(loaded.map_or_else(Default::default, |loaded| (loaded.project.score, loaded.project.cluster)))
     }
+}
+
+fn place(machine: &Machine) -> Place<'_> {
+    Place { url: &machine.database_url, direct_url: machine.database_direct_url.as_deref() }
 }

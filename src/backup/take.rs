@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::config::ProjectFiles;
-use crate::store::{Store, copy};
+use crate::store::{Schema, Store, copy};
 
 /// The project's directories whose files are taken along.
 const DIRECTORIES: [&str; 3] = ["config", "templates", "files"];
@@ -47,7 +47,7 @@ pub async fn take(source: &Source<'_>, target: &Path) -> Result<Manifest> {
     let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(Error::Refused(format!("{} is no place for a backup", target.display())));
     };
-    if !source.store.is_current().await? {
+    if source.store.schema().await? != Schema::Current {
         return Err(Error::Refused(
             "the database's schema is not this program's\n  hint: make the backup with the program that runs the service"
                 .into(),

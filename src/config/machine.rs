@@ -23,6 +23,8 @@ const BURST_SECONDS: NonZeroU32 = NonZeroU32::new(5).unwrap();
 pub struct Machine {
     /// `sqlite:FILE` or `postgres://…`; may hold a password, so it is not for logs.
     pub database_url: String,
+    /// Where its servers are reached without the pooler that `database_url` names, if it names one; the same goes for it.
+    pub database_direct_url: Option<String>,
     /// The file of [`super::secrets::Secrets`].
     pub secrets_file: PathBuf,
     /// Where pixel, links and pages are served.
@@ -54,10 +56,10 @@ pub struct Web {
     pub burst: NonZeroU32,
 }
 
-/// Leaves out the database's URL, which may hold a password.
+/// Leaves out the database's URLs, which may hold a password.
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { database_url: _, secrets_file, web, console_listen, inbox } = self;
+        let Self { database_url: _, database_direct_url: _, secrets_file, web, console_listen, inbox } = self;
         f.debug_struct("Machine")
             .field("secrets_file", secrets_file)
             .field("web", web)
@@ -117,12 +119,23 @@ pub fn machine(files: &ProjectFiles, reach: Reach) -> Result<Machine, Problems> 
 /// Reads `[database]` and `[secrets]` of `root`, `[console]` and `[inbox]` of `services`; `[web]` was read before, as its keys
 /// have two owners.
 pub(super) fn read(root: &Section<'_>, services: &Section<'_>, web: Web) -> Machine {
-    let database_url = root.section("database", |database| database.parsed("url", database_url));
+    let (database_url, database_direct_url) = root.section("database", |database| {
+        let url = database.parsed("url", database_url);
+        let direct = database.field("direct_url").and_then(|field| {
+            let direct = field.parsed(database_url_of_servers)?;
+            if url.as_ref().is_some_and(|url| url.starts_with("sqlite:")) {
+                field.error(Complaint::new("this goes with the `url` of a pooler before PostgreSQL"));
+            }
+            Some(direct)
+        });
+        (url, direct)
+    });
     let console_listen = services.section("console", |console| console.parsed("listen", check::listen));
     let inbox = services.section("inbox", inbox::read);
     let secrets_file = root.section("secrets", |secrets| secrets.parsed("file", secrets_file));
     Machine {
         database_url: database_url.unwrap_or_else(|| "sqlite:colloquy.db".into()),
+        database_direct_url,
         secrets_file: secrets_file.unwrap_or_else(|| "config/secrets.toml".into()),
         web,
         console_listen: console_listen.unwrap_or_else(|| local(8081)),
@@ -171,6 +184,13 @@ fn database_url(text: &str) -> Result<String, Complaint> {
             .hint("set PGPASSWORD in the service's environment")),
         Some(_) => Ok(text.to_owned()),
     }
+}
+
+fn database_url_of_servers(text: &str) -> Result<String, Complaint> {
+    database_url(text).and_then(|url| match url.starts_with("sqlite:") {
+        true => Err(Complaint::new("this is not PostgreSQL's URL").hint("postgres://user@host/database")),
+        false => Ok(url),
+    })
 }
 
 fn secrets_file(text: &str) -> Result<PathBuf, Complaint> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::store::Store;
 use crate::store::spool::Spool;
+use crate::store::{Schema, Store};
 
 const DATABASE: &str = "database";
 const SCHEMA: &str = "schema";
@@ -40,10 +40,11 @@ impl Health {
 /// Asks the database, compares its schema with this program's, and writes to the spool.
 pub async fn look(store: Store, spool: Option<Spool>) -> Health {
     let mut checks = Vec::new();
-    match store.is_current().await {
-        Ok(current) => {
+    match store.schema().await {
+        Ok(schema) => {
+            // While nodes are upgraded one after the other, the old ones go on under the newer schema.
             let other = "it is not the schema of this program; see the version of the other nodes";
-            checks.extend([(DATABASE, None), (SCHEMA, (!current).then(|| other.to_owned()))]);
+            checks.extend([(DATABASE, None), (SCHEMA, (schema == Schema::Other).then(|| other.to_owned()))]);
         }
         Err(error) => checks.push((DATABASE, Some(error.to_string()))),
     }

@@ -2,18 +2,20 @@
 
 use super::{Finding, Patient};
 use crate::store::durability::{Durability, durability, now};
-use crate::store::{EngineKind, Store};
+use crate::store::{EngineKind, Place, Schema, Store};
 
 /// Clocks further apart than this make schedules and limits wrong.
 const APART: f64 = 2.0;
 
 pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    let url = &patient.loaded.settings.machine.database_url;
+    let machine = &patient.loaded.settings.machine;
+    let url = &machine.database_url;
     let absent = |file: &str| !patient.root.join(file.trim_start_matches("//")).exists();
     if url.strip_prefix("sqlite:").is_some_and(absent) {
         return vec![Finding::warn("database", "there is none yet", "`colloquy import` makes it")];
     }
-    let store = match Store::connect(url, &patient.root).await {
+    let place = Place { url, direct_url: machine.database_direct_url.as_deref() };
+    let store = match Store::connect(place, &patient.root).await {
         Ok(store) => store,
         Err(error) => {
             let mend = "look at [database] url, PGPASSWORD, and whether the server runs";
@@ -26,8 +28,13 @@ pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 async fn asked(patient: &Patient<'_>, store: &Store) -> crate::store::Result<Vec<Finding>> {
-    let mut findings = vec![match store.is_current().await {
-        Ok(true) => Finding::ok("database", "answers, and its schema is this program's"),
+    let mut findings = vec![match store.schema().await {
+        Ok(Schema::Current) => Finding::ok("database", "answers, and its schema is this program's"),
+        Ok(Schema::Newer) => Finding::fail(
+            "database",
+            "its schema is a newer program's",
+            "start the newer program here, too; what runs already goes on",
+        ),
         _ => Finding::fail(
             "database",
             "its schema is not this program's",

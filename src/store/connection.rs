@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Executor as _, FromRow, Postgres};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, Executor as _, FromRow};
 
-use super::sqlite::Loan;
+use super::error::loses;
+use super::pool::Loan;
+use super::servers::Servers;
 use super::{EngineKind, Error, Result, Sql, Value, value};
 
 /// A row type that both engines can fill.
@@ -16,8 +17,8 @@ impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unp
 
 #[derive(Debug)]
 enum Connection {
-    Sqlite(Loan),
-    Postgres(PoolConnection<Postgres>),
+    Sqlite(Loan<SqliteConnectOptions>),
+    Postgres(Loan<Servers>),
 }
 
 /// A connection. Inside a transaction (see [`super::Store::write`]) dropping it closes the
@@ -26,6 +27,8 @@ enum Connection {
 pub struct Session {
     connection: Option<Connection>,
     transaction: bool,
+    /// It is not given back: it is lost, or its last statement has not ended.
+    spoilt: bool,
 }
 
 /// A statement with its arguments in an engine's own form. Putting thousands of them into it takes
@@ -53,31 +56,37 @@ impl Bound {
 }
 
 /// Expands `$body` once per engine, with `$query` bound to all arguments.
+///
+/// Behind a pooler each statement has a transaction, since it goes to the server in two steps that
+/// must reach the same connection of the pooler's, and gets no name there.
 macro_rules! run {
     ($session:expr, $bound:expr, $make:path, |$query:ident, $connection:ident| $body:expr) => {{
-        match ($session.connection.as_mut().ok_or(Error::Stopped)?, $bound) {
+        let alone = $session.enter().await?;
+        let result = match ($session.connection.as_mut().ok_or(Error::Stopped)?, $bound) {
             (Connection::Sqlite(held), Bound::Sqlite(sql, args)) => {
                 let $connection = &mut **held;
                 let $query = $make(sql, args);
-                $body
+                $body.await
             }
             (Connection::Postgres(held), Bound::Postgres(sql, args)) => {
-                let $connection = &mut **held;
-                let $query = $make(sql, args);
-                $body
+                let (servers, link) = held.parts();
+                let $connection = &mut link.connection;
+                let $query = $make(sql, args).persistent(!servers.pooled);
+                servers.watched(link.server, $body).await
             }
             _ => return Err(Error::Corrupt("a statement is bound for the other engine".to_owned())),
-        }
+        };
+        $session.leave(alone, result).await
     }};
 }
 
 impl Session {
-    pub(super) fn sqlite(connection: Loan) -> Self {
-        Self { connection: Some(Connection::Sqlite(connection)), transaction: false }
+    pub(super) fn sqlite(connection: Loan<SqliteConnectOptions>) -> Self {
+        Self { connection: Some(Connection::Sqlite(connection)), transaction: false, spoilt: false }
     }
 
-    pub(super) fn postgres(connection: PoolConnection<Postgres>) -> Self {
-        Self { connection: Some(Connection::Postgres(connection)), transaction: false }
+    pub(super) fn postgres(connection: Loan<Servers>) -> Self {
+        Self { connection: Some(Connection::Postgres(connection)), transaction: false, spoilt: false }
     }
 
     /// Which engine answers.
@@ -99,10 +108,9 @@ impl Session {
 
     /// As [`Self::execute`].
     pub(super) async fn execute_bound(&mut self, bound: Bound) -> Result<u64> {
-        let result = run!(self, bound, sqlx::query_with, |query, connection| {
+        run!(self, bound, sqlx::query_with, |query, connection| async {
             query.execute(connection).await.map(|done| done.rows_affected())
-        });
-        self.checked(result)
+        })
     }
 
     /// Runs a statement that must change exactly `expected` rows.
@@ -129,9 +137,7 @@ impl Session {
 
     /// As [`Self::all`].
     pub(super) async fn all_bound<T: Row>(&mut self, bound: Bound) -> Result<Vec<T>> {
-        let result =
-            run!(self, bound, sqlx::query_as_with::<_, T, _>, |query, connection| query.fetch_all(connection).await);
-        self.checked(result)
+        run!(self, bound, sqlx::query_as_with::<_, T, _>, |query, connection| query.fetch_all(connection))
     }
 
     /// The first row of a query, if there is one.
@@ -140,10 +146,7 @@ impl Session {
     /// When the database refuses, or the row does not fit `T`.
     pub async fn first<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<Option<T>> {
         let bound = Bound::new(self.kind(), sql, args)?;
-        let result = run!(self, bound, sqlx::query_as_with::<_, T, _>, |query, connection| query
-            .fetch_optional(connection)
-            .await);
-        self.checked(result)
+        run!(self, bound, sqlx::query_as_with::<_, T, _>, |query, connection| query.fetch_optional(connection))
     }
 
     /// The only row of a query.
@@ -179,22 +182,39 @@ impl Session {
         Ok(())
     }
 
-    /// A connection whose thread is gone is not given back.
-    fn checked<T>(&mut self, result: sqlx::Result<T>) -> Result<T> {
-        if matches!(result, Err(sqlx::Error::WorkerCrashed))
-            && let Some(Connection::Sqlite(loan)) = self.connection.take()
-        {
-            loan.discard();
+    /// Before a statement; whether it gets a transaction of its own.
+    async fn enter(&mut self) -> Result<bool> {
+        let Some(Connection::Postgres(held)) = &self.connection else { return Ok(false) };
+        let alone = held.opener().pooled && !self.transaction;
+        if alone {
+            self.simple("BEGIN", "BEGIN").await?;
+        }
+        self.spoilt = true;
+        Ok(alone)
+    }
+
+    /// After a statement. A connection that is lost is not given back, and those beside it are taken to be lost as well.
+    async fn leave<T>(&mut self, alone: bool, result: sqlx::Result<T>) -> Result<T> {
+        self.spoilt = result.as_ref().is_err_and(loses);
+        match &self.connection {
+            Some(Connection::Postgres(held)) if self.spoilt => held.clear_idle(),
+            _ if alone => self.simple("COMMIT", "COMMIT").await?,
+            _ => {}
         }
         Ok(result?)
     }
 
     async fn simple(&mut self, sqlite: &'static str, postgres: &'static str) -> Result<()> {
-        match self.connection.as_mut().ok_or(Error::Stopped)? {
-            Connection::Sqlite(c) => (&mut **c).execute(sqlite).await.map(drop)?,
-            Connection::Postgres(c) => (&mut **c).execute(postgres).await.map(drop)?,
-        }
-        Ok(())
+        let result = match self.connection.as_mut().ok_or(Error::Stopped)? {
+            Connection::Sqlite(c) => (&mut **c).execute(sqlite).await.map(drop),
+            Connection::Postgres(c) => {
+                self.spoilt = true;
+                let (servers, link) = c.parts();
+                let statement = async { (&mut link.connection).execute(postgres).await.map(drop) };
+                servers.watched(link.server, statement).await
+            }
+        };
+        Box::pin(self.leave(false, result)).await
     }
 
     /// Asks the engine to parse and plan a statement without running it.
@@ -204,23 +224,29 @@ impl Session {
     pub async fn prepare(&mut self, sql: impl Into<Sql>) -> Result<()> {
         use sqlx::SqlSafeStr as _;
         let sql = AssertSqlSafe(sql.into().0).into_sql_str();
-        match self.connection.as_mut().ok_or(Error::Stopped)? {
-            Connection::Sqlite(c) => (&mut **c).prepare(sql).await.map(drop)?,
-            Connection::Postgres(c) => (&mut **c).prepare(sql).await.map(drop)?,
-        }
-        Ok(())
+        let alone = self.enter().await?;
+        let result = match self.connection.as_mut().ok_or(Error::Stopped)? {
+            Connection::Sqlite(c) => (&mut **c).prepare(sql).await.map(drop),
+            Connection::Postgres(c) => {
+                let (servers, link) = c.parts();
+                let prepared = (&mut link.connection).prepare(sql).await;
+                if servers.pooled && prepared.is_ok() {
+                    // It has got a name.
+                    (&mut link.connection).execute("DEALLOCATE ALL").await?;
+                }
+                prepared.map(drop)
+            }
+        };
+        self.leave(alone, result).await
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if !self.transaction {
-            return;
-        }
         match self.connection.take() {
-            Some(Connection::Sqlite(c)) => c.discard(),
-            Some(Connection::Postgres(c)) => drop(c.detach()),
-            None => {}
+            Some(Connection::Sqlite(held)) if self.transaction || self.spoilt => held.discard(),
+            Some(Connection::Postgres(held)) if self.transaction || self.spoilt => held.discard(),
+            _ => {}
         }
     }
 }

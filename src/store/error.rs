@@ -2,6 +2,9 @@
 
 use sqlx::sqlite::SqliteError;
 
+/// `read_only_sql_transaction`.
+const READ_ONLY: &str = "25006";
+
 /// A database error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,12 +16,32 @@ pub enum Error {
         /// Why.
         source: sqlx::Error,
     },
+    /// None of its servers is the one that takes writes.
+    #[error("the database {what} has no server that takes writes: {found}")]
+    NoPrimary {
+        /// Hosts and name without credentials.
+        what: String,
+        /// What each of them said.
+        found: String,
+        /// Whether one of them may come to be it.
+        may_pass: bool,
+    },
     /// The address names an engine that is not known.
     #[error("database urls start with sqlite: or postgres://, not with '{0}:'")]
     Scheme(String),
     /// The schema cannot be brought up to date.
     #[error("the database's schema cannot be brought up to date")]
     Schema(#[from] sqlx::migrate::MigrateError),
+    /// The schema has steps that this program does not know.
+    #[error(
+        "the database belongs to a newer colloquy: its schema has step {step}, which this one (version {}) does not know; \
+         start the newer one",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Newer {
+        /// The first of them.
+        step: i64,
+    },
     /// A statement failed.
     #[error("database: {0}")]
     Sql(#[from] sqlx::Error),
@@ -56,13 +79,19 @@ impl Error {
         match self {
             Self::Sql(error) | Self::Unreachable { source: error, .. } => passes(error),
             Self::Group(error) => error.may_pass(),
+            Self::NoPrimary { may_pass, .. } => *may_pass,
             Self::Rebuilding => true,
-            Self::Scheme(_) | Self::Schema(_) | Self::Rows { .. } | Self::Corrupt(_) | Self::Stopped => false,
+            Self::Scheme(_)
+            | Self::Schema(_)
+            | Self::Newer { .. }
+            | Self::Rows { .. }
+            | Self::Corrupt(_)
+            | Self::Stopped => false,
         }
     }
 }
 
-fn passes(error: &sqlx::Error) -> bool {
+pub(super) fn passes(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => {
@@ -77,6 +106,22 @@ fn passes(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the connection that said so is of no use any more.
+pub(super) fn loses(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            error.try_downcast_ref::<SqliteError>().is_none() && postgres_loses(&error.code().unwrap_or_default())
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// The connection's own class, a server that ends or begins, and one that takes no writes any more.
+fn postgres_loses(code: &str) -> bool {
+    code == READ_ONLY || ["08", "57P"].iter().any(|class| code.starts_with(class))
+}
+
 /// By the primary code, the low octet (<https://sqlite.org/rescode.html>).
 fn sqlite_passes(code: u32) -> bool {
     const BUSY: u32 = 5;
@@ -89,7 +134,6 @@ fn sqlite_passes(code: u32) -> bool {
 /// By the class of the SQLSTATE: connection, rollback, resources, operator, system; and a server that
 /// takes no writes because another one is the primary by now.
 fn postgres_passes(code: &str) -> bool {
-    const READ_ONLY: &str = "25006";
     code == READ_ONLY || ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
 }
 

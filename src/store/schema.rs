@@ -2,7 +2,8 @@
 
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::{Engine, EngineKind, Result, Session};
+use super::pool::Open as _;
+use super::{Engine, EngineKind, Error, Result, Session};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -11,17 +12,42 @@ const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE succ
 
 pub(super) const STATEMENTS: &[&str] = &[APPLIED];
 
-/// Whether the schema is the one that this program was built with, neither older nor newer.
-pub(super) async fn is_current(session: &mut Session) -> Result<bool> {
-    let migrator = match session.kind() {
-        EngineKind::Sqlite => &SQLITE,
-        EngineKind::Postgres => &POSTGRES,
-    };
-    let applied: Vec<(i64, Vec<u8>)> = session.all(APPLIED, vec![]).await?;
-    Ok(migrator.iter().map(|m| (m.version, &*m.checksum)).eq(applied.iter().map(|(v, sum)| (*v, sum.as_slice()))))
+/// How the database's schema compares with the one that this program was built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// It is the same.
+    Current,
+    /// It is that with the steps of a newer program, which leave in place what this one needs.
+    Newer,
+    /// It is another one.
+    Other,
 }
 
+pub(super) async fn compare(session: &mut Session) -> Result<Schema> {
+    let own: Vec<_> = match session.kind() {
+        EngineKind::Sqlite => &SQLITE,
+        EngineKind::Postgres => &POSTGRES,
+    }
+    .iter()
+    .map(|step| (step.version, step.checksum.to_vec()))
+    .collect();
+    let applied: Vec<(i64, Vec<u8>)> = session.all(APPLIED, vec![]).await?;
+    Ok(match applied.strip_prefix(own.as_slice()) {
+        Some([]) => Schema::Current,
+        Some(_) => Schema::Newer,
+        None => Schema::Other,
+    })
+}
+
+/// Brings the schema up to date. One that is newer than this program is refused: who starts now is to be the newer program.
 pub(super) async fn migrate(engine: &Engine) -> Result<()> {
+    match apply(engine).await {
+        Err(Error::Schema(MigrateError::VersionMissing(step))) => Err(Error::Newer { step }),
+        other => other,
+    }
+}
+
+async fn apply(engine: &Engine) -> Result<()> {
     match engine {
         Engine::Sqlite { writer, .. } => {
             // Two processes may meet at the first start; the second finds the work done.
@@ -33,6 +59,15 @@ pub(super) async fn migrate(engine: &Engine) -> Result<()> {
                 other => Ok(other?),
             }
         }
-        Engine::Postgres(pool) => Ok(POSTGRES.run(pool).await?),
+        Engine::Postgres { direct: Some(servers), .. } => {
+            let mut link = servers.open().await?;
+            POSTGRES.run(&mut link.connection).await?;
+            servers.close(link).await;
+            Ok(())
+        }
+        Engine::Postgres { pool, direct: None } => {
+            let mut loan = pool.acquire().await?;
+            Ok(POSTGRES.run(&mut loan.connection).await?)
+        }
     }
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use sqlx::sqlite::SqliteConnectOptions;
 use uuid::Uuid;
 
 use super::hits::{COLUMNS, HitRow, arguments};
-use super::{Error, Result, Session, Sql, keys, padded, sqlite, sqlite_options, values};
+use super::pool::Pool;
+use super::{Error, Result, Session, Sql, keys, padded, sqlite_options, values};
 use crate::args;
 use crate::domain::hit::Hit;
 use crate::domain::id::RecipientId;
@@ -69,8 +71,8 @@ static ADD: LazyLock<Vec<String>> = LazyLock::new(|| {
 /// The spool, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Spool {
-    writer: sqlite::Pool,
-    reader: sqlite::Pool,
+    writer: Pool<SqliteConnectOptions>,
+    reader: Pool<SqliteConnectOptions>,
 }
 
 /// A hit with its place in the spool.
@@ -98,10 +100,9 @@ impl Spool {
     /// When the file cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
         let options = sqlite_options(path);
-        let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
-        let writer = sqlite::Pool::new(1, options.clone().create_if_missing(true), PATIENCE);
-        sqlx::raw_sql(TABLES).execute(&mut *writer.acquire().await.map_err(unreachable)?).await?;
-        let reader = sqlite::Pool::new(1, options.pragma("query_only", "ON"), PATIENCE);
+        let writer = Pool::new(1, options.clone().create_if_missing(true), PATIENCE);
+        sqlx::raw_sql(TABLES).execute(&mut *writer.acquire().await?).await?;
+        let reader = Pool::new(1, options.pragma("query_only", "ON"), PATIENCE);
         Ok(Self { writer, reader })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The longest pause after repeated failures.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Pauses of a polling loop: a fixed one while all is well, growing ones while steps fail.
 #[derive(Debug)]

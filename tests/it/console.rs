@@ -119,6 +119,13 @@ on_both_engines! {
         assert_ne!(body["checks"]["schema"], "ok");
     }
 
+    /// While nodes are upgraded one after the other.
+    async fn a_node_goes_on_under_the_schema_of_a_newer_program(db) {
+        crate::schema::upgrade(&db.store).await;
+        let (status, body) = serve(&db).await.readiness().await;
+        assert_eq!((status, &body["checks"]["schema"]), (200, &json!("ok")));
+    }
+
     async fn a_spool_that_cannot_be_written_is_not_ready(db) {
         let served = serve(&db).await;
         served.spool.close().await;

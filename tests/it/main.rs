@@ -35,6 +35,7 @@ mod people;
 mod permissions;
 mod pictures;
 mod plan;
+mod postgres;
 mod preview;
 mod project;
 mod reading;

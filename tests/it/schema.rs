@@ -1,8 +1,38 @@
 //! The two schemas say the same.
 
-use colloquy::store::EngineKind;
+use colloquy::args;
+use colloquy::store::{EngineKind, Error, Schema, Store};
 
-use crate::support::database;
+use crate::project::{Project, Settings};
+use crate::support::{database, on_both_engines};
+
+/// Notes a step that only a newer program knows.
+pub async fn upgrade(store: &Store) {
+    let mut tx = store.write().await.unwrap();
+    let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'of tomorrow', TRUE, $1, 1)";
+    tx.change(1, sql, args![vec![1_u8]]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+on_both_engines! {
+    async fn a_program_that_is_older_than_the_schema_is_not_started(db) {
+        assert_eq!(db.store.schema().await.unwrap(), Schema::Current);
+        let project = Project::new(db, Settings::default(), |_, _| None).await;
+        upgrade(&project.db.store).await;
+        assert_eq!(project.db.store.schema().await.unwrap(), Schema::Newer);
+        let error = project.app().store().await.unwrap_err();
+        let refused = error.downcast_ref::<Error>().unwrap();
+        assert!(matches!(refused, Error::Newer { step: 9999 }) && !refused.may_pass(), "{error}");
+        for command in ["status", "run"] {
+            let mut colloquy = std::process::Command::new(env!("CARGO_BIN_EXE_colloquy"));
+            let done = colloquy.arg("-C").arg(project.db.dir.path()).arg(command).output().unwrap();
+            let words = String::from_utf8(done.stderr).unwrap();
+            assert_eq!(done.status.code(), Some(1), "{words}");
+            assert!(words.contains("a newer colloquy") && words.contains("step 9999"), "{words}");
+        }
+    }
+}
 
 /// Table and column names of a migration, as the engine itself reports them.
 async fn columns(kind: EngineKind) -> Vec<(String, String)> {

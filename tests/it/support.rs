@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 pub mod browser;
+pub mod cluster;
 pub mod dns;
 pub mod dump;
 

@@ -34,8 +34,14 @@ pub(in crate::config) const PROJECT: &[Key] = &[
     Key::new(
         "database.url",
         Form("^(sqlite:|postgres(ql)?://)."),
-        "\"sqlite:colloquy.db\"",
-        "sqlite:FILE or postgres://user@host/database; a password comes from PGPASSWORD",
+        "\"postgres://user@host:6432/database\"",
+        "sqlite:FILE or postgres://user@host/database, with several hosts divided by commas; a password comes from PGPASSWORD",
+    ),
+    Key::new(
+        "database.direct_url",
+        Form("^postgres(ql)?://."),
+        "\"postgres://user@host/database\"",
+        "Set when `url` leads to a pooler such as PgBouncer: the servers behind it, for changes of the schema",
     ),
     Key::section("web", "What recipients reach: pixel, links, pages").required(),
     Key::new(

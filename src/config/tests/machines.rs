@@ -4,6 +4,7 @@ use super::*;
 
 const MACHINE: &str = r#"[database]
 url = "postgres://db.example/colloquy"
+direct_url = "postgres://a.example:5433,b.example/colloquy"
 [secrets]
 file = "/etc/colloquy/secrets.toml"
 [console]
@@ -36,9 +37,10 @@ fn a_machine_is_read_while_everything_else_has_mistakes() {
     ] {
         let files = project(&format!("{MACHINE}{mistake}"));
         assert!(load(&files).is_err(), "{mistake}");
-        let Machine { database_url, secrets_file, web, console_listen, inbox } =
+        let Machine { database_url, database_direct_url, secrets_file, web, console_listen, inbox } =
             machine(&files, Reach::Services).unwrap();
         assert_eq!(database_url, "postgres://db.example/colloquy", "{mistake}");
+        assert_eq!(database_direct_url.as_deref(), Some("postgres://a.example:5433,b.example/colloquy"));
         assert_eq!(secrets_file.to_str(), Some("/etc/colloquy/secrets.toml"));
         assert_eq!((web.listen.port(), console_listen.port()), (9090, 9091));
         assert_eq!((inbox.listen.unwrap().port(), inbox.mailboxes.len()), (2424, 1));

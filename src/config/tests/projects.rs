@@ -298,7 +298,8 @@ fn a_segment_that_does_not_exist_is_shown_within_its_condition() {
 
 #[test]
 fn settings_do_not_show_a_database_password() {
-    let project = format!("{PROJECT}[database]\nurl = \"postgres://u:s3cret@db.example/c\"\n");
+    let direct = "direct_url = \"postgres://u:s3cret@db.example:5433/c\"";
+    let project = format!("{PROJECT}[database]\nurl = \"postgres://u:s3cret@db.example/c\"\n{direct}\n");
     let settings = taken(&project, CAMPAIGN).settings;
     assert_eq!(settings.machine.database_url, "postgres://u:s3cret@db.example/c");
     assert!(!format!("{settings:?}").contains("s3cret"));

@@ -1,0 +1,88 @@
+//! The database is away in the middle of everything, and comes back.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use colloquy::domain::id::RecipientId;
+use colloquy::domain::token::{Purpose, Token};
+use colloquy::lifecycle::Stop;
+use colloquy::services::{Role, Services};
+
+use super::{BROWSER, at, colloquy, counter, holds, last_run, until, until_taken};
+use crate::http::get_from;
+use crate::project::{Project, Settings};
+use crate::support::cluster::Cluster;
+
+const PEOPLE: usize = 1_500;
+const CONNECTIONS: usize = 4;
+const RELAY: &str = "connections = 4\nrate = \"400/s\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_waits_for_the_database_and_goes_on() {
+    let cluster = Cluster::start();
+    cluster.create("shop").await;
+    let (taken, script) = counter();
+    let settings = Settings { relay: RELAY, ..Settings::default() };
+    let mut project = Project::new(at(&cluster.url("shop"), None).await, settings, script).await;
+    project.import(PEOPLE).await;
+    let mut sender = colloquy(project.db.dir.path(), &["send", "hello"]);
+    for mails in [300, 800] {
+        until_taken(&taken, mails).await;
+        cluster.crash();
+        let before = taken.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let after = taken.load(Ordering::SeqCst);
+        assert!(after <= before + CONNECTIONS, "{before} mails became {after}: what cannot be recorded is not sent");
+        assert!(sender.try_wait().unwrap().is_none(), "it waits");
+        cluster.start_again();
+    }
+    assert!(sender.wait().await.unwrap().success());
+    holds(&mut project, PEOPLE, 2 * CONNECTIONS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_service_outlives_the_database_and_goes_on() {
+    const READERS: i64 = 20;
+    let cluster = Cluster::start();
+    cluster.create("shop").await;
+    let (taken, script) = counter();
+    let settings = Settings { relay: RELAY, ..Settings::default() };
+    let mut project = Project::new(at(&cluster.url("shop"), None).await, settings, script).await;
+    project.import(PEOPLE).await;
+    let (app, store) = (project.app(), project.db.store.clone());
+    let run = app.begin(&store, app.campaign("hello").unwrap(), true).await.unwrap();
+    let stop = Stop::default();
+    let services = Services::start(app.site(), &Role::ALL, stop.clone()).await.unwrap();
+    let (web, console) = (services.web.unwrap(), services.console.unwrap());
+    let finished = tokio::spawn(services.finished());
+    until_taken(&taken, 300).await;
+    cluster.crash();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    let keys = app.secrets().unwrap().keyring();
+    let link = |kind, recipient, purpose| {
+        let token = keys.sign(&Token { run: run.id, recipient, purpose });
+        format!("http://{web}/{kind}/{token}")
+    };
+    for reader in (1..=READERS).map(RecipientId) {
+        let pixel = get_from(&link('o', reader, Purpose::Open), &[("User-Agent", BROWSER)]).await;
+        assert_eq!(pixel.status, 200, "the tracker needs no database");
+    }
+    let page = link('u', RecipientId(1), Purpose::Unsubscribe);
+    let away = get_from(&page, &[]).await;
+    assert_eq!((away.status, away.header("retry-after").is_some()), (503, true));
+    assert_eq!(get_from(&format!("http://{console}/healthz"), &[]).await.status, 200);
+    assert_eq!(get_from(&format!("http://{console}/readyz"), &[]).await.status, 503);
+    assert!(!finished.is_finished());
+
+    cluster.start_again();
+    until(&store, "runs WHERE state = 'done'", 1).await;
+    until(&store, "actions WHERE kind = 'open'", READERS).await;
+    until(&store, "profiles", READERS).await;
+    assert_eq!(get_from(&page, &[]).await.status, 200);
+    assert_eq!(get_from(&format!("http://{console}/readyz"), &[]).await.status, 200);
+    stop.soft.cancel();
+    assert!(finished.await.unwrap());
+    assert_eq!(last_run(&project).await.id, run.id);
+    holds(&mut project, PEOPLE, CONNECTIONS).await;
+}
