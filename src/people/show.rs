@@ -58,6 +58,7 @@ fn line(event: &Event) -> String {
         ("granted", _) => "withdrawn".to_owned(),
         ("points", value) => format!("{:+} points", value.as_f64().unwrap_or_default()),
         ("run" | "attempt", value) => format!("{name} {value}"),
+        ("tracking", _) => "with tracking".to_owned(),
         ("answered", value) => format!("at {}", plain(value)),
         (_, value) => plain(value),
     });

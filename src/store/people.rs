@@ -51,7 +51,7 @@ const NOTICES: &str = "SELECT n.kind, n.created_at, n.at, n.state, n.reply FROM 
     WHERE n.recipient_id = $1 AND n.created_at <= $2
         OR n.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $3) AND n.created_at <= $4
     ORDER BY n.created_at, n.id";
-const JOINS: &str = "SELECT j.at, j.topics, j.proof FROM joins j
+const JOINS: &str = "SELECT j.at, j.topics, j.tracking, j.attributes, j.proof FROM joins j
     WHERE j.address_hash = (SELECT r.address_hash FROM recipients r WHERE r.id = $1) AND j.confirmed_at IS NULL
         AND j.at <= $2 ORDER BY j.at, j.id";
 /// By number, or by address where it could not be told whose message it answers: the latest, and of each its beginning.
@@ -134,9 +134,13 @@ impl Event {
 pub async fn timeline(session: &mut Session, recipient: RecipientId, until: Micros) -> Result<Vec<Event>> {
     let bounds = || args![recipient, until];
     let mut events = Vec::new();
-    for (at, topics, proof) in session.all::<(i64, String, String)>(JOINS, bounds()).await? {
+    type Join = (i64, String, bool, String, String);
+    for (at, topics, tracking, attributes, proof) in session.all::<Join>(JOINS, bounds()).await? {
         let read = |text: &str| serde_json::from_str::<Json>(text).ok();
-        events.push(Event::new("join", at, json!({ "topics": read(&topics), "proof": read(&proof) })));
+        let details = json!({
+            "topics": read(&topics), "tracking": tracking.then_some(true), "attributes": read(&attributes), "proof": read(&proof),
+        });
+        events.push(Event::new("join", at, details));
     }
     let by_both = || args![recipient, until, recipient, until];
     for (notice, queued, at, state, reply) in session.all::<Notice>(NOTICES, by_both()).await? {

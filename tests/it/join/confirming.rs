@@ -17,7 +17,7 @@ use colloquy::store::joins;
 use colloquy::store::people;
 use colloquy::store::subscriptions::{self, Origin};
 use colloquy::store::versions;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -235,7 +235,9 @@ on_both_engines! {
         let bert = Address::parse("bert@example.org").unwrap();
         suppress::addresses(&site.store, &order, &[bert]).await.unwrap();
         site.pass(Duration::from_secs(3_600));
-        let ask = async |address: &str| site.join(&[("address", address), ("topic", "news")]).await;
+        let ask = async |address: &str| {
+            site.join(&[("address", address), ("topic", "news"), ("first_name", "Annabel")]).await
+        };
         let unknown = ask("carl@example.org").await;
         assert_eq!(unknown.status, 200);
         for other in ["anna@example.org", "bert@example.org", "carl@example.org", "nobody@no-such-domain.example"] {
@@ -252,6 +254,7 @@ on_both_engines! {
         let timeline = people::timeline(&mut site.store.read().await.unwrap(), anna, until).await.unwrap();
         let kinds: Vec<_> = timeline.iter().map(|event| event.kind).collect();
         assert_eq!(kinds, ["notice", "consent", "join", "notice"], "all that is stored is handed out");
+        assert_eq!(timeline[2].details["attributes"], json!({"first_name": "Annabel"}));
         // Whoever measures how long an answer takes learns nothing from what was written.
         let mut written = Vec::new();
         for address in ["anna@example.org", "bert@example.org", "dora@example.org"] {
