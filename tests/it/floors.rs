@@ -22,7 +22,7 @@ fn floor(room: &str) -> Option<usize> {
 }
 
 /// Source files under `src/`, each with its path relative to it.
-fn sources() -> Vec<(PathBuf, String)> {
+pub fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     let mut directories = vec![root.clone()];

@@ -22,6 +22,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::floors::sources;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const ANNA: RecipientId = RecipientId(1);
@@ -333,5 +334,16 @@ on_both_engines! {
         assert_eq!((viewing.kept().await, viewing.page(&run, ANNA).await.as_str()), (0, "404"));
         let left = past::of(&mut store.read().await.unwrap(), ANNA, Micros(i64::MAX)).await.unwrap();
         assert_eq!(left, []);
+    }
+}
+
+#[test]
+fn whatever_writes_attributes_keeps_those_that_mail_went_out_with() {
+    let writes = Regex::new("UPDATE recipients\\s+SET attributes").unwrap();
+    let writers: Vec<_> = sources().into_iter().filter(|(_, text)| writes.is_match(text)).collect();
+    let files: Vec<_> = writers.iter().map(|(file, _)| file.to_str().unwrap()).collect();
+    assert_eq!(files, ["store/imports/bulk.rs", "store/recipients.rs"]);
+    for (file, text) in &writers {
+        assert!(text.contains("past::keeping(") && text.contains("revision + 1"), "{}", file.display());
     }
 }
