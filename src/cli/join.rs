@@ -31,11 +31,15 @@ pub enum Command {
 /// What is sent with it comes back on the hosted page, filled in, where it is sent once more: that page knows when it
 /// was shown, which keeps programs out. Wording, topics and fields are those of the file.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  colloquy join form\n  colloquy join form --language de >> site/index.html")]
+#[command(after_help = "Examples:\n  colloquy join form\n  colloquy join form --language de >> site/index.html\n  \
+    colloquy join form --topic news")]
 pub struct Form {
     /// Language of the labels; default: the sender's.
     #[arg(long, value_name = "TAG")]
     language: Option<String>,
+    /// For this topic, or for several of them; default: all that one can join.
+    #[arg(long, value_name = "NAME")]
+    topic: Vec<String>,
 }
 
 /// Make a key for POST /api/subscribe, and let it in.
@@ -55,10 +59,15 @@ pub struct Key {
 
 pub fn form(args: &Form, app: &App) -> Result<ExitCode> {
     let language = args.language.as_deref().unwrap_or(&app.loaded.project.sender.locale);
-    let Some(html) = snippet(&app.loaded, language) else {
+    let Some(html) = snippet(&app.loaded, language, &args.topic) else {
         let hint = "add [join] with topics = [\"…\"] to config/colloquy.toml";
         return Err(Refused(format!("nobody can join this project\n  hint: {hint}")).into());
     };
+    let topics = app.loaded.join.as_ref().map(|join| &join.topics[..]).unwrap_or_default();
+    if let Some(other) = args.topic.iter().find(|topic| !topics.contains(topic)) {
+        let hint = format!("[join] has {}", topics.join(", "));
+        return Err(Refused(format!("nobody can join '{other}'\n  hint: {hint}")).into());
+    }
     std::io::stdout().write_all(html.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,8 @@
 //! The fields of a posted form, URL-encoded or multipart (RFC 7578). RFC 8058 allows both.
 
+/// The usual encoding, which the part of an address behind `?` has, too.
+pub(super) const URL_ENCODED: &str = "application/x-www-form-urlencoded";
+
 /// Field names and values in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Form(Vec<(String, String)>);
@@ -9,7 +12,7 @@ impl Form {
     pub(super) fn parse(content_type: &str, body: &[u8]) -> Self {
         let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
         match kind.trim().to_ascii_lowercase().as_str() {
-            "application/x-www-form-urlencoded" => {
+            URL_ENCODED => {
                 Self(url::form_urlencoded::parse(body).map(|(k, v)| (k.into_owned(), v.into_owned())).collect())
             }
             "multipart/form-data" => boundary(parameters).map(|b| multipart(body, &b)).unwrap_or_default(),

@@ -13,6 +13,7 @@ mod stamp;
 
 pub use snippet::snippet;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 
+use super::form::{Form, URL_ENCODED};
 use super::html::{Html, View};
 use super::reader::{Reader, accepted};
 use super::{Options, read_form};
@@ -66,6 +68,28 @@ struct Terms {
     join: join::Joining,
     /// Without trailing slash.
     base_url: String,
+    /// What stands behind the form's address where it is for some of the topics.
+    set: String,
+}
+
+impl Terms {
+    /// The same for those topics alone that the form's address names, if it names any; `None` where nobody can join
+    /// any of these.
+    fn of_set(&self, query: &str) -> Option<Cow<'_, Self>> {
+        let asked = Form::parse(URL_ENCODED, query.as_bytes());
+        if !asked.has("topic") {
+            return Some(Cow::Borrowed(self));
+        }
+        let mut terms = self.clone();
+        terms.join.topics.retain(|topic| asked.all("topic").any(|name| name == topic));
+        terms.set = set(&terms.join.topics);
+        (!terms.join.topics.is_empty()).then_some(Cow::Owned(terms))
+    }
+}
+
+/// What the address of a form for some topics ends with.
+fn set(topics: &[String]) -> String {
+    format!("?topic={}", topics.join("&topic="))
 }
 
 /// Answers `/join`, `/join.js`, `/j/` and `/api/subscribe`, and leaves other paths to `rest`.
@@ -99,7 +123,7 @@ impl<R: Handler> Joining<R> {
         let html = Html::new(options.sender.clone(), options.imprint_url.clone(), &options.look);
         let terms = loaded.and_then(|loaded| {
             let base_url = loaded.project.base_url.trim_end_matches('/').to_owned();
-            Some(Terms { join: loaded.join.clone()?, base_url })
+            Some(Terms { join: loaded.join.clone()?, base_url, set: String::new() })
         });
         Self { inner: Arc::new(Inner { keys, store, clock, desk, options, html, terms }), rest }
     }
@@ -120,14 +144,17 @@ impl<R: Handler> Handler for Joining<R> {
         let path = path.to_owned();
         let (parts, body) = request.into_parts();
         let reader = Reader::new(&inner.desk.proxies, peer, &parts.headers);
+        let query = parts.uri.query().unwrap_or_default().to_owned();
         match (join, path.as_str(), &parts.method) {
             (None, "/api/subscribe", &Method::POST) => inner.subscribe(parts.headers, body).await,
             (None, "/api/subscribe", _) => method_not_allowed("POST"),
             (None, "/join.js", &(Method::GET | Method::HEAD)) => script(),
             (None, "/join.js", _) => method_not_allowed("GET, HEAD"),
-            (_, _, &(Method::GET | Method::HEAD)) => in_task(async move { inner.show(join, &reader).await }).await,
+            (_, _, &(Method::GET | Method::HEAD)) => {
+                in_task(async move { inner.show(join, &reader, &query).await }).await
+            }
             (_, _, &Method::POST) => match read_form(&parts.headers, body).await {
-                Ok(form) => in_task(async move { inner.take_form(join, &reader, &form).await }).await,
+                Ok(form) => in_task(async move { inner.take_form(join, &reader, &form, &query).await }).await,
                 Err(unread) => inner.html.unread(inner.texts(&reader), unread),
             },
             _ => method_not_allowed("GET, HEAD, POST"),
@@ -144,22 +171,26 @@ impl<R: Handler> Handler for Joining<R> {
 }
 
 impl Inner {
-    async fn show(&self, join: Option<JoinId>, reader: &Reader) -> Answer {
+    async fn show(&self, join: Option<JoinId>, reader: &Reader, query: &str) -> Answer {
         let texts = self.texts(reader);
-        match (join, &self.terms) {
+        match (join, self.terms_of(query)) {
             (Some(join), _) => self.or_away(texts, self.ask_to_confirm(texts, join).await),
-            (None, Some(terms)) => self.blank_form(texts, terms),
+            (None, Some(terms)) => self.blank_form(texts, &terms),
             (None, None) => self.html.nowhere(texts),
         }
     }
 
-    async fn take_form(&self, join: Option<JoinId>, reader: &Reader, form: &super::form::Form) -> Answer {
+    async fn take_form(&self, join: Option<JoinId>, reader: &Reader, form: &Form, query: &str) -> Answer {
         let texts = self.texts(reader);
-        match (join, &self.terms) {
+        match (join, self.terms_of(query)) {
             (Some(join), _) => self.or_away(texts, self.confirm(texts, join, reader).await),
-            (None, Some(terms)) => self.or_away(texts, self.filled_form(texts, terms, reader, form).await),
+            (None, Some(terms)) => self.or_away(texts, self.filled_form(texts, &terms, reader, form).await),
             (None, None) => self.html.nowhere(texts),
         }
+    }
+
+    fn terms_of(&self, query: &str) -> Option<Cow<'_, Terms>> {
+        self.terms.as_ref()?.of_set(query)
     }
 
     fn texts(&self, reader: &Reader) -> &Wording {

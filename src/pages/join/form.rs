@@ -100,7 +100,7 @@ impl Inner {
             wording,
             tracking_wording: filled.tracking.then(|| self.tracking_words(t, terms)),
             version: join.version.clone(),
-            form_url: format!("{}/join", terms.base_url),
+            form_url: format!("{}/join{}", terms.base_url, terms.set),
             channel: "join",
             request: reader.request.clone(),
         };

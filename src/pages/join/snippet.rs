@@ -3,14 +3,18 @@
 use std::fmt::Write as _;
 
 use super::form::{AUTOCOMPLETE, label};
+use super::set;
 use crate::config::Loaded;
 use crate::domain::join::{Joining, words_for};
 use crate::domain::wording;
 
-/// A plain HTML form that leads to `/join`, in the wording nearest to a language. `None` when nobody can join.
+/// A plain HTML form that leads to `/join`, in the wording nearest to a language, for all topics or `some` of them.
+/// `None` when nobody can join.
 #[must_use]
-pub fn snippet(loaded: &Loaded, language: &str) -> Option<String> {
-    let Joining { topics, attributes, ask_tracking, wording: own, tracking, .. } = loaded.join.as_ref()?;
+pub fn snippet(loaded: &Loaded, language: &str, some: &[String]) -> Option<String> {
+    let Joining { topics: all, attributes, ask_tracking, wording: own, tracking, .. } = loaded.join.as_ref()?;
+    let topics: Vec<String> = all.iter().filter(|topic| some.is_empty() || some.contains(topic)).cloned().collect();
+    let set = if some.is_empty() { String::new() } else { set(&topics) };
     let project = &loaded.project;
     let t = wording::choose(&loaded.look.wordings, Some(language), "", &project.sender.locale);
     let sender = super::super::Options::from(loaded).sender;
@@ -20,7 +24,8 @@ pub fn snippet(loaded: &Loaded, language: &str) -> Option<String> {
     };
     let say = |name: &str| escaped(t.say(name));
     let base = project.base_url.trim_end_matches('/');
-    let mut html = format!("<form method=\"post\" action=\"{}/join\" lang=\"{}\">\n", escaped(base), escaped(&t.tag));
+    let (action, tag) = (escaped(&format!("{base}/join{set}")), escaped(&t.tag));
+    let mut html = format!("<form method=\"post\" action=\"{action}\" lang=\"{tag}\">\n");
     let _ = writeln!(
         html,
         "  <p><label>{} <input name=\"address\" type=\"text\" inputmode=\"email\" autocomplete=\"email\" required></label></p>",
@@ -37,7 +42,7 @@ pub fn snippet(loaded: &Loaded, language: &str) -> Option<String> {
     }
     if topics.len() > 1 {
         let _ = writeln!(html, "  <fieldset>\n    <legend>{}</legend>", say("topics_legend"));
-        for topic in topics {
+        for topic in &topics {
             let title = escaped(project.topics.get(topic).unwrap_or(topic));
             let _ =
                 writeln!(html, "    <label><input type=\"checkbox\" name=\"topic\" value=\"{topic}\"> {title}</label>");

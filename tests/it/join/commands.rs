@@ -27,6 +27,18 @@ fn a_form_for_ones_own_page_asks_what_the_project_asks_and_escapes_it() {
         assert!(form.contains(part), "{part} is missing in {form}");
     }
     assert!(!form.contains("checked") && !form.contains("stamp"), "{form}");
+    let club = shop.done(&["join", "form", "--topic", "club"]);
+    assert!(
+        club.contains("action=\"http://localhost:8080/join?topic=club\"") && !club.contains("name=\"topic\""),
+        "{club}"
+    );
+    let both = shop.done(&["join", "form", "--topic", "club", "--topic", "news"]);
+    assert!(
+        both.contains("/join?topic=news&amp;topic=club\"") && both.matches("name=\"topic\"").count() == 2,
+        "{both}"
+    );
+    let (code, words) = shop.colloquy(&["join", "form", "--topic", "cub"]);
+    assert!(code == 2 && words.contains("nobody can join 'cub'\n  hint: [join] has news, club"), "{words}");
     let german = shop.done(&["join", "form", "--language", "de-AT"]);
     assert!(german.contains("<p>Ja, Alpenlauf</p>") && german.contains("<button>Anmelden</button>"), "{german}");
 }

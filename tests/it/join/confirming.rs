@@ -226,6 +226,32 @@ on_both_engines! {
         assert_eq!(site.count("suppressions").await, 1, "others have set it");
     }
 
+    async fn a_form_for_some_of_the_topics_is_about_these_alone(db) {
+        let site = Site::open(db).await;
+        let path = "/join?topic=events&topic=none";
+        let page = site.server.request("GET", path, &[ENGLISH], b"").await.text();
+        assert!(page.contains("<strong>Events &lt;&amp;&gt;</strong>") && !page.contains("name=\"topic\""), "{page}");
+        assert!(page.contains("<form method=\"post\">"), "it comes back to the same address: {page}");
+        let (stamp, all) = (stamp_in(&page), site.stamp().await);
+        for (path, stamp) in [("/join", &stamp), (path, &all), ("/join?topic=news", &stamp)] {
+            let shown = site.post(path, &[("stamp", stamp), ("address", ANNA), ("topic", "news")]).await.text();
+            assert!(shown.contains("name=\"address\""), "another form was shown: {shown}");
+        }
+        assert_eq!(site.count("joins").await, 0);
+        // What the form does not show is not joined.
+        site.post(path, &[("stamp", &stamp), ("address", ANNA), ("topic", "news")]).await;
+        site.post(&site.mailed(ANNA).await.unwrap().1, &[("confirm", "1")]).await;
+        let anna = site.recipient(ANNA).await.unwrap().id;
+        assert_eq!(site.topics(anna).await, ["events"]);
+        let proof = payload(&site.consents(anna).await[0]);
+        assert_eq!(proof["form_url"], "http://127.0.0.1:1/join?topic=events");
+        for none in ["/join?topic=none", "/join?topic="] {
+            assert_eq!(site.server.request("GET", none, &[ENGLISH], b"").await.status, 404, "{none}");
+            assert_eq!(site.post(none, &[("stamp", &all), ("address", ANNA)]).await.status, 404, "{none}");
+        }
+        assert_eq!(site.server.request("GET", "/join?from=mail", &[ENGLISH], b"").await.status, 200);
+    }
+
     async fn the_answer_is_the_same_whoever_is_asked_for(db) {
         let site = Site::open(db).await;
         let key = site.app.secrets().unwrap().suppression_key();
