@@ -279,7 +279,7 @@ on_both_engines! {
         let app = viewing.project.app();
         let sender = app.sender(&store, Metrics::new(), CancellationToken::new()).await.unwrap();
         let prepared = sender.prepare(&run).await.unwrap();
-        assert_eq!(sender.send(run.clone(), &prepared, false).await.unwrap(), Ended::Done);
+        assert_eq!(sender.send(run.clone(), &prepared, true).await.unwrap(), Ended::Done);
         sender.finish().await;
         let taken = &viewing.mails()["a0@example.org"];
         assert!(taken.contains("Hallo Eva in Chur"), "{taken}");
