@@ -5,15 +5,18 @@ mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::app::{Governed, Site};
+use crate::app::{Follower, Governed, Site};
+use crate::clock::Clock;
 use crate::console::{self, Console};
 use crate::domain::token::Keyring;
 use crate::inbox::{Parts, Reader, Rules};
@@ -22,11 +25,14 @@ use crate::metrics::Metrics;
 use crate::pages::join::Desk;
 use crate::people::retention::Janitor;
 use crate::send::Sender;
-use crate::store::Store;
 use crate::store::spool::Spool;
+use crate::store::{self, Store};
 use crate::track::{self, Clients, Forwarder, ForwarderOptions, Intake, Judge, JudgeOptions, Limited, Tracker};
 use crate::web::{self, Limits, Proxies};
 use renewed::RenewedPages;
+
+/// How often a database that is away at the start is looked for.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// A part of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -72,16 +78,17 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts the services of these roles. They end by `stop`.
+    /// Starts the services of these roles. They end by `stop`. While the database is away, those that recipients
+    /// reach serve already, and all else waits; without these it is an error.
     ///
     /// # Errors
     /// When the database, the keys, a relay or a listener cannot be used.
     pub async fn start(site: Site, roles: &[Role], stop: Stop) -> Result<Self> {
-        let store = site.store().await?;
+        let store = site.store_from_afar()?;
         let metrics = Metrics::new();
         let secrets = site.secrets()?;
         let keyring = Arc::new(secrets.keyring());
-        let (follower, governed) = site.follow(&store).await?;
+        let (mut follower, governed) = Follower::new(&store);
         let mut services = Self {
             web: None,
             inbox: None,
@@ -95,7 +102,32 @@ impl Services {
             asked: stop.soft.clone(),
         };
         let has = |role| roles.contains(&role);
+        let serves = has(Role::Tracker) || has(Role::Pages);
+        let away = match services.reach_database(&mut follower).await {
+            Err(error) if serves && error.may_pass() => Some(error),
+            reached => {
+                reached?;
+                None
+            }
+        };
+        let mut arrived = None;
+        if serves {
+            let pages = has(Role::Pages).then(|| services.pages(&site, &keyring, governed.clone())).transpose()?;
+            arrived = services.listen(&site, Arc::clone(&keyring), &metrics, pages, has(Role::Tracker)).await?;
+        }
+        if has(Role::Console) {
+            services.console(&site, metrics.clone(), stop.soft.clone()).await?;
+        }
+        if let Some(error) = away
+            && !services.wait_for_database(error, &mut follower).await?
+        {
+            services.tasks.close();
+            return Ok(services);
+        }
         services.tasks.spawn(follower.run(services.last.clone()));
+        if let Some(arrived) = arrived {
+            services.take_hits(arrived, &site.clock, &metrics);
+        }
         if has(Role::Inbox) {
             let reader = Reader::new(Parts {
                 store: store.clone(),
@@ -111,10 +143,6 @@ impl Services {
             let ways = ways::open(&site, (&store, &metrics), Arc::clone(&keyring), governed.clone(), tasks, last);
             services.inbox = ways.await?;
         }
-        if has(Role::Tracker) || has(Role::Pages) {
-            let pages = has(Role::Pages).then(|| services.pages(&site, &keyring, governed.clone())).transpose()?;
-            services.listen(&site, keyring, &metrics, pages, has(Role::Tracker)).await?;
-        }
         if has(Role::Scorer) {
             let (clock, last) = (site.clock.clone(), services.last.clone());
             services.tasks.spawn(renewed::score(store.clone(), clock, metrics.clone(), governed.clone(), last));
@@ -124,14 +152,33 @@ impl Services {
             let current = governed.clone();
             let periods = move || current.borrow().as_ref().map(|it| it.loaded.project.retention);
             services.tasks.spawn(janitor.run(periods, services.last.clone()));
-            services.send(&site, metrics.clone(), governed).await?;
-        }
-        if has(Role::Console) {
-            services.console(&site, metrics, stop.soft.clone()).await?;
+            services.send(&site, metrics, governed).await?;
         }
         services.tasks.close();
         info!(web = ?services.web, inbox = ?services.inbox, console = ?services.console, roles = ?roles, "started");
         Ok(services)
+    }
+
+    /// Brings the schema up to date, and looks which version governs.
+    async fn reach_database(&self, follower: &mut Follower) -> store::Result<()> {
+        self.store.get_ready().await?;
+        follower.look().await
+    }
+
+    /// Waits for a database that is away; `false` at the soft stop.
+    async fn wait_for_database(&self, mut error: store::Error, follower: &mut Follower) -> Result<bool> {
+        while error.may_pass() {
+            warn!(%error, "the database is away; links and pixel are answered, all else waits for it");
+            tokio::select! {
+                () = self.asked.cancelled() => return Ok(false),
+                () = tokio::time::sleep(AWAY) => {}
+            }
+            match self.reach_database(follower).await {
+                Ok(()) => return Ok(true),
+                Err(other) => error = other,
+            }
+        }
+        Err(error.into())
     }
 
     fn pages(&self, site: &Site, keyring: &Arc<Keyring>, governed: Governed) -> Result<RenewedPages> {
@@ -168,7 +215,7 @@ impl Services {
         metrics: &Metrics,
         pages: Option<RenewedPages>,
         tracks: bool,
-    ) -> Result<()> {
+    ) -> Result<Option<Arc<Notify>>> {
         let web = &site.machine.web;
         let at = web.listen;
         let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at} ([web] listen)"))?;
@@ -178,15 +225,12 @@ impl Services {
             let clients = Clients::new(web.trusted_proxies.clone(), web.per_network, web.burst);
             let pages = Limited::new(clients, pages);
             self.tasks.spawn(web::serve(listener, pages, limits, self.last.clone()));
-            return Ok(());
+            return Ok(None);
         }
         let spool = Spool::open(&site.root.join("spool.db")).await?;
         self.spool = Some(spool.clone());
         let (intake, writer) = Intake::spawn(spool.clone(), metrics.clone());
-        let forwarder = Forwarder::new(spool, self.store.clone(), metrics.clone(), ForwarderOptions::default());
-        let judge = Judge::new(self.store.clone(), site.clock.clone(), metrics.clone(), JudgeOptions::default());
-        self.tasks.spawn(forwarder.run(intake.arrived(), self.last.clone()));
-        self.tasks.spawn(judge.run(self.last.clone()));
+        let arrived = intake.arrived();
         let options = track::Options {
             trusted_proxies: web.trusted_proxies.clone(),
             per_network: web.per_network,
@@ -195,7 +239,16 @@ impl Services {
         let tracker = Tracker::new(keyring, intake, site.clock.clone(), metrics.clone(), options, pages);
         self.tasks.spawn(web::serve(listener, tracker, limits, self.last.clone()));
         self.tasks.spawn(async move { drop(writer.await) });
-        Ok(())
+        Ok(Some(arrived))
+    }
+
+    /// Takes hits from the spool to the database, and judges them there. `arrived` tells of new ones.
+    fn take_hits(&self, arrived: Arc<Notify>, clock: &Clock, metrics: &Metrics) {
+        let Some(spool) = self.spool.clone() else { return };
+        let forwarder = Forwarder::new(spool, self.store.clone(), metrics.clone(), ForwarderOptions::default());
+        let judge = Judge::new(self.store.clone(), clock.clone(), metrics.clone(), JudgeOptions::default());
+        self.tasks.spawn(forwarder.run(arrived, self.last.clone()));
+        self.tasks.spawn(judge.run(self.last.clone()));
     }
 
     async fn console(&mut self, site: &Site, metrics: Metrics, stopping: CancellationToken) -> Result<()> {

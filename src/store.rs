@@ -60,6 +60,7 @@ use pool::Pool;
 pub use schema::Schema;
 pub use script::Script;
 use servers::Servers;
+pub use servers::Standing;
 pub use sql::{Sql, list, values};
 use sql::{keys, padded};
 pub use value::Value;
@@ -178,10 +179,8 @@ impl Store {
     /// When the address is not understood, the database cannot be reached, or its schema is newer
     /// than this program.
     pub async fn open(place: impl Into<Place<'_>>, root: &Path) -> Result<Self> {
-        let store = Self::connect(place, root).await?;
-        if !matches!(store.schema().await, Ok(Schema::Current)) {
-            schema::migrate(&store.engine).await?;
-        }
+        let store = Self::at(place, root)?;
+        store.get_ready().await?;
         Ok(store)
     }
 
@@ -190,7 +189,36 @@ impl Store {
     /// # Errors
     /// When the address is not understood, or the database cannot be reached.
     pub async fn connect(place: impl Into<Place<'_>>, root: &Path) -> Result<Self> {
-        Ok(Self { engine: connect(place.into(), root).await? })
+        let store = Self::at(place, root)?;
+        store.reach().await?;
+        Ok(store)
+    }
+
+    /// The same, of which nothing is asked yet: for who can do without it for a while.
+    ///
+    /// # Errors
+    /// When the address is not understood.
+    pub fn at<'a>(place: impl Into<Place<'a>>, root: &Path) -> Result<Self> {
+        Ok(Self { engine: engine(place.into(), root)? })
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or its schema is newer than this program.
+    pub async fn get_ready(&self) -> Result<()> {
+        self.reach().await?;
+        match self.schema().await {
+            Ok(Schema::Current) => Ok(()),
+            _ => schema::migrate(&self.engine).await,
+        }
+    }
+
+    async fn reach(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.acquire().await.map(drop),
+            Engine::Postgres { pool, .. } => pool.acquire().await.map(drop),
+        }
     }
 
     /// Which engine answers.
@@ -256,6 +284,14 @@ impl Store {
         schema::compare(&mut self.read().await?).await
     }
 
+    /// What each of PostgreSQL's servers is at present, by its name.
+    pub async fn servers(&self) -> Vec<(String, Standing)> {
+        match &self.engine {
+            Engine::Sqlite { .. } => Vec::new(),
+            Engine::Postgres { pool, .. } => pool.opener().standings().await,
+        }
+    }
+
     /// Ends all connections; what was committed is on disk.
     pub async fn close(&self) {
         match &self.engine {
@@ -268,13 +304,12 @@ impl Store {
     }
 }
 
-async fn connect(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<Engine> {
+fn engine(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<Engine> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = root.join(path.trim_start_matches("//"));
         let options = sqlite_options(&path);
         let writer = options.clone().create_if_missing(true).pragma("cache_size", "-16384");
         let writer = Pool::new(1, writer, PATIENCE);
-        writer.acquire().await?;
         let readers = Pool::new(READERS, options.pragma("query_only", "ON"), PATIENCE);
         return Ok(Engine::Sqlite { writer, readers });
     }
@@ -283,7 +318,6 @@ async fn connect(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<En
     }
     let pool = Pool::new(POSTGRES_CONNECTIONS, Servers::new(url, direct_url.is_some())?, PATIENCE);
     let direct = direct_url.map(|url| Servers::new(url, false)).transpose()?.map(Arc::new);
-    pool.acquire().await?;
     Ok(Engine::Postgres { pool, direct })
 }
 

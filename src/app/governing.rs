@@ -44,8 +44,7 @@ impl Site {
     /// # Errors
     /// When the database refuses.
     pub async fn follow(&self, store: &Store) -> Result<(Follower, Governed)> {
-        let (changes, governed) = watch::channel(None);
-        let mut follower = Follower { store: store.clone(), seen: None, changes };
+        let (mut follower, governed) = Follower::new(store);
         follower.look().await?;
         Ok((follower, governed))
     }
@@ -60,6 +59,13 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// One that has not looked yet.
+    #[must_use]
+    pub fn new(store: &Store) -> (Self, Governed) {
+        let (changes, governed) = watch::channel(None);
+        (Self { store: store.clone(), seen: None, changes }, governed)
+    }
+
     /// Follows until `shutdown`. What cannot be used leaves the version before it in force.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
@@ -73,7 +79,11 @@ impl Follower {
         }
     }
 
-    async fn look(&mut self) -> store::Result<()> {
+    /// Looks once.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn look(&mut self) -> store::Result<()> {
         let version = versions::governing(&mut self.store.read().await?).await?;
         let Some(version) = version.filter(|version| self.seen != Some(*version)) else { return Ok(()) };
         if let Some(governing) = read(&self.store, version).await? {

@@ -48,6 +48,14 @@ impl Site {
         Ok(Store::open(place(&self.machine), &self.root).await?)
     }
 
+    /// The same, of which nothing is asked yet.
+    ///
+    /// # Errors
+    /// When its address is not understood.
+    pub fn store_from_afar(&self) -> Result<Store> {
+        Ok(Store::at(place(&self.machine), &self.root)?)
+    }
+
     /// Reads the keys.
     ///
     /// # Errors

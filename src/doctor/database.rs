@@ -1,8 +1,10 @@
 //! Whether the database answers, fits this program, and keeps what it says it has kept.
 
+use std::path::Path;
+
 use super::{Finding, Patient};
 use crate::store::durability::{Durability, durability, now};
-use crate::store::{EngineKind, Place, Schema, Store};
+use crate::store::{self, EngineKind, Place, Schema, Standing, Store};
 
 /// Clocks further apart than this make schedules and limits wrong.
 const APART: f64 = 2.0;
@@ -22,9 +24,51 @@ pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
             return vec![Finding::fail("database", error.to_string(), mend)];
         }
     };
-    let findings = asked(patient, &store).await;
+    let found = asked(patient, &store).await;
+    let failed = |error: store::Error| vec![Finding::fail("database", error.to_string(), "look at the server's log")];
+    let mut findings = found.unwrap_or_else(failed);
+    findings.extend(servers(&store.servers().await));
     store.close().await;
-    findings.unwrap_or_else(|error| vec![Finding::fail("database", error.to_string(), "look at the server's log")])
+    if let Some(direct) = place.direct_url {
+        findings.push(beside_the_pooler(direct, &patient.root).await);
+    }
+    findings
+}
+
+/// Whether a failover has somewhere to go.
+fn servers(all: &[(String, Standing)]) -> Vec<Finding> {
+    if all.len() < 2 {
+        return Vec::new();
+    }
+    let primaries = all.iter().filter(|(_, standing)| *standing == Standing::Primary).count();
+    let finding = |(name, standing): &(String, Standing)| {
+        let check = format!("server {name}");
+        match standing {
+            Standing::Primary if primaries > 1 => {
+                Finding::fail(check, "takes writes, and so does another", "take the old primary out before it is used")
+            }
+            Standing::Primary => Finding::ok(check, "takes writes"),
+            Standing::Standby => Finding::ok(check, "takes no writes, as a standby"),
+            Standing::Away(why) => Finding::warn(check, why, "while it is away, a failover has one place less to go"),
+        }
+    };
+    all.iter().map(finding).collect()
+}
+
+async fn beside_the_pooler(url: &str, root: &Path) -> Finding {
+    let schema = async {
+        let store = Store::connect(url, root).await?;
+        let schema = store.schema().await;
+        store.close().await;
+        schema
+    };
+    match schema.await {
+        Ok(_) => Finding::ok("direct_url", "answers"),
+        Err(error) => {
+            let mend = "it must lead to the servers behind the pooler, where the schema is brought up to date";
+            Finding::fail("direct_url", error.to_string(), mend)
+        }
+    }
 }
 
 async fn asked(patient: &Patient<'_>, store: &Store) -> crate::store::Result<Vec<Finding>> {

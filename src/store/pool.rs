@@ -123,6 +123,11 @@ impl<O: Open> Pool<O> {
         Ok(Loan { connection: Some(connection), shelf, _permit: permit })
     }
 
+    /// How connections come to be.
+    pub fn opener(&self) -> &O {
+        &self.0.opener
+    }
+
     /// Waits for what is on loan and closes all connections.
     pub async fn close(&self) {
         let all = self.0.free.acquire_many(self.0.size).await;

@@ -57,6 +57,17 @@ struct Primary {
     timeline: u32,
 }
 
+/// What a server is at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It takes writes.
+    Primary,
+    /// It takes none, as a standby.
+    Standby,
+    /// It does not answer; why.
+    Away(String),
+}
+
 /// A connection to one of them.
 pub(super) struct Link {
     pub connection: PgConnection,
@@ -172,6 +183,19 @@ impl Servers {
             unfit.push((primary.server, Unfit::Stale));
         }
         Err(self.no_primary(unfit))
+    }
+
+    /// What each of them is, by its name.
+    pub async fn standings(&self) -> Vec<(String, Standing)> {
+        let looks = (0..self.servers.len()).map(|server| async move {
+            let standing = match self.look(server).await {
+                Ok(_) => Standing::Primary,
+                Err(Unfit::Away(error)) => Standing::Away(error.to_string()),
+                Err(Unfit::ReadOnly | Unfit::Stale) => Standing::Standby,
+            };
+            (name(&self.servers[server]), standing)
+        });
+        join_all(looks).await
     }
 
     fn no_primary(&self, mut unfit: Vec<(usize, Unfit)>) -> Error {

@@ -26,7 +26,7 @@ fn colloquy(project: &Project) -> Command {
 }
 
 /// What the doctor says: its exit code, its words, and its findings as `level check`.
-async fn examined(project: &Project, dns: std::net::SocketAddr) -> (i32, String, Vec<String>) {
+pub async fn examined(project: &Project, dns: std::net::SocketAddr) -> (i32, String, Vec<String>) {
     examined_with(project, dns, &[]).await
 }
 

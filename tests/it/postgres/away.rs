@@ -10,6 +10,7 @@ use colloquy::services::{Role, Services};
 
 use super::{BROWSER, at, colloquy, counter, holds, last_run, until, until_taken};
 use crate::http::get_from;
+use crate::peers::{free_port, wait_for};
 use crate::project::{Project, Settings};
 use crate::support::cluster::Cluster;
 
@@ -85,4 +86,41 @@ async fn every_service_outlives_the_database_and_goes_on() {
     assert!(finished.await.unwrap());
     assert_eq!(last_run(&project).await.id, run.id);
     holds(&mut project, PEOPLE, CONNECTIONS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_answered_by_a_service_that_starts_without_the_database() {
+    let cluster = Cluster::start();
+    cluster.create("shop").await;
+    let project = Project::new(at(&cluster.url("shop"), None).await, Settings::default(), |_, _| None).await;
+    project.import(3).await;
+    let (run, _) = project.send().await;
+    let store = &project.db.store;
+    let mut tx = store.write().await.unwrap();
+    tx.change(3, "UPDATE messages SET at = at - 60000000", vec![]).await.unwrap();
+    tx.commit().await.unwrap();
+    cluster.crash();
+
+    let port = free_port();
+    let file = project.db.dir.path().join("config/colloquy.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let listens = format!("listen = \"127.0.0.1:{port}\"");
+    std::fs::write(&file, config.replacen("listen = \"127.0.0.1:0\"", &listens, 1)).unwrap();
+    let mut without = colloquy(project.db.dir.path(), &["run", "--role", "sender,scorer"]);
+    assert_eq!(without.wait().await.unwrap().code(), Some(1), "nobody is served by it");
+
+    let mut service = colloquy(project.db.dir.path(), &["run"]);
+    wait_for(port).await;
+    let keys = project.app().secrets().unwrap().keyring();
+    let link = |kind, purpose| {
+        let token = keys.sign(&Token { run: run.id, recipient: RecipientId(1), purpose });
+        format!("http://127.0.0.1:{port}/{kind}/{token}")
+    };
+    assert_eq!(get_from(&link('o', Purpose::Open), &[("User-Agent", BROWSER)]).await.status, 200);
+    assert_eq!(get_from(&link('u', Purpose::Unsubscribe), &[]).await.status, 503);
+    assert!(service.try_wait().unwrap().is_none());
+    cluster.start_again();
+    until(store, "actions WHERE kind = 'open'", 1).await;
+    until(store, "profiles", 1).await;
+    assert_eq!(get_from(&link('u', Purpose::Unsubscribe), &[]).await.status, 200);
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use colloquy::store::{Error, Store};
 
 use super::{at, colloquy, counter, holds, until_taken};
+use crate::doctor::examined;
 use crate::project::{Project, Settings};
 use crate::support::cluster::Cluster;
+use crate::support::dns;
 
 const PEOPLE: usize = 1_500;
 const CONNECTIONS: usize = 4;
@@ -81,6 +83,21 @@ async fn a_primary_that_comes_back_after_another_was_promoted_is_left_alone() {
     standby.crash();
     let error = async { db.store.write().await?.commit().await }.await.unwrap_err();
     assert!(error.may_pass() && error.to_string().contains("old primary"), "{error}");
+}
+
+#[tokio::test]
+async fn the_doctor_tells_what_each_server_is_and_whether_a_failover_forgets() {
+    let (primary, standby) = pair().await;
+    let project = Project::new(at(&both(&primary, &standby), None).await, Settings::default(), |_, _| None).await;
+    let dns = dns::serve(vec![]).await;
+    let (_, words, findings) = examined(&project, dns).await;
+    for server in [&primary, &standby] {
+        assert!(findings.contains(&format!("ok server 127.0.0.1:{}", server.port)), "{words}");
+    }
+    assert!(words.contains("synchronous_standby_names='standby'"), "{words}");
+    standby.crash();
+    let (_, words, findings) = examined(&project, dns).await;
+    assert!(findings.contains(&format!("warn server 127.0.0.1:{}", standby.port)), "{words}");
 }
 
 #[tokio::test]
