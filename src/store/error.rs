@@ -93,7 +93,7 @@ impl Error {
 
 pub(super) fn passes(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
             if error.try_downcast_ref::<SqliteError>().is_some() {
@@ -158,6 +158,18 @@ mod tests {
         }
         for code in [5, 261, 517, 6, 10, 3338, 13] {
             assert!(sqlite_passes(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_of_no_use_once_its_server_ends_or_takes_no_writes() {
+        assert!(loses(&io::Error::from(io::ErrorKind::UnexpectedEof).into()));
+        assert!(!loses(&sqlx::Error::RowNotFound));
+        for code in ["08006", "57P01", "57P02", "57P03", "25006"] {
+            assert!(postgres_loses(code), "{code}");
+        }
+        for code in ["40001", "40P01", "57014", "23505", "53100"] {
+            assert!(!postgres_loses(code), "{code}");
         }
     }
 

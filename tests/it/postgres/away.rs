@@ -12,7 +12,8 @@ use super::{BROWSER, at, colloquy, counter, holds, last_run, until, until_taken}
 use crate::http::get_from;
 use crate::peers::{free_port, wait_for};
 use crate::project::{Project, Settings};
-use crate::support::cluster::Cluster;
+use crate::support::Database;
+use crate::support::cluster::{Cluster, Pooler};
 
 const PEOPLE: usize = 1_500;
 const CONNECTIONS: usize = 4;
@@ -22,9 +23,25 @@ const RELAY: &str = "connections = 4\nrate = \"400/s\"";
 async fn a_sender_waits_for_the_database_and_goes_on() {
     let cluster = Cluster::start();
     cluster.create("shop").await;
+    let db = at(&cluster.url("shop"), None).await;
+    sends_in_spite_of_it(&cluster, db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_waits_for_the_database_behind_a_pooler_and_goes_on() {
+    let cluster = Cluster::start();
+    cluster.create("shop").await;
+    let pooler = Pooler::start(cluster.port, 3).await;
+    let url = format!("postgres://postgres@127.0.0.1:{}/shop", pooler.port);
+    let db = at(&url, Some(&cluster.url("shop"))).await;
+    sends_in_spite_of_it(&cluster, db).await;
+}
+
+/// Sends, and takes the database away twice meanwhile.
+async fn sends_in_spite_of_it(cluster: &Cluster, db: Database) {
     let (taken, script) = counter();
     let settings = Settings { relay: RELAY, ..Settings::default() };
-    let mut project = Project::new(at(&cluster.url("shop"), None).await, settings, script).await;
+    let mut project = Project::new(db, settings, script).await;
     project.import(PEOPLE).await;
     let mut sender = colloquy(project.db.dir.path(), &["send", "hello"]);
     for mails in [300, 800] {

@@ -104,7 +104,7 @@ impl Pooler {
         let ini = format!(
             "[databases]\n* = host=127.0.0.1 port={server} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
-             default_pool_size = {connections}\n"
+             default_pool_size = {connections}\nserver_login_retry = 1\n"
         );
         let file = dir.path().join("pgbouncer.ini");
         std::fs::write(&file, ini).unwrap();
