@@ -30,6 +30,7 @@ pub mod notice;
 pub mod occasion;
 pub mod outcome;
 pub mod pace;
+pub mod partition;
 pub mod profile;
 pub mod project;
 pub mod rate;

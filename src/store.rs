@@ -33,6 +33,7 @@ pub mod lapses;
 pub mod marks;
 pub mod nodes;
 pub mod notices;
+pub mod partitions;
 pub mod past;
 pub mod people;
 pub mod person;

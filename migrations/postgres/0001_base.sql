@@ -179,8 +179,13 @@ CREATE TABLE messages (
     reply        TEXT COLLATE "C",                      -- the server's words, or why it was skipped
     counted      BIGINT NOT NULL DEFAULT 0, -- under what it stands in hit_totals: a bit for each kind and verdict
     PRIMARY KEY (run_id, recipient_id)
-);
-CREATE INDEX messages_due ON messages (run_id, wave, due_at) WHERE state IN ('waiting', 'deferred');
+) PARTITION BY RANGE (run_id);
+-- For runs that no other partition was made for in time; see src/store/partitions.rs. Each row changes twice, and the
+-- free part of its page takes the new versions.
+CREATE TABLE messages_rest PARTITION OF messages DEFAULT WITH (fillfactor = 50);
+-- Only `waiting` and `deferred` are due. The state does not stand here, so that `claimed` becomes `sending` without a
+-- change of any index.
+CREATE INDEX messages_due ON messages (run_id, wave, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX messages_held ON messages (node_id) WHERE node_id IS NOT NULL;
 -- Without a time: every mark sets one, and would move its entry.
 CREATE INDEX messages_recipient ON messages (recipient_id, run_id);
@@ -269,7 +274,9 @@ CREATE TABLE hits (
     network      TEXT COLLATE "C" NOT NULL DEFAULT '',  -- truncated to /24 or /48
     verdict      TEXT COLLATE "C" CHECK (verdict IN ('human', 'proxy', 'machine', 'unknown')),
     rule         TEXT COLLATE "C"                       -- what decided
-);
+) PARTITION BY RANGE (id);
+-- For what is of no month that a partition was made for in time.
+CREATE TABLE hits_rest PARTITION OF hits DEFAULT;
 CREATE INDEX hits_message ON hits (run_id, recipient_id, at);
 CREATE INDEX hits_unjudged ON hits (id) WHERE verdict IS NULL;
 

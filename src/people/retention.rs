@@ -1,4 +1,5 @@
-//! The janitor: removes what was kept for its time, a little at a time, so that nobody waits for it.
+//! The janitor: removes what was kept for its time, a little at a time, so that nobody waits for it; and on PostgreSQL
+//! it makes the partitions that come next, and drops those that are over.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::domain::id::RecipientId;
 use crate::domain::retention::Retention;
 use crate::metrics::Metrics;
 use crate::store::subscriptions::Origin;
-use crate::store::{Store, inbound, lapses, past, retention, returns};
+use crate::store::{Store, inbound, lapses, partitions, past, retention, returns};
 
 /// Between two rounds; true time, also beside a fast clock.
 const ROUND: Duration = Duration::from_secs(3_600);
@@ -58,6 +59,9 @@ impl Janitor {
         for round in (0..LONG_ROUND).cycle() {
             if shutdown.is_cancelled() {
                 return;
+            }
+            if let Err(error) = partitions::prepare(&self.store, self.clock.now()).await {
+                warn!(%error, "partitions could not be made; new rows go to those for the rest");
             }
             if let Some(mut periods) = periods() {
                 periods.unused_consent = periods.unused_consent.filter(|_| round == 0);
@@ -108,6 +112,9 @@ impl Janitor {
                 self.metrics.removed("hits", hits);
                 tokio::time::sleep(BREATH).await;
             }
+        }
+        if !shutdown.is_cancelled() {
+            partitions::retire(&self.store, before).await?;
         }
         Ok(())
     }

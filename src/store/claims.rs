@@ -30,7 +30,7 @@ const DUE: &str = "SELECT recipient_id, attempt, first_at FROM messages
 const REST: &str = "SELECT w.next_due, w.open, w.waiting, h.held, h.own
     FROM (SELECT MIN(due_at) AS next_due, COUNT(*) AS open,
             CAST(COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS BIGINT) AS waiting
-        FROM messages WHERE run_id = $1 AND wave >= 0 AND state IN ('waiting', 'deferred')) w
+        FROM messages WHERE run_id = $1 AND wave >= 0 AND due_at > 0 AND state IN ('waiting', 'deferred')) w
     CROSS JOIN (SELECT COUNT(*) AS held,
             CAST(COALESCE(SUM(CASE WHEN node_id = $2 THEN 1 ELSE 0 END), 0) AS BIGINT) AS own
         FROM messages WHERE +run_id = $1 AND node_id > 0 AND state IN ('claimed', 'sending')) h";
@@ -381,6 +381,11 @@ impl Rest {
 /// When the database refuses.
 pub async fn rest(session: &mut Session, run: RunId, node: NodeId) -> Result<Rest> {
     type Row = (Option<i64>, i64, i64, i64, i64);
-    let (next_due, open, waiting, held, own) = session.one::<Row>(REST, args![run, node]).await?;
+    let sql = match session.kind() {
+        EngineKind::Sqlite => REST.to_owned(),
+        // It would look into every partition.
+        EngineKind::Postgres => REST.replace("+run_id", "run_id"),
+    };
+    let (next_due, open, waiting, held, own) = session.one::<Row>(sql, args![run, node]).await?;
     Ok(Rest { waiting, deferred: open - waiting, next_due: next_due.map(Micros), held, own })
 }

@@ -154,11 +154,14 @@ async fn of_messages(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>)
         let (values, mut args) = rows(chunk, 3, |m| args![m.message.run, m.message.recipient, m.attempt]);
         let n = args.len() + 1;
         args.push(node.into());
+        args.extend(runs(chunk.iter().map(|m| m.message)));
         let sql = format!(
             "WITH v(run_id, recipient_id, attempt) AS (VALUES {values})
              SELECT m.run_id, m.recipient_id FROM v JOIN messages m ON m.run_id = v.run_id
                  AND m.recipient_id = v.recipient_id AND m.attempt = v.attempt
-             WHERE m.state = 'sending' AND m.node_id = ${n}"
+             WHERE m.state = 'sending' AND m.node_id = ${n} AND m.run_id BETWEEN ${} AND ${}",
+            n + 1,
+            n + 2
         );
         let rows: Vec<(i64, i64)> = session.all(sql, args).await?;
         held.extend(rows.into_iter().map(|(run, to)| MessageKey { run: RunId(run), recipient: RecipientId(to) }));
@@ -188,6 +191,12 @@ fn padded(rows: usize) -> usize {
     rows.next_multiple_of(step)
 }
 
+/// The first and the last of their runs: what PostgreSQL needs in order to leave the partitions of others alone.
+fn runs(messages: impl Iterator<Item = MessageKey> + Clone) -> [Value; 2] {
+    let runs = messages.map(|message| message.run.0);
+    [runs.clone().min().into(), runs.max().into()]
+}
+
 /// One row of [`take`].
 #[derive(Clone, Copy)]
 enum Step<'a> {
@@ -196,6 +205,13 @@ enum Step<'a> {
 }
 
 impl Step<'_> {
+    fn message(self) -> MessageKey {
+        match self {
+            Self::Finish(m) => m.message,
+            Self::Sending(m) => m.message,
+        }
+    }
+
     /// Run, recipient, attempt as it is, attempt as it becomes, instant, state, code, reply, when due,
     /// relay, revision of the attributes.
     fn row(self) -> [Value; 11] {
@@ -230,6 +246,7 @@ fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
     let (values, mut args) = rows(steps, 11, |step| step.row());
     let n = args.len() + 1;
     args.push(node.into());
+    args.extend(runs(steps.iter().map(|step| step.message())));
     script.push(
         format!(
             "WITH v(run_id, recipient_id, before, attempt, at, state, code, reply, due_at, relay, revision)
@@ -246,7 +263,10 @@ fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
                  AND messages.attempt = v.before AND messages.node_id = ${n}
                  AND CASE WHEN v.state = 'sending' THEN messages.state = 'claimed'
                      AND EXISTS (SELECT 1 FROM runs r WHERE r.id = v.run_id AND r.state = 'running')
-                     ELSE messages.state IN ('sending', 'unknown') END"
+                     ELSE messages.state IN ('sending', 'unknown') END
+                 AND messages.run_id BETWEEN ${} AND ${}",
+            n + 1,
+            n + 2
         ),
         args,
     );
@@ -279,12 +299,16 @@ fn note_attempts(script: &mut Script, failed: &[&Finish]) {
 fn hush_erased(script: &mut Script, marks: &[Finish]) {
     let failed = marks.iter().any(|mark| fails(mark.state));
     for (table, nothing) in [("messages", "NULL"), ("attempts", "''")].into_iter().take(1 + usize::from(failed)) {
-        let (values, args) = rows(marks, 2, |m| args![m.message.run, m.message.recipient]);
+        let (values, mut args) = rows(marks, 2, |m| args![m.message.run, m.message.recipient]);
+        let n = args.len() + 1;
+        args.extend(runs(marks.iter().map(|m| m.message)));
         script.push(
             format!(
                 "WITH v(run_id, recipient_id) AS (VALUES {values})
                  UPDATE {table} SET reply = {nothing} FROM v JOIN recipients e ON e.id = v.recipient_id
-                 WHERE {table}.run_id = v.run_id AND {table}.recipient_id = v.recipient_id AND e.erased_at IS NOT NULL"
+                 WHERE {table}.run_id = v.run_id AND {table}.recipient_id = v.recipient_id AND e.erased_at IS NOT NULL
+                     AND {table}.run_id BETWEEN ${n} AND ${}",
+                n + 1
             ),
             args,
         );
@@ -299,14 +323,18 @@ fn give_back(script: &mut Script, node: NodeId, now: Micros, returns: &[Return])
     });
     let n = args.len() + 1;
     args.extend(args![now, node]);
+    args.extend(runs(returns.iter().map(|m| m.message)));
     script.push(
         format!(
             "WITH v(run_id, recipient_id, state, due_at, reason) AS (VALUES {values})
              UPDATE messages SET state = v.state, due_at = v.due_at, reply = COALESCE(v.reason, messages.reply),
                  node_id = NULL, at = ${n}
              FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
-                 AND messages.state = 'claimed' AND messages.node_id = ${}",
-            n + 1
+                 AND messages.state = 'claimed' AND messages.node_id = ${}
+                 AND messages.run_id BETWEEN ${} AND ${}",
+            n + 1,
+            n + 2,
+            n + 3
         ),
         args,
     );

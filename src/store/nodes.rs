@@ -25,7 +25,7 @@ const SWALLOW_STRAYS: &str = "UPDATE messages SET state = 'unknown', reply = 'th
     WHERE node_id = $1 AND +run_id = $2 AND state = 'sending'";
 const CLEAR: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1,
         reply = (SELECT r.state FROM runs r WHERE r.id = messages.run_id)
-    WHERE state IN ('waiting', 'deferred') AND wave >= 0
+    WHERE state IN ('waiting', 'deferred') AND due_at > 0 AND wave >= 0
         AND run_id IN (SELECT id FROM runs WHERE state IN ('cancelled', 'done'))";
 const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM messages m
     WHERE m.node_id > 0 AND m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";

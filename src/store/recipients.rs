@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::types::Json;
 
-use super::{EngineKind, Result, Session, Value, list, past};
+use super::{EngineKind, Result, Session, Value, keys, list, past};
 use crate::args;
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
@@ -98,6 +98,20 @@ pub async fn lock(session: &mut Session, id: RecipientId) -> Result<Option<Recip
     };
     let row = session.first::<Stored>(sql, args![id]).await?;
     Ok(row.map(Recipient::from).filter(|r| r.address.is_some()))
+}
+
+/// Locks several people at once, in the order of their numbers.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn lock_all(session: &mut Session, people: &[i64]) -> Result<()> {
+    // A write transaction of SQLite is alone anyway.
+    if session.kind() == EngineKind::Postgres && !people.is_empty() {
+        let (places, args) = keys(1, people);
+        let sql = format!("SELECT id FROM recipients WHERE id IN ({places}) ORDER BY id FOR UPDATE");
+        session.all::<(i64,)>(sql, args).await?;
+    }
+    Ok(())
 }
 
 /// Changes what a person's attributes are, and locks the person for it, as long as `still` says that the address is the

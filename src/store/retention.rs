@@ -6,7 +6,7 @@ use crate::domain::id::{RecipientId, RunId};
 use crate::domain::time::Micros;
 
 /// Messages whose hits one call removes.
-const FEW: i64 = 100;
+const FEW: i64 = 256;
 /// Messages whose servers' words one call removes.
 const SOME: i64 = 500;
 
@@ -58,12 +58,10 @@ pub async fn remove_hits(
     before: Micros,
 ) -> Result<Option<(RecipientId, u64)>> {
     let old: Vec<(i64,)> = tx.all(OLD_HITS, args![run, after, before, FEW]).await?;
-    // All locks come first, so that an erasure of one of them waits for us, or we for it.
-    for (recipient,) in &old {
-        recipients::lock(tx, RecipientId(*recipient)).await?;
-    }
     let Some((last,)) = old.last() else { return Ok(None) };
     let people: Vec<i64> = old.iter().map(|(recipient,)| *recipient).collect();
+    // All locks come first, so that an erasure of one of them waits for us, or we for it.
+    recipients::lock_all(tx, &people).await?;
     Ok(Some((RecipientId(*last), total(tx, run, &people).await?)))
 }
 

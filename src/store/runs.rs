@@ -140,7 +140,7 @@ const ANY_HOUR: &str = "UPDATE runs SET any_hour = TRUE WHERE id = $1";
 const PLANNED: &str = "UPDATE runs SET planned = $1 WHERE id = $2";
 const SKIP_OPEN: &str =
     "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1, reply = 'cancelled'
-    WHERE run_id = $2 AND wave >= 0 AND state IN ('waiting', 'deferred')";
+    WHERE run_id = $2 AND wave >= 0 AND due_at > 0 AND state IN ('waiting', 'deferred')";
 const STATES: &str = "SELECT state, COUNT(*) FROM messages WHERE run_id = $1 GROUP BY state";
 const ANSWERED: &str =
     "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN m.state = 'rejected' THEN 1 ELSE 0 END), 0) AS BIGINT)

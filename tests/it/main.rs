@@ -30,6 +30,7 @@ mod mime;
 mod nodes;
 mod notices;
 mod pages;
+mod partitions;
 mod peers;
 mod people;
 mod permissions;

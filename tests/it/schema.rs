@@ -44,6 +44,7 @@ async fn columns(kind: EngineKind) -> Vec<(String, String)> {
         EngineKind::Postgres => {
             "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
              WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'
+                 AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(table_name))
              ORDER BY table_name COLLATE \"C\", column_name COLLATE \"C\""
         }
     };

@@ -7,8 +7,10 @@ use crate::store::{Result, Session};
 
 const RUNS: &str = "SELECT state, COUNT(*) FROM runs WHERE state IN ('scheduled', 'running', 'paused') GROUP BY state";
 // Only open runs have such messages; each statement walks a partial index that holds nothing else.
-const DUE: &str = "SELECT state, COUNT(*) FROM messages WHERE state IN ('waiting', 'deferred') GROUP BY state";
-const HELD: &str = "SELECT state, COUNT(*) FROM messages WHERE state IN ('claimed', 'sending') GROUP BY state";
+const DUE: &str =
+    "SELECT state, COUNT(*) FROM messages WHERE state IN ('waiting', 'deferred') AND due_at > 0 GROUP BY state";
+const HELD: &str =
+    "SELECT state, COUNT(*) FROM messages WHERE node_id > 0 AND state IN ('claimed', 'sending') GROUP BY state";
 
 const NOTICES: &str = "SELECT state, COUNT(*) FROM notices
     WHERE state IN ('waiting', 'deferred') OR node_id > 0 GROUP BY state";

@@ -33,7 +33,8 @@ async fn tables(session: &mut Session) -> Vec<String> {
         }
         EngineKind::Postgres => {
             "SELECT CAST(table_name AS TEXT) FROM information_schema.tables
-             WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> '_sqlx_migrations'"
+             WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> '_sqlx_migrations'
+                 AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(table_name))"
         }
     };
     session.all::<(String,)>(sql, vec![]).await.unwrap().into_iter().map(|(name,)| name).collect()
