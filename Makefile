@@ -3,7 +3,7 @@
 
 CARGO_TARGET_DIR ?= target
 
-.PHONY: help demo test check bench corpus fuzz
+.PHONY: help demo test faults check bench corpus fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -15,6 +15,9 @@ demo: ## build, and watch two campaigns go round the loop, with nothing else ins
 
 test: ## run all tests, on SQLite and on a throw-away PostgreSQL
 	@scripts/test
+
+faults: ## stage every fault at length: killed and frozen processes, broken relays, full disks, clocks (COLLOQUY_SEED=N)
+	@scripts/faults
 
 check: ## formatting, clippy and rustdoc, with warnings as errors
 	@scripts/setup build

@@ -7,6 +7,7 @@ mod conversation;
 mod lines;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +69,26 @@ pub enum Act {
     Close,
     /// Neither reads nor answers any more, but keeps the connection.
     Stall,
+    /// Waits, and then does this.
+    After(Duration, Box<Act>),
+    /// At the final dot: takes the mail, and then does this instead of saying so.
+    Take(Box<Act>),
 }
+
+impl Act {
+    /// Whether a mail is taken whose final dot is answered by this.
+    fn takes(&self) -> bool {
+        match self {
+            Self::Say(words) | Self::SayAndClose(words) => words.starts_with('2'),
+            Self::After(_, act) => act.takes(),
+            Self::Take(_) => true,
+            Self::Close | Self::Stall => false,
+        }
+    }
+}
+
+/// Keeps a mail; `false` when it cannot.
+type Keep = Arc<dyn Fn(Caught) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// Decides, by step and line as received, whether something else than usual happens.
 pub type Script = Arc<dyn Fn(Step, &str) -> Option<Act> + Send + Sync>;
@@ -76,7 +96,7 @@ pub type Script = Arc<dyn Fn(Step, &str) -> Option<Act> + Send + Sync>;
 /// The server.
 #[derive(Clone)]
 pub struct Catcher {
-    mails: mpsc::Sender<Caught>,
+    keep: Keep,
     script: Script,
 }
 
@@ -90,7 +110,18 @@ impl Catcher {
     /// A server that hands each mail to `mails` before it says that it has taken it.
     #[must_use]
     pub fn new(mails: mpsc::Sender<Caught>) -> Self {
-        Self { mails, script: Arc::new(|_, _| None) }
+        Self::that_keeps(move |mail| {
+            let mails = mails.clone();
+            async move { mails.send(mail).await.is_ok() }
+        })
+    }
+
+    /// A server that says that it has taken a mail once `keep` has answered `true`.
+    #[must_use]
+    pub fn that_keeps<F: Future<Output = bool> + Send + 'static>(
+        keep: impl Fn(Caught) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self { keep: Arc::new(move |mail| Box::pin(keep(mail))), script: Arc::new(|_, _| None) }
     }
 
     /// Interferes by this script.

@@ -15,6 +15,11 @@ use super::{EngineKind, Error, Result, Sql, Value, value};
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
 
+/// Whoever falls silent in a transaction, as a frozen process does, gives up what it has locked before its lease is
+/// over: else those who are to take its work over would wait for it.
+const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '6s'";
+
 #[derive(Debug)]
 enum Connection {
     Sqlite(Loan<SqliteConnectOptions>),
@@ -159,7 +164,7 @@ impl Session {
 
     pub(super) async fn begin(&mut self) -> Result<()> {
         self.transaction = true;
-        self.simple("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED").await
+        self.simple("BEGIN IMMEDIATE", BEGIN).await
     }
 
     /// Commits. On return the transaction is on disk.

@@ -5,6 +5,9 @@ use sqlx::sqlite::SqliteError;
 /// `read_only_sql_transaction`.
 const READ_ONLY: &str = "25006";
 
+/// `idle_in_transaction_session_timeout`.
+const SILENT: &str = "25P03";
+
 /// A database error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -117,9 +120,10 @@ pub(super) fn loses(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The connection's own class, a server that ends or begins, and one that takes no writes any more.
+/// The connection's own class, a server that ends or begins, one that takes no writes any more, and one that has hung up on
+/// who said nothing in a transaction.
 fn postgres_loses(code: &str) -> bool {
-    code == READ_ONLY || ["08", "57P"].iter().any(|class| code.starts_with(class))
+    [READ_ONLY, SILENT].contains(&code) || ["08", "57P"].iter().any(|class| code.starts_with(class))
 }
 
 /// By the primary code, the low octet (<https://sqlite.org/rescode.html>).
@@ -131,10 +135,10 @@ fn sqlite_passes(code: u32) -> bool {
     matches!(code & 0xff, BUSY | LOCKED | IOERR | FULL)
 }
 
-/// By the class of the SQLSTATE: connection, rollback, resources, operator, system; and a server that
-/// takes no writes because another one is the primary by now.
+/// By the class of the SQLSTATE: connection, rollback, resources, operator, system; a server that takes no writes
+/// because another one is the primary by now; and one that has given up a transaction in which nothing was said for long.
 fn postgres_passes(code: &str) -> bool {
-    code == READ_ONLY || ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+    [READ_ONLY, SILENT].contains(&code) || ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
 }
 
 /// A result with a database error.
@@ -153,7 +157,7 @@ mod tests {
         assert!(Error::Sql(sqlx::Error::PoolTimedOut).may_pass());
         assert!(Error::Rebuilding.may_pass());
         assert!(Error::Group(Arc::new(Error::Sql(sqlx::Error::PoolTimedOut))).may_pass());
-        for code in ["08006", "40001", "40P01", "53100", "57P01", "58030", "25006"] {
+        for code in ["08006", "40001", "40P01", "53100", "57P01", "58030", "25006", "25P03"] {
             assert!(postgres_passes(code), "{code}");
         }
         for code in [5, 261, 517, 6, 10, 3338, 13] {

@@ -1,6 +1,7 @@
 //! A small project on disk whose relay is a catcher on loopback.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,18 +69,31 @@ impl Project {
         room: usize,
         script: impl Fn(Step, &str) -> Option<Act> + Send + Sync + 'static,
     ) -> Self {
+        let (mails, caught) = mpsc::channel(room);
+        Self { caught, ..Self::before(db, settings, Catcher::new(mails).with_script(script)).await }
+    }
+
+    /// The same before this catcher; `caught` stays empty.
+    pub async fn before(db: Database, settings: Settings<'_>, catcher: Catcher) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let stop = CancellationToken::new();
-        let (mails, caught) = mpsc::channel(room);
-        tokio::spawn(Catcher::new(mails).with_script(script).run(listener, stop.clone()));
+        tokio::spawn(catcher.run(listener, stop.clone()));
         write_project(db.dir.path(), &db.url, &format!("smtp://127.0.0.1:{port}"), &settings);
-        Self { db, caught, _stop: stop.drop_guard() }
+        Self { db, caught: mpsc::channel(1).1, _stop: stop.drop_guard() }
     }
 
     /// The project as a command opens it.
     pub fn app(&self) -> App {
         App::open(self.db.dir.path(), Clock::system()).unwrap()
+    }
+
+    /// Lets processes answer recipients here, however often they ask.
+    pub fn listen(&self, web: SocketAddr) {
+        let file = self.db.dir.path().join("config/colloquy.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let listen = format!("listen = \"{web}\"\nper_network = \"100000/s\"");
+        std::fs::write(&file, config.replacen("listen = \"127.0.0.1:0\"", &listen, 1)).unwrap();
     }
 
     /// Imports `a0@example.org` to `a{n-1}@example.org` as subscribers who may be tracked.
@@ -89,13 +103,17 @@ impl Project {
 
     /// Imports these as subscribers who may be tracked. Whoever sorts first gets the first number.
     pub async fn import_addresses(&self, addresses: impl Iterator<Item = String>) {
+        self.import_by(&self.app(), addresses).await;
+    }
+
+    /// The same by the clock of this.
+    pub async fn import_by(&self, app: &App, addresses: impl Iterator<Item = String>) {
         let mut csv = String::from("address,first_name\n");
         for (n, address) in addresses.enumerate() {
             let _ = writeln!(csv, "{address},Anna {n}");
         }
         let file = self.db.dir.path().join("people.csv");
         std::fs::write(&file, csv).unwrap();
-        let app = self.app();
         let (topic, source) = ("news".to_owned(), "test".to_owned());
         let options = import::Options { file, topic, source, tracking: true, dry_run: false };
         let key = app.secrets().unwrap().suppression_key();

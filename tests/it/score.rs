@@ -3,4 +3,4 @@
 mod concurrency;
 mod ledger;
 mod rebuild;
-mod support;
+pub mod support;

@@ -137,8 +137,7 @@ impl Conversation {
         let message = text.head;
         let act = (self.catcher.script)(Step::Dot, "");
         let act = act.unwrap_or_else(|| Act::Say("250 2.0.0 taken".into()));
-        let takes = matches!(&act, Act::Say(words) | Act::SayAndClose(words) if words.starts_with('2'));
-        if takes && self.catcher.mails.send(Caught { return_path, recipients, message }).await.is_err() {
+        if act.takes() && !(self.catcher.keep)(Caught { return_path, recipients, message }).await {
             self.say("451 4.3.0 nobody takes the mail").await?;
             return Ok(ControlFlow::Continue(()));
         }
@@ -157,7 +156,21 @@ impl Conversation {
         self.perform(act).await
     }
 
-    async fn perform(&mut self, act: Act) -> io::Result<ControlFlow<(), String>> {
+    async fn perform(&mut self, mut act: Act) -> io::Result<ControlFlow<(), String>> {
+        loop {
+            act = match act {
+                Act::After(pause, then) => {
+                    self.stream.flush().await?;
+                    tokio::time::sleep(pause).await;
+                    *then
+                }
+                Act::Take(then) => *then,
+                act => return self.finally(act).await,
+            };
+        }
+    }
+
+    async fn finally(&mut self, act: Act) -> io::Result<ControlFlow<(), String>> {
         match act {
             Act::Say(words) => {
                 self.say(&words).await?;
@@ -168,7 +181,7 @@ impl Conversation {
                 Ok(ControlFlow::Break(()))
             }
             Act::Close => Ok(ControlFlow::Break(())),
-            Act::Stall => {
+            _ => {
                 self.stream.flush().await?;
                 std::future::pending().await
             }

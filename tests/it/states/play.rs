@@ -23,12 +23,15 @@ use crate::mailing::{self, Messages, TOPIC, address, claimant, messages, origin}
 
 const PEOPLE: usize = 24;
 const NODES: usize = 3;
+const BEGAN: Micros = Micros(1_800_000_000_000_000);
 const PAUSE: Duration = Duration::from_secs(600);
 
 /// A database on which random steps are played.
 pub struct Play {
     /// The arrows that were seen.
     pub arrows: HashSet<(MessageState, MessageState)>,
+    /// Whether each step is printed.
+    pub tells: bool,
     store: Store,
     seed: u64,
     random: StdRng,
@@ -43,18 +46,48 @@ pub struct Play {
     before: Messages,
 }
 
+/// A database with people, for one play after the other.
+pub struct Stage {
+    store: Store,
+    people: Vec<RecipientId>,
+}
+
+/// What a play leaves behind.
+const CLEAR: [&str; 8] = [
+    "DELETE FROM attempts",
+    "DELETE FROM messages",
+    "DELETE FROM run_exclusions",
+    "DELETE FROM runs",
+    "DELETE FROM nodes",
+    "DELETE FROM suppressions",
+    "UPDATE subscriptions SET subscribed = TRUE",
+    "UPDATE recipients SET paused_until = NULL",
+];
+
+impl Stage {
+    pub async fn set(store: Store) -> Self {
+        let people = mailing::people(&store, PEOPLE, BEGAN).await;
+        Self { store, people }
+    }
+}
+
 impl Play {
     /// Two runs and some nodes; nothing is claimed yet.
-    pub async fn begin(store: Store, seed: u64) -> Self {
-        let now = Micros(1_800_000_000_000_000);
-        let people = mailing::people(&store, PEOPLE, now).await;
+    pub async fn begin(stage: &Stage, seed: u64) -> Self {
+        let Stage { store, people } = stage;
+        let mut tx = store.write().await.unwrap();
+        for sql in CLEAR {
+            tx.execute(sql, vec![]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
         let mut play = Self {
             arrows: HashSet::new(),
-            store,
+            tells: true,
+            store: store.clone(),
             seed,
             random: StdRng::seed_from_u64(seed),
-            now,
-            people,
+            now: BEGAN,
+            people: people.clone(),
             runs: Vec::new(),
             nodes: Vec::new(),
             ghosts: Vec::new(),
@@ -62,9 +95,14 @@ impl Play {
             before: Messages::new(),
         };
         for _ in 0..NODES {
-            play.nodes.push(mailing::node(&play.store, now).await);
+            play.nodes.push(mailing::node(&play.store, BEGAN).await);
         }
         play
+    }
+
+    /// How many messages there are.
+    pub fn messages(&self) -> usize {
+        self.before.len()
     }
 
     /// Plays one step and looks at what it did.
@@ -75,7 +113,9 @@ impl Play {
             self.runs.push(mailing::run(&self.store, &occasion, self.now).await);
         }
         let (step, _) = *STEPS.choose_weighted(&mut self.random, |(_, often)| *often).unwrap();
-        println!("seed {}, step {number}: {step:?}", self.seed);
+        if self.tells {
+            println!("seed {}, step {number}: {step:?}", self.seed);
+        }
         let running = self.running().await;
         match step {
             Step::ClaimNext => self.claim_next().await,

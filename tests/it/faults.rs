@@ -1,0 +1,20 @@
+//! Faults, staged at random, and the account that must be right after each of them: what the sink took, what the
+//! database says, what the spool holds.
+//!
+//! The short form runs with all tests. `make faults` runs the long one and prints a table of what was done. What is
+//! random follows from a seed, which is printed; `COLLOQUY_SEED=7 make faults` plays that one alone, as far as processes
+//! and the machine's load let it be the same.
+
+mod account;
+mod cells;
+mod clocks;
+mod delays;
+mod disks;
+pub mod form;
+mod frozen;
+mod kills;
+mod leaving;
+mod process;
+mod sink;
+mod staged;
+mod twins;
