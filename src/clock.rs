@@ -77,16 +77,18 @@ impl Clock {
         }
     }
 
-    /// Waits until this clock has moved on by `d`.
+    /// Waits until this clock has moved on by `d`. One that is set back keeps nobody waiting longer.
     pub async fn sleep(&self, d: Duration) {
         match &*self.0 {
             Kind::System => tokio::time::sleep(d).await,
             Kind::Fast(course) => {
-                let until = self.now().plus(d);
+                let mut until = self.now().plus(d);
                 let mut changes = course.subscribe();
                 loop {
                     let Course { factor, .. } = *changes.borrow_and_update();
-                    let left = until.since(self.now());
+                    let now = self.now();
+                    until = until.min(now.plus(d));
+                    let left = until.since(now);
                     if left.is_zero() {
                         return;
                     }
@@ -152,6 +154,19 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         clock.set(Micros(59_999_999));
         tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert!(!sleeping.is_finished());
+        clock.set(Micros(60_000_000));
+        sleeping.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_keeps_nobody_waiting_longer() {
+        let clock = Clock::stepped(Micros(86_400_000_000));
+        let sleeper = clock.clone();
+        let sleeping = tokio::spawn(async move { sleeper.sleep(Duration::from_secs(60)).await });
+        tokio::task::yield_now().await;
+        clock.set(Micros(0));
+        tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!sleeping.is_finished());
         clock.set(Micros(60_000_000));
         sleeping.await.unwrap();

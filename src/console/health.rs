@@ -37,14 +37,15 @@ impl Health {
     }
 }
 
-/// Asks the database, compares its schema with this program's, and writes to the spool.
+/// Asks the database, compares its schema with this program's, and writes to an embedded one and to the spool.
 pub async fn look(store: Store, spool: Option<Spool>) -> Health {
     let mut checks = Vec::new();
     match store.schema().await {
         Ok(schema) => {
             // While nodes are upgraded one after the other, the old ones go on under the newer schema.
             let other = "it is not the schema of this program; see the version of the other nodes";
-            checks.extend([(DATABASE, None), (SCHEMA, (schema == Schema::Other).then(|| other.to_owned()))]);
+            let problem = store.probe().await.err().map(|error| error.to_string());
+            checks.extend([(DATABASE, problem), (SCHEMA, (schema == Schema::Other).then(|| other.to_owned()))]);
         }
         Err(error) => checks.push((DATABASE, Some(error.to_string()))),
     }

@@ -17,8 +17,7 @@ impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unp
 
 /// Whoever falls silent in a transaction, as a frozen process does, gives up what it has locked before its lease is
 /// over: else those who are to take its work over would wait for it.
-const BEGIN: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '6s'";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '6s'";
 
 #[derive(Debug)]
 enum Connection {

@@ -41,8 +41,8 @@ const TABLES: &str = "
 const BATCH: &str =
     "SELECT seq, id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network
     FROM hits ORDER BY seq LIMIT $1";
-// Nobody reads it, but setting it commits a page.
-const PROBE: &str = "PRAGMA user_version = 1";
+/// Nobody reads it, but setting it commits a page.
+pub(super) const PROBE: &str = "PRAGMA user_version = 1";
 const FORGET: &str = "DELETE FROM hits WHERE seq <= $1";
 // Numbers are given without gaps and hits are forgotten from the front.
 const DEPTH: &str = "SELECT COALESCE(MAX(seq) - MIN(seq) + 1, 0) FROM hits";

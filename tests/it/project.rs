@@ -88,12 +88,13 @@ impl Project {
         App::open(self.db.dir.path(), Clock::system()).unwrap()
     }
 
-    /// Lets processes answer recipients here, however often they ask.
-    pub fn listen(&self, web: SocketAddr) {
+    /// Lets processes answer recipients here, however often they ask, and operators there.
+    pub fn listen(&self, web: SocketAddr, console: SocketAddr) {
         let file = self.db.dir.path().join("config/colloquy.toml");
         let config = std::fs::read_to_string(&file).unwrap();
         let listen = format!("listen = \"{web}\"\nper_network = \"100000/s\"");
-        std::fs::write(&file, config.replacen("listen = \"127.0.0.1:0\"", &listen, 1)).unwrap();
+        let config = config.replacen("listen = \"127.0.0.1:0\"", &listen, 1);
+        std::fs::write(&file, config.replacen("127.0.0.1:0\"", &format!("{console}\""), 1)).unwrap();
     }
 
     /// Imports `a0@example.org` to `a{n-1}@example.org` as subscribers who may be tracked.

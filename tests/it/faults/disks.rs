@@ -11,6 +11,7 @@ use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
 use colloquy::store::EngineKind;
 use colloquy::store::spool::Spool;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::account;
@@ -25,7 +26,7 @@ use crate::support::{Database, database};
 
 const PEOPLE: usize = 2_500;
 const CONNECTIONS: usize = 4;
-const ROLES: &str = "sender,tracker";
+const ROLES: &str = "sender,tracker,console";
 
 /// A project whose database and spool are on `disk`, with a run that is under way.
 struct Stage {
@@ -33,6 +34,7 @@ struct Stage {
     journal: Journal,
     run: RunId,
     web: SocketAddr,
+    console: SocketAddr,
     keys: Keyring,
     row: Row,
 }
@@ -43,14 +45,14 @@ impl Stage {
         let (catcher, journal) = sink(db.dir.path(), "disks");
         let settings = Settings { relay: "connections = 4\nrate = \"500/s\"", ..Settings::default() };
         let project = Project::before(db, settings, catcher).await;
-        let web = free_port().await;
-        project.listen(web);
+        let (web, console) = (free_port().await, free_port().await);
+        project.listen(web, console);
         project.import(PEOPLE).await;
         let app = project.app();
         crate::hours::apply(&app, &project.db.store, app.clock.now()).await;
         let run = app.begin(&project.db.store, app.campaign("hello").unwrap(), true).await.unwrap().id;
         let keys = app.secrets().unwrap().keyring();
-        Self { project, journal, run, web, keys, row }
+        Self { project, journal, run, web, console, keys, row }
     }
 
     fn directory(&self) -> &Path {
@@ -61,6 +63,9 @@ impl Stage {
     async fn until_nothing_goes(&self) -> HashSet<usize> {
         let (mut answered, mut refused, mut before, mut still) = (HashSet::new(), 0, 0, 0);
         let mut number = 0;
+        while TcpStream::connect(self.web).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         while refused < 20 || still < 100 {
             number += 1;
             let url = target(number);
@@ -79,6 +84,10 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(self.journal.taken() < PEOPLE, "all was sent before the disk was full");
+        let ready = get_from(&format!("http://{}/readyz", self.console), &[]).await;
+        let checks: serde_json::Value = serde_json::from_slice(&ready.body).unwrap();
+        let told = |check: &str| checks["checks"][check] != "ok";
+        assert!(ready.status == 503 && told("database") && told("spool"), "{}", ready.text());
         answered
     }
 

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::account;
 use super::form::{Row, form, seeds};
+use super::kills::until_done;
 use super::process::Process;
 use super::sink::sink;
 use crate::hours::apply;
 use crate::mailing::people;
-use super::kills::until_done;
 use crate::project::{Project, Settings};
 use crate::support::{database, on_both_engines};
 
@@ -22,7 +22,7 @@ const PEOPLE: usize = 600;
 const CONNECTIONS: usize = 4;
 
 async fn nodes(store: &Store) -> Vec<NodeId> {
-    nodes::all(&mut store.read().await.unwrap()).await.unwrap().into_iter().map(|(node, _)| node).collect()
+    nodes::all(&mut store.read().await.unwrap()).await.unwrap().into_iter().map(|node| node.id).collect()
 }
 
 async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {

@@ -81,7 +81,7 @@ impl Stage {
         let directory = project.db.dir.path();
         std::fs::write(directory.join("config/campaigns/waves.toml"), WAVES).unwrap();
         let web = free_port().await;
-        project.listen(web);
+        project.listen(web, web);
         project.import(PEOPLE).await;
         spread(&project).await;
         let app = project.app();
@@ -208,7 +208,8 @@ async fn read(reader: Reader, answered: Arc<Mutex<Answered>>, over: Cancellation
         }
         let url = target(reader.seed, number);
         let click = Purpose::Click { link: 1, item: 0, category: "running".into(), url };
-        if reader.ask(&format!("GET /c/{}", sign(click))).await.is_some_and(|answer| answer.starts_with("HTTP/1.1 302")) {
+        if reader.ask(&format!("GET /c/{}", sign(click))).await.is_some_and(|answer| answer.starts_with("HTTP/1.1 302"))
+        {
             answered.lock().unwrap().clicks.insert(number);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

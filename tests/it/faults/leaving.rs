@@ -88,7 +88,13 @@ async fn decide(
             continue;
         }
         let now = clock.now();
-        let origin = Origin { channel: "page", run: Some(run), at: now, salts: Salts::new(&colloquy::clock::secret()), shown: None };
+        let origin = Origin {
+            channel: "page",
+            run: Some(run),
+            at: now,
+            salts: Salts::new(&colloquy::clock::secret()),
+            shown: None,
+        };
         let mut tx = project.db.store.write().await.unwrap();
         if let Some(person) = recipients::lock(&mut tx, who).await.unwrap() {
             let sql = "SELECT state FROM messages WHERE run_id = $1 AND recipient_id = $2";
