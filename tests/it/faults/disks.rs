@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
-use colloquy::store::EngineKind;
 use colloquy::store::spool::Spool;
+use colloquy::store::{EngineKind, Store};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
@@ -52,6 +52,8 @@ impl Stage {
         crate::hours::apply(&app, &project.db.store, app.clock.now()).await;
         let run = app.begin(&project.db.store, app.campaign("hello").unwrap(), true).await.unwrap().id;
         let keys = app.secrets().unwrap().keyring();
+        // So that the write-ahead log is empty.
+        project.db.store.scrub().await.unwrap();
         Self { project, journal, run, web, console, keys, row }
     }
 
@@ -112,11 +114,10 @@ fn target(number: usize) -> String {
     format!("https://shop.example/{number}")
 }
 
-/// No file may grow beyond this, so that database, write-ahead log and spool fail one after the other.
-const MOST: u64 = 1_500_000;
-
-/// Runs the service so that writes beyond `most` octets of a file fail.
-fn start_limited(directory: &Path, most: u64) -> Process {
+/// Runs the service so that no file may grow much beyond what the database has now: write-ahead log and spool fail one
+/// after the other.
+fn start_limited(directory: &Path) -> Process {
+    let most = std::fs::metadata(directory.join("colloquy.db")).unwrap().len() + 500_000;
     let program = env!("CARGO_BIN_EXE_colloquy");
     // A write beyond the limit fails, and does not end the process.
     let limited = format!("trap '' XFSZ; exec prlimit --fsize={most}:unlimited \"$@\"");
@@ -134,7 +135,7 @@ async fn lift(process: &Process) {
 #[tokio::test]
 async fn a_service_whose_writes_fail_sends_nothing_unmarked_and_recovers_by_itself() {
     let stage = Stage::set(database(EngineKind::Sqlite).await, "writes to database and spool fail").await;
-    let service = start_limited(stage.directory(), MOST);
+    let service = start_limited(stage.directory());
     let answered = stage.until_nothing_goes().await;
     account::standing(&stage.project, &stage.journal).await;
     lift(&service).await;
@@ -144,7 +145,7 @@ async fn a_service_whose_writes_fail_sends_nothing_unmarked_and_recovers_by_itse
 #[tokio::test]
 async fn a_service_that_is_killed_while_its_writes_fail_loses_nothing() {
     let stage = Stage::set(database(EngineKind::Sqlite).await, "killed while writes fail").await;
-    let service = start_limited(stage.directory(), MOST);
+    let service = start_limited(stage.directory());
     let answered = stage.until_nothing_goes().await;
     service.kill().await;
     account::standing(&stage.project, &stage.journal).await;
@@ -205,7 +206,7 @@ async fn a_service_on_a_full_disk_sends_nothing_unmarked_and_recovers_by_itself(
     let directory = db.dir.path().to_owned();
     let disk = Disk::mount(&directory.join("disk"), "16m").await;
     db.url = "sqlite:disk/colloquy.db".to_owned();
-    db.store = colloquy::store::Store::open(&db.url, &directory).await.unwrap();
+    db.store = Store::open(&db.url, &directory).await.unwrap();
     std::os::unix::fs::symlink(directory.join("disk/spool.db"), directory.join("spool.db")).unwrap();
     let stage = Stage::set(db, "disk full under database and spool").await;
     let service = Process::start(stage.directory(), &["run", "--role", ROLES]);
