@@ -202,7 +202,9 @@ fn start_logs(form: &str, level: &str) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // Telling of a line that cannot be written would end the program.
+        .log_internal_errors(false);
     match form {
         "json" => logs.json().init(),
         _ => logs.init(),
