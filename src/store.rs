@@ -285,14 +285,14 @@ impl Store {
         schema::compare(&mut self.read().await?).await
     }
 
-<<<<<<< HEAD
     /// What each of PostgreSQL's servers is at present, by its name.
     pub async fn servers(&self) -> Vec<(String, Standing)> {
         match &self.engine {
             Engine::Sqlite { .. } => Vec::new(),
             Engine::Postgres { pool, .. } => pool.opener().standings().await,
         }
-=======
+    }
+
     /// Writes to an embedded database without changing anything: a disk that is full is told by nothing else. A server
     /// keeps its own.
     ///
@@ -305,7 +305,6 @@ impl Store {
         let mut session = self.write().await?;
         session.execute(spool::PROBE, vec![]).await?;
         session.commit().await
->>>>>>> 030fae3 (Tell of a full disk under the embedded database, keep nobody waiting longer by a clock that is set back)
     }
 
     /// Ends all connections; what was committed is on disk.
