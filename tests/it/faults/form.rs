@@ -11,13 +11,17 @@ pub fn form<T>(short: T, long: T) -> T {
     if std::env::var("COLLOQUY_FAULTS").is_ok_and(|form| form == "long") { long } else { short }
 }
 
-/// The seeds to play: so many, or the one that was asked for.
+/// The seeds to play: so many, unless as many or a certain one were asked for.
 pub fn seeds(short: u64, long: u64) -> Range<u64> {
-    match std::env::var("COLLOQUY_SEED").map(|seed| seed.parse()) {
-        Ok(Ok(seed)) => seed..seed + 1,
-        Ok(Err(_)) => panic!("COLLOQUY_SEED is no number"),
-        Err(_) => 0..form(short, long),
+    match (number("COLLOQUY_SEED"), number("COLLOQUY_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, seeds) => 0..seeds.unwrap_or(form(short, long)),
     }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 
 /// A line of the table: a fault, how often it was staged, and what became of the messages. It is written at its end,
