@@ -14,6 +14,7 @@ mod import;
 mod inbox;
 mod init;
 mod join;
+mod migrate;
 mod pages;
 mod plan;
 mod preview;
@@ -100,6 +101,7 @@ enum Command {
     Doctor(doctor::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Migrate(migrate::Args),
     Demo(demo::Args),
 }
 
@@ -192,6 +194,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(args, &open()?).await,
         Command::Backup(args) => backup::run(args, &site(Reach::Database)?).await,
         Command::Restore(args) => restore::run(args, &cli.directory).await,
+        Command::Migrate(args) => migrate::run(args, &site(Reach::Database)?).await,
         Command::Demo(args) => demo::run(args, &cli.directory).await,
     }
 }

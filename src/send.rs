@@ -48,7 +48,6 @@ use self::worker::{Shared, Worker};
 use crate::clock::{self, Clock};
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
-use crate::domain::share::Share;
 use crate::domain::time::Micros;
 use crate::domain::token::Keyring;
 use crate::metrics::Metrics;
@@ -156,15 +155,7 @@ impl Sender {
         tx.commit().await?;
         let throttle = Arc::new(Throttle::new());
         let lease_stop = CancellationToken::new();
-        // Nothing leaves before the lease has a part of the limits.
-        throttle.set_share(Share::NONE, tokio::time::Instant::now(), true);
-        let keeper = Keeper {
-            store: store.clone(),
-            node,
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            throttle: Arc::clone(&throttle),
-        };
+        let keeper = Keeper::begin(store.clone(), node, clock.clone(), metrics.clone(), Arc::clone(&throttle)).await;
         let lease = tokio::spawn(keeper.keep(lease_stop.clone(), soft.clone()));
         let slowing = tokio::spawn(slowing::keep(
             Arc::clone(&throttle),

@@ -49,6 +49,7 @@ pub mod slowdowns;
 pub mod spool;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod transfer;
 pub mod verdicts;
 pub mod versions;
 pub mod warm_ups;
@@ -145,6 +146,7 @@ pub fn statements() -> Vec<&'static str> {
         slowdowns::STATEMENTS,
         subscriptions::STATEMENTS,
         suppressions::STATEMENTS.as_slice(),
+        transfer::STATEMENTS,
         versions::STATEMENTS,
         warm_ups::STATEMENTS,
         waves::STATEMENTS,
@@ -177,8 +179,8 @@ impl Store {
     /// the schema up to date.
     ///
     /// # Errors
-    /// When the address is not understood, the database cannot be reached, or its schema is newer
-    /// than this program.
+    /// When the address is not understood, the database cannot be reached, its schema is newer than this
+    /// program, or its data was moved elsewhere.
     pub async fn open(place: impl Into<Place<'_>>, root: &Path) -> Result<Self> {
         let store = Self::at(place, root)?;
         store.get_ready().await?;
@@ -203,16 +205,16 @@ impl Store {
         Ok(Self { engine: engine(place.into(), root)? })
     }
 
-    /// Brings the schema up to date.
+    /// Brings the schema up to date, and sees that the data is here.
     ///
     /// # Errors
-    /// When the database cannot be reached, or its schema is newer than this program.
+    /// When the database cannot be reached, its schema is newer than this program, or its data was moved elsewhere.
     pub async fn get_ready(&self) -> Result<()> {
         self.reach().await?;
-        match self.schema().await {
-            Ok(Schema::Current) => Ok(()),
-            _ => schema::migrate(&self.engine).await,
+        if !matches!(self.schema().await, Ok(Schema::Current)) {
+            schema::migrate(&self.engine).await?;
         }
+        transfer::refuse(&mut self.read().await?).await
     }
 
     async fn reach(&self) -> Result<()> {

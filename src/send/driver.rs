@@ -202,7 +202,9 @@ impl<'a> Driver<'a> {
         if let Some(ended) = self.stopped().await? {
             return Ok(Some(ended));
         }
-        if self.parts.iter().all(|part| part.claimed_all) && self.prepared.context.in_hand() == 0 {
+        // Who waits for a part of the limits will have one; nothing is over before.
+        let idle = self.parts.iter().all(|part| part.claimed_all) && self.prepared.context.in_hand() == 0;
+        if idle && self.sender.throttle.holds_share() {
             return self.end(LOOK).await;
         }
         self.wait(0, LOOK).await;

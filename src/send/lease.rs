@@ -28,15 +28,11 @@ const HOLDS: Duration = Duration::from_secs(7);
 
 /// Keeps a node's lease, and with it the node's part of all limits.
 pub struct Keeper {
-    pub store: Store,
-    pub node: NodeId,
-    pub clock: Clock,
-    pub metrics: Metrics,
-    pub throttle: Arc<Throttle>,
-}
-
-/// What a node remembers of its lease and the others'.
-struct Memory {
+    store: Store,
+    node: NodeId,
+    clock: Clock,
+    metrics: Metrics,
+    throttle: Arc<Throttle>,
     watch: Watch,
     share: Share,
     until: Instant,
@@ -45,22 +41,33 @@ struct Memory {
 }
 
 impl Keeper {
+    /// Takes the node's part of the limits if it is free: who sends alone begins at once. Until it has one, nothing of
+    /// the throttle's passes.
+    pub async fn begin(store: Store, node: NodeId, clock: Clock, metrics: Metrics, throttle: Arc<Throttle>) -> Self {
+        let (watch, share, until, alone) = (Watch::default(), Share::NONE, Instant::now(), true);
+        let mut keeper = Self { store, node, clock, metrics, throttle, watch, share, until, alone };
+        keeper.take(Share::NONE, until);
+        if let Err(error) = keeper.round().await {
+            debug!(%error, "the lease is taken up later");
+        }
+        keeper
+    }
+
     /// Keeps the lease and buries dead nodes, until `stop`. When the own lease is found buried, `lost` is
     /// cancelled: others hold the work now.
-    pub async fn keep(self, stop: CancellationToken, lost: CancellationToken) {
-        let mut memory = Memory { watch: Watch::default(), share: Share::NONE, until: Instant::now(), alone: true };
+    pub async fn keep(mut self, stop: CancellationToken, lost: CancellationToken) {
         while !stop.is_cancelled() {
-            match self.round(&mut memory).await {
+            match self.round().await {
                 Ok(true) => {}
                 Ok(false) => {
                     error!(node = %self.node, "this node was silent for too long; others have taken its work over");
-                    self.throttle.set_share(Share::NONE, Instant::now(), false);
+                    self.take(Share::NONE, Instant::now());
                     lost.cancel();
                     return;
                 }
                 Err(error) => {
                     warn!(%error, "the lease cannot be renewed");
-                    memory.watch.forget();
+                    self.watch.forget();
                 }
             }
             // Leases are about this machine's silence, so a clock that runs fast does not count.
@@ -71,7 +78,7 @@ impl Keeper {
         }
     }
 
-    async fn round(&self, memory: &mut Memory) -> Result<bool> {
+    async fn round(&mut self) -> Result<bool> {
         let began = Instant::now();
         let mut tx = self.store.write().await?;
         let mut nodes = nodes::all(&mut tx).await?;
@@ -79,8 +86,8 @@ impl Keeper {
             return Ok(false);
         }
         let mut dead = nodes::orphans(&mut tx).await?;
-        memory.alone &= nodes.iter().all(|other| other.id == self.node);
-        dead.extend(memory.watch.look(&nodes, Instant::now()));
+        self.alone &= nodes.iter().all(|other| other.id == self.node);
+        dead.extend(self.watch.look(&nodes, Instant::now()));
         dead.retain(|other| *other != self.node);
         for other in &dead {
             let buried = nodes::bury(&mut tx, *other, self.clock.now()).await?;
@@ -88,23 +95,23 @@ impl Keeper {
         }
         nodes.retain(|node| !dead.contains(&node.id));
         let share = renewed(self.node, &nodes);
-        if share != memory.share {
+        if share != self.share {
             nodes::set_share(&mut tx, self.node, share).await?;
             debug!(node = %self.node, part = share.part(), nodes = nodes.len(), "another part of all limits");
         }
         nodes::clear_ended(&mut tx, self.clock.now()).await?;
         // What is given up is given up before others can know of it, what is gained is used after.
-        let kept = if share.contains(memory.share) { memory.share } else { Share::NONE };
-        self.take(memory, kept, memory.until);
+        let kept = if share.contains(self.share) { self.share } else { Share::NONE };
+        self.take(kept, self.until);
         tx.commit().await?;
-        self.take(memory, share, began + HOLDS);
+        self.take(share, began + HOLDS);
         self.metrics.set_share(share.part());
         Ok(true)
     }
 
-    fn take(&self, memory: &mut Memory, share: Share, until: Instant) {
-        (memory.share, memory.until) = (share, until);
-        self.throttle.set_share(share, until, memory.alone);
+    fn take(&mut self, share: Share, until: Instant) {
+        (self.share, self.until) = (share, until);
+        self.throttle.set_share(share, until, self.alone);
     }
 }
 

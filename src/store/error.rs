@@ -66,6 +66,14 @@ pub enum Error {
         "the scores are being rebuilt; wait until `colloquy score rebuild` has ended, or run it again if it was interrupted"
     )]
     Rebuilding,
+    /// The data is elsewhere now.
+    #[error("this database was moved to {0}\n  hint: [database] in config/colloquy.toml must name that one")]
+    Moved(String),
+    /// Data that is on its way here is not complete.
+    #[error(
+        "a move into this database has not ended\n  hint: run the same `colloquy migrate` again; it goes on where it was"
+    )]
+    Moving,
     /// A group's writer has ended.
     #[error("the database's writer has stopped")]
     Stopped,
@@ -89,6 +97,8 @@ impl Error {
             | Self::Newer { .. }
             | Self::Rows { .. }
             | Self::Corrupt(_)
+            | Self::Moved(_)
+            | Self::Moving
             | Self::Stopped => false,
         }
     }

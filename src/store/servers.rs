@@ -104,6 +104,11 @@ impl Servers {
         Ok(Self { servers, what, pooled, primary: Mutex::default() })
     }
 
+    /// Their names, without credentials.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// Waits for a statement's end as long as the server that it was sent to answers others.
     ///
     /// # Errors

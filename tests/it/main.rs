@@ -26,6 +26,7 @@ mod join;
 mod lapses;
 mod look;
 mod mailing;
+mod migrate;
 mod mime;
 mod nodes;
 mod notices;

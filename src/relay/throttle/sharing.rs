@@ -123,6 +123,12 @@ impl Throttle {
         }
     }
 
+    /// Whether this node has a part of all limits now.
+    #[must_use]
+    pub fn holds_share(&self) -> bool {
+        self.lock().sharing.holds(Instant::now())
+    }
+
     /// Whether this node has a part of what a relay takes.
     #[must_use]
     pub fn shares_in(&self, relay: &str) -> bool {

@@ -1,0 +1,279 @@
+//! Moves a database from SQLite to PostgreSQL: all tables, in chunks, each of them one transaction.
+//!
+//! The source is locked while it is copied, so what is copied is one instant. An interrupted move is taken
+//! up again by comparing: a chunk that is there already, cell by cell, is passed over. At the end the whole
+//! target is read back and compared by count and checksum. Then the source refuses all writes, and after
+//! that the target opens: at no time both do.
+
+mod catalog;
+mod cell;
+mod chunk;
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+
+use self::catalog::Table;
+use self::cell::Cell;
+use self::chunk::Chunk;
+use super::pool::Open as _;
+use super::servers::Servers;
+use super::{Error, Session, Store, schema, sqlite_options};
+
+/// The name of the fact that stands in a target until it is complete.
+pub(super) const MOVING: &str = "moving";
+/// The name of the fact that stands in a source that was moved.
+pub(super) const MOVED: &str = "moved";
+
+const BEATS: &str = "SELECT id, heartbeat FROM nodes ORDER BY id";
+const IS_MOVING: &str = "SELECT value FROM facts WHERE name = 'moving'";
+const BEGIN_MOVING: &str = "INSERT INTO facts (name, value) VALUES ('moving', '')";
+const END_MOVING: &str = "DELETE FROM facts WHERE name = 'moving'";
+const IS_MOVED: &str = "SELECT value FROM facts WHERE name = 'moved'";
+const SET_MOVED: &str = "INSERT INTO facts (name, value) VALUES ('moved', $1)";
+
+const STATE: &str = "SELECT name, value FROM facts WHERE name IN ('moving', 'moved')";
+
+pub(super) const STATEMENTS: &[&str] = &[STATE];
+
+/// In this time a living node moves its counter.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Why a database was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// It must not be, as things are.
+    #[error("{0}")]
+    Refused(String),
+    /// A database failed. What was copied is kept: the same command goes on from there.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(Error::Sql(error))
+    }
+}
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+/// What was moved of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The table's name.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+    /// The SHA-256 over all of its cells in the order of its key, the same on both sides.
+    pub sha256: String,
+    /// Texts in which a NUL, which PostgreSQL cannot hold, became U+FFFD.
+    pub replaced: u64,
+}
+
+/// How far a move is.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// So many rows are to be copied in all.
+    Rows(u64),
+    /// So many rows of a table are in the target now that were not seen to be before.
+    Copied(&'a str, u64),
+    /// The source was used since the move was interrupted: what was copied is removed, and it begins anew.
+    Anew,
+    /// All is copied; it is read back.
+    Verifying,
+}
+
+/// Refuses a database whose data is elsewhere, or not complete.
+pub(super) async fn refuse(session: &mut Session) -> super::Result<()> {
+    match session.first::<(String, String)>(STATE, vec![]).await? {
+        None => Ok(()),
+        Some((name, _)) if name == MOVING => Err(Error::Moving),
+        Some((_, target)) => Err(Error::Moved(target)),
+    }
+}
+
+/// Moves a database. `from` is `sqlite:PATH`, relative to `root`; `to` is an empty database, `postgres://…`, not through
+/// a pooler, or one into which this move was begun before.
+///
+/// # Errors
+/// When a process uses the source, the target holds something else, or a database fails.
+pub async fn run(from: &str, to: &str, root: &Path, mut told: impl FnMut(Step<'_>)) -> Result<Vec<Moved>> {
+    let engine = |url: &str| url.split(':').next().unwrap_or_default().to_owned();
+    let path = from.strip_prefix("sqlite:").filter(|_| to.starts_with("postgres"));
+    let Some(path) = path else {
+        return Err(Trouble::Refused(format!(
+            "a move goes from sqlite:FILE to postgres://…, not from '{}:' to '{}:'",
+            engine(from),
+            engine(to)
+        )));
+    };
+    let path = root.join(path.trim_start_matches("//"));
+    if !path.is_file() {
+        return Err(Trouble::Refused(format!("there is no database {}", path.display())));
+    }
+    let servers = Servers::new(to, false)?;
+    for url in [from, to] {
+        let store = Store::connect(url, root).await?;
+        schema::migrate(&store.engine).await?;
+        store.close().await;
+    }
+    let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
+    let mut source = sqlite_options(&path).connect().await.map_err(unreachable)?;
+    refuse_living(&mut source).await?;
+    source.execute("BEGIN IMMEDIATE").await?;
+    let mut target = servers.open().await?.connection;
+
+    let tables = catalog::tables(&mut source, &mut target).await?;
+    let mut resumed = begin(&mut target, &tables).await?;
+    let mut rows = 0;
+    for table in &tables {
+        rows += table.rows(&mut source).await?;
+    }
+    told(Step::Rows(rows));
+    let moved = loop {
+        match copy(&mut source, &mut target, &tables, resumed, &mut told).await? {
+            Some(moved) => break moved,
+            None => {
+                told(Step::Anew);
+                empty(&mut target, &tables).await?;
+                resumed = false;
+            }
+        }
+    };
+    told(Step::Verifying);
+    for (table, moved) in tables.iter().zip(&moved) {
+        let (rows, sha256) = read_back(&mut target, table).await?;
+        if (rows, &sha256) != (moved.rows, &moved.sha256) {
+            return Err(Trouble::Refused(format!(
+                "{} has {} rows here and {rows} in PostgreSQL, and is not the same\n  hint: does somebody write to the \
+                 target? Empty it and begin anew",
+                moved.table, moved.rows
+            )));
+        }
+    }
+    catalog::set_sequences(&mut source, &mut target, &tables).await?;
+    seal(source, &tables, servers.what()).await?;
+    target.execute(END_MOVING).await?;
+    target.close().await?;
+    Ok(moved)
+}
+
+/// Refuses while nodes live that send from the source.
+async fn refuse_living(source: &mut SqliteConnection) -> Result<()> {
+    let before: Vec<(i64, i64)> = sqlx::query_as(BEATS).fetch_all(&mut *source).await?;
+    if before.is_empty() {
+        return Ok(());
+    }
+    tokio::time::sleep(BEAT).await;
+    let after: Vec<(i64, i64)> = sqlx::query_as(BEATS).fetch_all(&mut *source).await?;
+    let living = after.iter().filter(|node| !before.contains(node)).count();
+    if living > 0 {
+        return Err(Trouble::Refused(format!(
+            "{living} {} from this database\n  hint: stop the service and every `colloquy send`, then move it",
+            if living == 1 { "process sends" } else { "processes send" }
+        )));
+    }
+    Ok(())
+}
+
+/// Marks the target as incomplete. Whether it is from an earlier try.
+async fn begin(target: &mut PgConnection, tables: &[Table]) -> Result<bool> {
+    if sqlx::query(IS_MOVING).fetch_optional(&mut *target).await?.is_some() {
+        return Ok(true);
+    }
+    for table in tables {
+        if table.is_filled(target).await? {
+            return Err(Trouble::Refused(format!(
+                "the target is not empty: there is something in {}\n  hint: create a database of its own for Colloquy",
+                table.name
+            )));
+        }
+    }
+    target.execute(BEGIN_MOVING).await?;
+    Ok(false)
+}
+
+async fn empty(target: &mut PgConnection, tables: &[Table]) -> Result<()> {
+    let names: Vec<_> = tables.iter().map(Table::quoted).collect();
+    let mut tx = target.begin().await?;
+    (&mut *tx).execute(AssertSqlSafe(format!("TRUNCATE {}", names.join(", ")))).await?;
+    (&mut *tx).execute(BEGIN_MOVING).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Copies all tables; `None` where the target holds something that the source does not.
+async fn copy(
+    source: &mut SqliteConnection,
+    target: &mut PgConnection,
+    tables: &[Table],
+    resumed: bool,
+    told: &mut impl FnMut(Step<'_>),
+) -> Result<Option<Vec<Moved>>> {
+    let mut all = Vec::with_capacity(tables.len());
+    for table in tables {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        let mut moved = Moved { table: table.name.clone(), rows: 0, sha256: String::new(), replaced: 0 };
+        let mut chunk = Chunk::first();
+        let sql = table.select_all();
+        let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(&mut *source);
+        loop {
+            let row = rows.try_next().await?;
+            if let Some(row) = &row {
+                let cells = table.from_sqlite(row, &mut moved.replaced)?;
+                moved.rows += 1;
+                cells.iter().for_each(|cell| cell.add_to(&mut hash));
+                chunk.push(cells);
+            }
+            if chunk.is_full() || row.is_none() {
+                if !chunk.place(target, table, resumed, row.is_none()).await? {
+                    return Ok(None);
+                }
+                told(Step::Copied(&table.name, chunk.len()));
+                chunk = chunk.next(table);
+            }
+            if row.is_none() {
+                break;
+            }
+        }
+        drop(rows);
+        moved.sha256 = hex(&hash.finish());
+        all.push(moved);
+    }
+    Ok(Some(all))
+}
+
+/// Count and checksum of what a table of the target holds.
+async fn read_back(target: &mut PgConnection, table: &Table) -> Result<(u64, String)> {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let mut count = 0;
+    let mut rows = sqlx::query(AssertSqlSafe(table.select_all_of_target())).fetch(target);
+    while let Some(row) = rows.try_next().await? {
+        table.from_postgres(&row)?.iter().for_each(|cell: &Cell| cell.add_to(&mut hash));
+        count += 1;
+    }
+    Ok((count, hex(&hash.finish())))
+}
+
+/// Lets nobody write to the source any more, running processes neither, and ends its transaction.
+async fn seal(mut source: SqliteConnection, tables: &[Table], target: &str) -> Result<()> {
+    if sqlx::query(IS_MOVED).fetch_optional(&mut source).await?.is_none() {
+        sqlx::query(SET_MOVED).bind(target).execute(&mut source).await?;
+        for table in tables {
+            for trigger in table.refusals() {
+                (&mut source).execute(AssertSqlSafe(trigger)).await?;
+            }
+        }
+    }
+    (&mut source).execute("COMMIT").await?;
+    Ok(source.close().await?)
+}
+
+fn hex(digest: &digest::Digest) -> String {
+    digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+}
