@@ -225,7 +225,7 @@ async fn copy(
         loop {
             let row = rows.try_next().await?;
             if let Some(row) = &row {
-                let cells = table.from_sqlite(row, &mut moved.replaced)?;
+                let cells = table.read_sqlite(row, &mut moved.replaced)?;
                 moved.rows += 1;
                 cells.iter().for_each(|cell| cell.add_to(&mut hash));
                 chunk.push(cells);
@@ -254,7 +254,7 @@ async fn read_back(target: &mut PgConnection, table: &Table) -> Result<(u64, Str
     let mut count = 0;
     let mut rows = sqlx::query(AssertSqlSafe(table.select_all_of_target())).fetch(target);
     while let Some(row) = rows.try_next().await? {
-        table.from_postgres(&row)?.iter().for_each(|cell: &Cell| cell.add_to(&mut hash));
+        table.read_postgres(&row)?.iter().for_each(|cell: &Cell| cell.add_to(&mut hash));
         count += 1;
     }
     Ok((count, hex(&hash.finish())))

@@ -168,7 +168,7 @@ impl Table {
     }
 
     /// A row of the source; counts the texts in which something had to be replaced.
-    pub fn from_sqlite(&self, row: &SqliteRow, replaced: &mut u64) -> Result<Vec<Cell>> {
+    pub fn read_sqlite(&self, row: &SqliteRow, replaced: &mut u64) -> Result<Vec<Cell>> {
         let cell = |(place, (name, kind)): (usize, &(String, Kind))| {
             let cell = Cell::from_sqlite(row, place, *kind, replaced);
             cell.map_err(|error| Trouble::Refused(format!("{}.{name} holds what it should not: {error}", self.name)))
@@ -176,7 +176,7 @@ impl Table {
         self.columns.iter().enumerate().map(cell).collect()
     }
 
-    pub fn from_postgres(&self, row: &PgRow) -> Result<Vec<Cell>> {
+    pub fn read_postgres(&self, row: &PgRow) -> Result<Vec<Cell>> {
         let cell = |(place, kind)| Ok(Cell::from_postgres(row, place, kind)?);
         self.kinds().enumerate().map(cell).collect()
     }

@@ -66,7 +66,7 @@ impl Chunk {
         let query = bounds.fold(sqlx::query(sql), bind);
         let (mut found, mut place) = (query.fetch(target), 0);
         while let Some(row) = found.try_next().await? {
-            if self.rows.get(place) != Some(&table.from_postgres(&row)?) {
+            if self.rows.get(place) != Some(&table.read_postgres(&row)?) {
                 return Ok(Found::Other);
             }
             place += 1;
