@@ -1,6 +1,7 @@
 //! PostgreSQL as one runs it: behind a pooler, with a standby, and away for a while.
 
 mod away;
+mod commits;
 mod failover;
 mod pooler;
 
