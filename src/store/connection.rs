@@ -15,9 +15,9 @@ use super::{EngineKind, Error, Result, Sql, Value, value};
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
 
-/// Whoever falls silent in a transaction, as a frozen process does, gives up what it has locked before its lease is
-/// over: else those who are to take its work over would wait for it.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '6s'";
+/// Whoever falls silent in a transaction for as long as a lease lasts, as a frozen process does, gives up what it has
+/// locked: else those who are to take its work over would wait for it.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '8s'";
 
 #[derive(Debug)]
 enum Connection {

@@ -80,7 +80,8 @@ async fn play(db: Database, night: &str, seed: u64, row: &mut Row) {
     let ahead = Micros(now.0 + ahead * HOUR);
     let (due, soon) = (expected(night, start, now), expected(night, start, ahead));
     assert!(made.is_superset(&due) && made.is_subset(&soon), "{made:?}, due {due:?}");
-    for run in &runs {
+    // What was brought forward may be under way.
+    for run in runs.iter().filter(|run| due.contains(&occasion(run))) {
         // What a clock that is a day ahead takes for missed is not sent, and says so.
         let missed = ahead.0 - now.0 > HOUR && run.state == RunState::Expired;
         assert!(missed || run.state == RunState::Done, "{run:?}");

@@ -18,8 +18,8 @@ use crate::hours::open;
 use crate::project::{Project, Settings};
 use crate::support::Database;
 
-/// What a deferred message waits for at most.
-const AFTER_ALL_PAUSES: Duration = Duration::from_secs(6 * 3_600);
+/// Longer than a message waits after its first attempts.
+const PAUSE: Duration = Duration::from_secs(20 * 60);
 
 /// A project with so many people, whose own relay takes no part.
 pub async fn project(db: Database, people: usize) -> Project {
@@ -74,7 +74,7 @@ impl<'a> Staged<'a> {
             sender.finish().await;
             match ended {
                 Ok(Ended::Done) => return run,
-                Ok(Ended::OnlyDeferred(_)) => clock.set(clock.now().plus(AFTER_ALL_PAUSES)),
+                Ok(Ended::OnlyDeferred(_)) => clock.set(clock.now().plus(PAUSE)),
                 Err(Error::Relay { .. }) => {}
                 other => panic!("{}: {other:?}", self.name),
             }

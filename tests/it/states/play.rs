@@ -11,6 +11,7 @@ use colloquy::domain::time::Micros;
 use colloquy::store::claims::{self, Claim, Next};
 use colloquy::store::marks::{self, Finish, Marks, MessageKey, Return, Sending};
 use colloquy::store::nodes::{self, Buried};
+use colloquy::store::runs::Run;
 use colloquy::store::{EngineKind, Session, Store, recipients, runs, subscriptions, suppressions};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -107,16 +108,17 @@ impl Play {
 
     /// Plays one step and looks at what it did.
     pub async fn step(&mut self, number: usize) {
-        let open = self.running().await.len() + self.in_state(RunState::Paused).await.len();
-        if open < 2 {
+        let mut open = self.open().await;
+        if open.len() < 2 {
             let occasion = (self.runs.len() + 1).to_string();
             self.runs.push(mailing::run(&self.store, &occasion, self.now).await);
+            open = self.open().await;
         }
+        let running = open.into_iter().filter(|run| run.state == RunState::Running).map(|run| run.id).collect();
         let (step, _) = *STEPS.choose_weighted(&mut self.random, |(_, often)| *often).unwrap();
         if self.tells {
             println!("seed {}, step {number}: {step:?}", self.seed);
         }
-        let running = self.running().await;
         match step {
             Step::ClaimNext => self.claim_next().await,
             Step::ClaimDue => self.claim_due().await,
@@ -161,9 +163,15 @@ impl Play {
             assert!(new.node.is_some() == held || new.state == MessageState::Unknown, "{key:?}: {new:?}");
             assert_eq!(new.due_at.is_some(), open, "{key:?}: {new:?}");
         }
+        let changed = |key: &&(RunId, RecipientId)| self.before.get(*key) != after.get(*key);
+        let mut changed: HashSet<_> = after.keys().filter(changed).map(|(run, _)| *run).collect();
         self.before = after;
-        for run in self.recent() {
-            self.check_run(*run).await;
+        // Whom a claim passes over is counted, and has no message.
+        if step == Step::ClaimNext {
+            changed.extend(self.recent());
+        }
+        for run in changed {
+            self.check_run(run).await;
         }
     }
 
@@ -179,13 +187,8 @@ impl Play {
         assert_eq!(messages + excluded, dealt_with, "run {run} up to {cursor}");
     }
 
-    async fn in_state(&self, state: RunState) -> HashSet<RunId> {
-        let open = runs::open(&mut self.store.read().await.unwrap()).await.unwrap();
-        open.into_iter().filter(|run| run.state == state).map(|run| run.id).collect()
-    }
-
-    async fn running(&self) -> HashSet<RunId> {
-        self.in_state(RunState::Running).await
+    async fn open(&self) -> Vec<Run> {
+        runs::open(&mut self.store.read().await.unwrap()).await.unwrap()
     }
 
     async fn write(&self) -> Session {
