@@ -296,7 +296,7 @@ async fn judge(tx: &mut Session, claimant: Claimant<'_>, own: Own, people: &[Rec
     let (places, mut args) = keys(1, people);
     let reason = eligibility::reason_sql(own, args.len() + 1);
     let Claimant { run, topic, cap, now, .. } = claimant;
-    args.extend(Permission { topic, at: now, run: Some(run), cap }.args());
+    args.extend(Permission { topic, at: now, run: Some(run), cap }.args_of(tx, people).await?);
     let sql = format!("SELECT r.id, {reason} FROM recipients r WHERE r.id IN ({places}) ORDER BY r.id");
     let mut judged = Judged::default();
     for (id, reason) in tx.all::<(i64, Option<String>)>(sql, args).await? {

@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use super::Value;
-use crate::domain::id::RunId;
+use super::{EngineKind, Result, Session, Value, keys};
+use crate::domain::id::{RecipientId, RunId};
 use crate::domain::message::{Exclusion, MessageState};
 use crate::domain::pace::{MOST_DAYS, OwnLimit};
 use crate::domain::rate::Rate;
 use crate::domain::time::Micros;
 
 /// How many placeholders the rule takes; [`Permission::args`] fills them.
-pub const PLACEHOLDERS: usize = 5;
+pub const PLACEHOLDERS: usize = 6;
 
 /// Under which circumstances permission is asked.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub enum Own {
 /// `$first` on.
 #[must_use]
 pub fn reason_sql(own: Own, first: usize) -> String {
-    let [topic, at, run, cap, since] = std::array::from_fn(|n| format!("${}", first + n));
+    let [topic, at, run, cap, since, oldest] = std::array::from_fn(|n| format!("${}", first + n));
     let own = match own {
         Own::Excludes => format!(
             "\n  WHEN EXISTS (SELECT 1 FROM messages m WHERE m.run_id = {run} AND m.recipient_id = r.id) THEN '{}'",
@@ -67,10 +67,10 @@ pub fn reason_sql(own: Own, first: usize) -> String {
   WHEN r.paused_until > {at} THEN '{paused}'{own}
   WHEN (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
     AND m.run_id >= (SELECT MIN(o.id) FROM runs o WHERE o.ended_at IS NULL OR o.ended_at > {since})
-    AND m.at > {since} AND m.run_id <> {run} AND m.state IN ({counted})) >= {cap} THEN '{capped}'
+    AND m.run_id >= {oldest} AND m.at > {since} AND m.run_id <> {run} AND m.state IN ({counted})) >= {cap} THEN '{capped}'
   WHEN r.limit_count IS NOT NULL AND (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
     AND m.run_id >= (SELECT MIN(o.id) FROM runs o WHERE o.ended_at IS NULL OR o.ended_at > {at} - {longest})
-    AND m.at > {at} - r.limit_days * {day} AND m.run_id <> {run} AND m.state IN ({counted})) >= r.limit_count
+    AND m.run_id >= {oldest} AND m.at > {at} - r.limit_days * {day} AND m.run_id <> {run} AND m.state IN ({counted})) >= r.limit_count
     THEN '{limited}'
 END",
         suppressed = Exclusion::Suppressed.as_str(),
@@ -87,9 +87,37 @@ impl Permission<'_> {
     /// The rule's arguments, in the order of its placeholders.
     #[must_use]
     pub fn args(&self) -> Vec<Value> {
+        self.args_from(RunId(0))
+    }
+
+    /// The same, where no message of a run before `oldest` can count.
+    fn args_from(&self, oldest: RunId) -> Vec<Value> {
         let (cap, window) = self.cap.map_or((i64::MAX, Duration::ZERO), |cap| (i64::from(cap.count), cap.per));
         // No run has the number 0.
         let run = self.run.unwrap_or(RunId(0));
-        crate::args![self.topic, self.at, run, cap, self.at.minus(window)]
+        crate::args![self.topic, self.at, run, cap, self.at.minus(window), oldest]
+    }
+
+    /// The rule's arguments for these people. On PostgreSQL a run is found first, before which nothing counts: a plan is
+    /// made for the partitions of that run and the later ones, and no other is opened.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn args_of(&self, session: &mut Session, people: &[RecipientId]) -> Result<Vec<Value>> {
+        if session.kind() == EngineKind::Sqlite || people.is_empty() {
+            return Ok(self.args());
+        }
+        let (places, mut args) = keys(1, people);
+        let (since, at) = (args.len() + 1, args.len() + 2);
+        let window = self.cap.map_or(Duration::ZERO, |cap| cap.per);
+        args.extend(crate::args![self.at.minus(window), self.at]);
+        let sql = format!(
+            "SELECT COALESCE(MIN(o.id), 0) FROM runs o WHERE o.ended_at IS NULL OR o.ended_at > (
+                SELECT LEAST(${since}, ${at} - COALESCE(MAX(r.limit_days), 0) * {day})
+                FROM recipients r WHERE r.id IN ({places}))",
+            day = OwnLimit::DAY,
+        );
+        let (oldest,): (i64,) = session.one(sql, args).await?;
+        Ok(self.args_from(RunId(oldest)))
     }
 }
