@@ -17,16 +17,16 @@ impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unp
 
 /// Whoever falls silent in a transaction for as long as a lease lasts, as a frozen process does, gives up what it has
 /// locked: else those who are to take its work over would wait for it.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '8s'";
+///
+/// No plan is compiled: over many partitions that takes many seconds, and saves milliseconds.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '8s'; \
+    SET LOCAL jit = off";
 
 #[derive(Debug)]
 enum Connection {
     Sqlite(Loan<SqliteConnectOptions>),
     Postgres(Loan<Servers>),
 }
-
-/// Without compiling of plans: over many partitions that takes many seconds, and saves milliseconds.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off";
 
 /// A connection. Inside a transaction (see [`super::Store::write`]) dropping it closes the
 /// connection, which rolls back whatever state a cancelled future left behind.
