@@ -258,7 +258,8 @@ impl Store {
             Engine::Postgres { pool, .. } => {
                 let mut session = Session::postgres(pool.acquire().await?);
                 if session.begin().await.is_err() {
-                    // It had been kept while its server ended. Nothing has been asked of it yet.
+                    // It had been kept while its server ended. Nothing has been asked of it yet. Others wait for its place.
+                    drop(session);
                     session = Session::postgres(pool.acquire().await?);
                     session.begin().await?;
                 }

@@ -43,7 +43,7 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         }
         Step::Verifying => bar.set_message("reading back"),
     };
-    let moved = transfer::run(from, &args.to, &site.root, told).await;
+    let moved = transfer::run(from, &args.to, &site.root, site.clock.now(), told).await;
     bar.finish_and_clear();
     let moved = moved.map_err(|trouble| match trouble {
         Trouble::Refused(why) => anyhow!(Refused(why)),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Finding, Patient};
 use crate::store::durability::{Durability, durability, now};
-use crate::store::{self, EngineKind, Place, Schema, Standing, Store};
+use crate::store::{self, EngineKind, Place, Schema, Standing, Store, transfer};
 
 /// Clocks further apart than this make schedules and limits wrong.
 const APART: f64 = 2.0;
@@ -73,7 +73,14 @@ async fn beside_the_pooler(url: &str, root: &Path) -> Finding {
 
 async fn asked(patient: &Patient<'_>, store: &Store) -> crate::store::Result<Vec<Finding>> {
     let mut findings = vec![match store.schema().await {
-        Ok(Schema::Current) => Finding::ok("database", "answers, and its schema is this program's"),
+        Ok(Schema::Current) => match transfer::refuse(&mut store.read().await?).await {
+            Ok(()) => Finding::ok("database", "answers, and its schema is this program's"),
+            Err(error) => {
+                let words = error.to_string();
+                let (found, mend) = words.split_once("\n  hint: ").unwrap_or((&words, ""));
+                Finding::fail("database", found, mend.to_owned())
+            }
+        },
         Ok(Schema::Newer) => Finding::fail(
             "database",
             "its schema is a newer program's",

@@ -60,7 +60,8 @@ impl Share {
     /// How much of `count` falls into it.
     #[must_use]
     pub fn of(self, count: u32) -> u32 {
-        let before = |point: u32| u64::from(count) * u64::from(point) / u64::from(LENGTH);
+        // Rounded up, so that of a small limit it is the first that has something: who was there before the others.
+        let before = |point: u32| (u64::from(count) * u64::from(point)).div_ceil(u64::from(LENGTH));
         u32::try_from(before(self.to.max(self.from)) - before(self.from)).unwrap_or(count)
     }
 
@@ -106,8 +107,8 @@ mod tests {
         let rate = Rate { count: 50, per: Duration::from_secs(1) };
         assert_eq!(Share::WHOLE.of_rate(rate), rate);
         let thirds = [0, 1, 2].map(|place| Share::renewed(place, 3, &[]));
-        assert_eq!(thirds.map(|share| share.of(50)), [16, 17, 17]);
-        assert_eq!(thirds.map(|share| share.of(1)), [0, 0, 1]);
+        assert_eq!(thirds.map(|share| share.of(50)), [17, 17, 16]);
+        assert_eq!(thirds.map(|share| share.of(1)), [1, 0, 0]);
         assert_eq!(Share::NONE.of(u32::MAX), 0);
     }
 

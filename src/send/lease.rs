@@ -95,7 +95,8 @@ impl Keeper {
         }
         nodes.retain(|node| !dead.contains(&node.id));
         let share = renewed(self.node, &nodes);
-        if share != self.share {
+        // By what stands there: a commit whose answer was lost may have taken.
+        if nodes.iter().any(|node| node.id == self.node && node.share != share) {
             nodes::set_share(&mut tx, self.node, share).await?;
             debug!(node = %self.node, part = share.part(), nodes = nodes.len(), "another part of all limits");
         }

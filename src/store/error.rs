@@ -1,5 +1,6 @@
 //! What can go wrong with the database.
 
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteError;
 
 /// `read_only_sql_transaction`.
@@ -34,7 +35,7 @@ pub enum Error {
     Scheme(String),
     /// The schema cannot be brought up to date.
     #[error("the database's schema cannot be brought up to date")]
-    Schema(#[from] sqlx::migrate::MigrateError),
+    Schema(#[from] MigrateError),
     /// The schema has steps that this program does not know.
     #[error(
         "the database belongs to a newer colloquy: its schema has step {step}, which this one (version {}) does not know; \
@@ -92,6 +93,7 @@ impl Error {
             Self::Group(error) => error.may_pass(),
             Self::NoPrimary { may_pass, .. } => *may_pass,
             Self::Rebuilding => true,
+            Self::Schema(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => passes(error),
             Self::Scheme(_)
             | Self::Schema(_)
             | Self::Newer { .. }

@@ -12,6 +12,8 @@ use crate::domain::time::Micros;
 const INSERT: &str = "INSERT INTO nodes (name, started_at) VALUES ($1, $2) RETURNING id";
 const BEAT: &str = "UPDATE nodes SET heartbeat = heartbeat + 1 WHERE id = $1";
 const ALL: &str = "SELECT id, heartbeat, share_from, share_to FROM nodes ORDER BY id";
+// Rows alone would let somebody come unseen.
+const LOCK: &str = "LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE";
 const SHARE: &str = "UPDATE nodes SET share_from = $2, share_to = $3 WHERE id = $1";
 const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
 const RELEASE: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, due_at = $1
@@ -60,16 +62,15 @@ pub struct Node {
     pub share: Share,
 }
 
-/// All nodes by their numbers, locked for this transaction: they renew their shares one after the other.
+/// All nodes by their numbers; nobody comes, goes or renews its share before this transaction ends.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn all(tx: &mut Session) -> Result<Vec<Node>> {
-    let sql = match tx.kind() {
-        EngineKind::Sqlite => ALL.to_owned(),
-        EngineKind::Postgres => format!("{ALL} FOR UPDATE"),
-    };
-    let rows = tx.all::<(i64, i64, i64, i64)>(sql, vec![]).await?;
+    if tx.kind() == EngineKind::Postgres {
+        tx.execute(LOCK, vec![]).await?;
+    }
+    let rows = tx.all::<(i64, i64, i64, i64)>(ALL, vec![]).await?;
     let node = |(id, heartbeat, from, to)| Node { id: NodeId(id), heartbeat, share: Share::stored(from, to) };
     Ok(rows.into_iter().map(node).collect())
 }

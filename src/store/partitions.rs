@@ -51,11 +51,61 @@ pub async fn prepare(store: &Store, now: Micros) -> Result<usize> {
     let mut missing = runs_ahead(&mut session).await?;
     missing.extend(months_ahead(&mut session, now).await?);
     drop(session);
-    let mut made = 0;
-    for part in missing {
-        made += usize::from(make(store, part).await?);
+    make_all(store, missing).await
+}
+
+/// Makes all of them for data that comes from elsewhere, with runs up to the newest and hits from the oldest on: what
+/// stood in the rest would have to be looked through for each one that is made later.
+///
+/// # Errors
+/// As [`prepare`].
+pub(super) async fn cover(
+    store: &Store,
+    newest: i64,
+    messages: Option<i64>,
+    oldest: Micros,
+    now: Micros,
+) -> Result<()> {
+    let mut session = store.read().await?;
+    if !session.one::<(bool,)>(OWNED, args!["messages"]).await?.0 {
+        return Ok(());
     }
-    Ok(made)
+    drop(session);
+    let mut all: Vec<_> = Runs::ahead(1, newest, width(messages)).into_iter().map(of_runs).collect();
+    let last = (0..MONTHS_AHEAD).fold(Month::of(now), |month, _| month.next());
+    all.extend(
+        std::iter::successors(Some(Month::of(oldest)), |m| Some(m.next())).take_while(|m| *m <= last).map(of_month),
+    );
+    make_all(store, all).await.map(drop)
+}
+
+/// One that cannot be made is no reason not to make the others.
+async fn make_all(store: &Store, parts: Vec<Part>) -> Result<usize> {
+    let (mut made, mut failed) = (0, None);
+    for part in parts {
+        match make(store, part).await {
+            Ok(done) => made += usize::from(done),
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(made), Err)
+}
+
+fn of_runs(runs: Runs) -> Part {
+    Part {
+        table: "messages",
+        name: runs.table(),
+        from: runs.from.to_string(),
+        to: runs.to.to_string(),
+        // As that of the rest in the schema.
+        storage: " WITH (fillfactor = 50)",
+    }
+}
+
+fn of_month(month: Month) -> Part {
+    let literal = |id: [u8; 6]| id.iter().fold(String::from("'\\x"), |text, byte| format!("{text}{byte:02x}")) + "'";
+    let (from, to) = (literal(month.first_id()), literal(month.next().first_id()));
+    Part { table: "hits", name: month.table(), from, to, storage: "" }
 }
 
 async fn runs_ahead(session: &mut Session) -> Result<Vec<Part>> {
@@ -67,15 +117,7 @@ async fn runs_ahead(session: &mut Session) -> Result<Vec<Part>> {
     }
     let (rest,): (i64,) = session.one(LAST_OF_REST, vec![]).await?;
     let start = end.unwrap_or(1).max(newest).max(rest.saturating_add(1));
-    let part = |runs: Runs| Part {
-        table: "messages",
-        name: runs.table(),
-        from: runs.from.to_string(),
-        to: runs.to.to_string(),
-        // As that of the rest in the schema.
-        storage: " WITH (fillfactor = 50)",
-    };
-    Ok(Runs::ahead(start, newest, width).into_iter().map(part).collect())
+    Ok(Runs::ahead(start, newest, width).into_iter().map(of_runs).collect())
 }
 
 async fn months_ahead(session: &mut Session, now: Micros) -> Result<Vec<Part>> {
@@ -88,9 +130,7 @@ async fn months_ahead(session: &mut Session, now: Micros) -> Result<Vec<Part>> {
         if there.contains(&month.table()) || session.one::<(bool,)>(ANY_OF_REST, bounds).await?.0 {
             continue;
         }
-        let literal =
-            |id: [u8; 6]| id.iter().fold(String::from("'\\x"), |text, byte| format!("{text}{byte:02x}")) + "'";
-        missing.push(Part { table: "hits", name: month.table(), from: literal(from), to: literal(to), storage: "" });
+        missing.push(of_month(month));
     }
     Ok(missing)
 }

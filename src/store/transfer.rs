@@ -23,7 +23,8 @@ use self::cell::Cell;
 use self::chunk::Chunk;
 use super::pool::Open as _;
 use super::servers::Servers;
-use super::{Error, Session, Store, schema, sqlite_options};
+use super::{Error, Session, Store, partitions, schema, sqlite_options};
+use crate::domain::time::Micros;
 
 /// The name of the fact that stands in a target until it is complete.
 pub(super) const MOVING: &str = "moving";
@@ -40,6 +41,10 @@ const SET_MOVED: &str = "INSERT INTO facts (name, value) VALUES ('moved', $1)";
 const STATE: &str = "SELECT name, value FROM facts WHERE name IN ('moving', 'moved')";
 
 pub(super) const STATEMENTS: &[&str] = &[STATE];
+
+const RUNS: &str = "SELECT COALESCE(MAX(id), 0), CAST(AVG(planned) AS INTEGER) FROM runs";
+// The time is in its first octets.
+const OLDEST_HIT: &str = "SELECT MIN(id) FROM hits";
 
 /// In this time a living node moves its counter.
 const BEAT: Duration = Duration::from_secs(5);
@@ -90,7 +95,10 @@ pub enum Step<'a> {
 }
 
 /// Refuses a database whose data is elsewhere, or not complete.
-pub(super) async fn refuse(session: &mut Session) -> super::Result<()> {
+///
+/// # Errors
+/// [`Error::Moved`], [`Error::Moving`], or when it cannot be looked at.
+pub async fn refuse(session: &mut Session) -> super::Result<()> {
     match session.first::<(String, String)>(STATE, vec![]).await? {
         None => Ok(()),
         Some((name, _)) if name == MOVING => Err(Error::Moving),
@@ -103,7 +111,7 @@ pub(super) async fn refuse(session: &mut Session) -> super::Result<()> {
 ///
 /// # Errors
 /// When a process uses the source, the target holds something else, or a database fails.
-pub async fn run(from: &str, to: &str, root: &Path, mut told: impl FnMut(Step<'_>)) -> Result<Vec<Moved>> {
+pub async fn run(from: &str, to: &str, root: &Path, now: Micros, mut told: impl FnMut(Step<'_>)) -> Result<Vec<Moved>> {
     let engine = |url: &str| url.split(':').next().unwrap_or_default().to_owned();
     let path = from.strip_prefix("sqlite:").filter(|_| to.starts_with("postgres"));
     let Some(path) = path else {
@@ -118,16 +126,27 @@ pub async fn run(from: &str, to: &str, root: &Path, mut told: impl FnMut(Step<'_
         return Err(Trouble::Refused(format!("there is no database {}", path.display())));
     }
     let servers = Servers::new(to, false)?;
-    for url in [from, to] {
-        let store = Store::connect(url, root).await?;
-        schema::migrate(&store.engine).await?;
-        store.close().await;
-    }
+    let store = Store::connect(from, root).await?;
+    schema::migrate(&store.engine).await?;
+    store.close().await;
     let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
     let mut source = sqlite_options(&path).connect().await.map_err(unreachable)?;
     refuse_living(&mut source).await?;
     source.execute("BEGIN IMMEDIATE").await?;
+    let store = Store::connect(to, root).await?;
+    schema::migrate(&store.engine).await?;
     let mut target = servers.open().await?.connection;
+    if let Some(moved) = sqlx::query_scalar::<_, String>(IS_MOVED).fetch_optional(&mut source).await?
+        && (moved != servers.what() || sqlx::query(IS_MOVING).fetch_optional(&mut target).await?.is_none())
+    {
+        return Err(Error::Moved(moved).into());
+    }
+    let (newest, messages): (i64, Option<i64>) = sqlx::query_as(RUNS).fetch_one(&mut source).await?;
+    let oldest: Option<Vec<u8>> = sqlx::query_scalar(OLDEST_HIT).fetch_one(&mut source).await?;
+    let millis = oldest.iter().flatten().take(6).fold(0_i64, |millis, octet| millis << 8 | i64::from(*octet));
+    let oldest = oldest.map_or(now, |_| now.min(Micros(millis.saturating_mul(1_000))));
+    partitions::cover(&store, newest, messages, oldest, now).await?;
+    store.close().await;
 
     let tables = catalog::tables(&mut source, &mut target).await?;
     let mut resumed = begin(&mut target, &tables).await?;

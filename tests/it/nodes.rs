@@ -215,7 +215,7 @@ on_both_engines! {
         let mut taken: Vec<String> = Vec::new();
         let bystander = async {
             second.notified().await;
-            let living = nodes::all(&mut store.read().await.unwrap()).await.unwrap();
+            let living = nodes::all(&mut store.write().await.unwrap()).await.unwrap();
             let buried = bury(store, living[0].id, app.clock.now()).await;
             assert_eq!(buried, Buried { released: PEOPLE as u64 - 2, unknown: 1 });
             sender.stopping().cancelled().await;
@@ -275,7 +275,7 @@ on_both_engines! {
 /// Waits until nodes have these parts of all limits.
 async fn shares(store: &Store, parts: &[f64]) {
     loop {
-        let nodes = nodes::all(&mut store.read().await.unwrap()).await.unwrap();
+        let nodes = nodes::all(&mut store.write().await.unwrap()).await.unwrap();
         if nodes.iter().map(|node| node.share.part()).eq(parts.iter().copied()) {
             return;
         }

@@ -48,7 +48,10 @@ impl Sharing {
     pub(super) fn set(&self, limiter: &mut Option<Limiter>, rate: Option<Rate>, start: Instant) {
         match (limiter.as_mut(), rate) {
             (Some(limiter), Some(rate)) => self.set_to(limiter, rate),
-            (_, rate) => *limiter = rate.map(|rate| Limiter::new(rate, start)),
+            (_, rate) => {
+                *limiter = rate.map(|rate| Limiter::new(rate, start));
+                limiter.iter().for_each(|limiter| self.settle(limiter));
+            }
         }
     }
 
@@ -62,9 +65,9 @@ impl Sharing {
 
     /// Keeps a limit silent that has another part than before, or may have one.
     pub(super) fn settle(&self, limiter: &Limiter) {
-        let Some(changed) = self.changed else { return };
         let Rate { count, per } = limiter.rate();
-        let silence = per.checked_div(count).map_or(LONGEST_SILENCE, |turn| LONGEST_SILENCE.min(2 * turn));
+        let (Some(changed), Some(turn)) = (self.changed, per.checked_div(count)) else { return };
+        let silence = LONGEST_SILENCE.min(2 * turn);
         limiter.hold_until(changed + silence);
     }
 

@@ -130,9 +130,10 @@ fn canonical(json: Json, replaced: &mut u64) -> Json {
         }
         Json::Array(list) => list.into_iter().map(|value| canonical(value, replaced)).collect(),
         Json::String(text) => Json::String(clean(text, replaced)),
-        // 2.0 and 2 are the same number, up to where a double holds every integer.
-        Json::Number(number) => match number.as_f64() {
-            Some(real) if real.fract() == 0.0 && real.abs() < 9e15 => Json::from(real as i64),
+        // 2.0 and 2 are the same number; what no i64 holds is a double, however it is written.
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (None, Some(real)) if real.fract() == 0.0 && real.abs() < 9.2e18 => Json::from(real as i64),
+            (None, Some(real)) => Json::from(real),
             _ => Json::Number(number),
         },
         other => other,
@@ -157,6 +158,8 @@ mod tests {
         assert_eq!(form(r#"{"b": 2.0, "a": [1e2, "x"]}"#), form(r#"{"a":[100,"x"],"b":2}"#));
         assert_ne!(form(r#"{"a": 2}"#), form(r#"{"a": "2"}"#));
         assert_ne!(form(r#"{"a": 2.5}"#), form(r#"{"a": 2}"#));
+        assert_eq!(form("[1e16, 9.876543210987655e18]"), form("[10000000000000000, 9876543210987655000]"));
+        assert_eq!(form("[4.810526842676075e27]"), form("[4810526842676075000000000000]"));
         let mut replaced = 0;
         let json = serde_json::from_str(r#"{"a\u0000": "b\u0000"}"#).unwrap();
         assert_eq!(canonical(json, &mut replaced).to_string(), "{\"a\u{fffd}\":\"b\u{fffd}\"}");

@@ -22,7 +22,7 @@ const PEOPLE: usize = 600;
 const CONNECTIONS: usize = 4;
 
 async fn nodes(store: &Store) -> Vec<NodeId> {
-    nodes::all(&mut store.read().await.unwrap()).await.unwrap().into_iter().map(|node| node.id).collect()
+    nodes::all(&mut store.write().await.unwrap()).await.unwrap().into_iter().map(|node| node.id).collect()
 }
 
 async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {

@@ -162,8 +162,8 @@ async fn a_node_without_a_part_lets_nothing_pass_and_begins_when_it_is_renewed()
 async fn what_is_nobodys_part_of_a_domain_goes_back_to_be_claimed_by_others() {
     let throttle = throttle(Some(rate(50, SECOND)), Some(rate(1, SECOND)));
     throttle.set_campaign("spring", Some(rate(30, SECOND)));
-    let first = Share::renewed(0, 2, &[]);
-    throttle.set_share(first, Instant::now() + HOLDS, true);
+    let second = Share::renewed(1, 2, &[]);
+    throttle.set_share(second, Instant::now() + HOLDS, true);
     assert_eq!(throttle.relay_rate("main"), Some(rate(25, SECOND)));
     assert_eq!(throttle.campaign_rate("spring"), Some(rate(15, SECOND)));
     assert_eq!(throttle.domain_rate("main", "example.org"), Some(rate(0, SECOND)));
