@@ -6,6 +6,7 @@
 mod import;
 mod inbox;
 mod memory;
+mod nodes;
 mod pages;
 mod redirect;
 mod render;
@@ -20,10 +21,11 @@ use self::support::Figure;
 /// A benchmark's name and what it measures.
 type Bench = (&'static str, fn() -> Vec<Figure>);
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     ("import", import::run),
     ("render", render::run),
     ("send", send::run),
+    ("nodes", nodes::run),
     ("sign", sign::run),
     ("redirect", redirect::run),
     ("pages", pages::run),
