@@ -62,7 +62,7 @@ async fn fill(store: &Store) {
         VALUES (7, 'spring', 'offers', '1', 1, 'running', '<script>alert(1)</script>', 1, 4)";
     session.execute(sql, args![]).await.unwrap();
     for (who, state) in [(1, "waiting"), (2, "waiting"), (3, "accepted")] {
-        let sql = "INSERT INTO messages (run_id, recipient_id, state, at) VALUES (7, $1, $2, 1)";
+        let sql = "INSERT INTO messages (run_id, recipient_id, state, at, due_at) VALUES (7, $1, $2, 1, 1)";
         session.execute(sql, args![i64::from(who), state]).await.unwrap();
     }
     session.commit().await.unwrap();
