@@ -28,8 +28,12 @@ async fn run(session: &mut Session, id: i64, campaign: &str, state: &str) {
 }
 
 async fn message(session: &mut Session, run: i64, who: i64, state: &str, code: Option<i64>, reply: &str) {
-    let sql = "INSERT INTO messages (run_id, recipient_id, state, at, code, reply) VALUES ($1, $2, $3, 1, $4, $5)";
-    session.execute(sql, args![run, who, state, code, reply]).await.unwrap();
+    // As the store writes them: what waits is due at some time, what is in hand is some node's.
+    let due_at = ["waiting", "deferred"].contains(&state).then_some(1_i64);
+    let node_id = ["claimed", "sending"].contains(&state).then_some(1_i64);
+    let sql = "INSERT INTO messages (run_id, recipient_id, state, at, code, reply, due_at, node_id)
+        VALUES ($1, $2, $3, 1, $4, $5, $6, $7)";
+    session.execute(sql, args![run, who, state, code, reply, due_at, node_id]).await.unwrap();
 }
 
 /// A click on `url`, whose last part is the category, or an open when there is none.
