@@ -18,7 +18,7 @@ use crate::store::transfer::{self, Step, Trouble};
     createdb colloquy && colloquy migrate --to postgres://colloquy@db.example/colloquy\n  \
     PGPASSWORD=… colloquy migrate --from sqlite:colloquy.db --to postgres://colloquy@db.example/colloquy")]
 pub struct Args {
-    /// What is moved, as `sqlite:FILE`, relative to the project; without it what [database] names.
+    /// What is moved, as `sqlite:FILE`, relative to the project; without it what the project names.
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// An empty database, as `postgres://USER@HOST/NAME`, not through a pooler. The password may be in PGPASSWORD.
