@@ -12,6 +12,7 @@ pub mod consent;
 pub mod dkim;
 pub mod group;
 pub mod handout;
+pub mod hex;
 pub mod hindrance;
 pub mod hit;
 pub mod hours;

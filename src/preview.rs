@@ -23,8 +23,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::watch::Watch;
+use crate::domain::hex::hex;
 use crate::domain::time::Micros;
 use crate::store::Store;
 use crate::web::{Answer, Handler, Limits, method_not_allowed, not_found, text};
@@ -204,8 +205,7 @@ impl Shared {
 
 /// What nobody guesses.
 fn secret() -> String {
-    let secret: [u8; 16] = crate::clock::secret();
-    secret.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&clock::secret::<16>())
 }
 
 fn is_loopback(host: &HeaderValue) -> bool {

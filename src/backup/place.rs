@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{Entry, Error, Result, at};
+use crate::domain::hex::hex;
 
 /// A directory in which something is made. It goes with this value, unless it was renamed.
 #[derive(Debug)]
@@ -107,8 +108,7 @@ fn pump(source: &mut impl Read, target: &mut impl Write, named: &Path) -> Result
         target.write_all(read).map_err(at(named))?;
         size += read.len() as u64;
     }
-    let sha256 = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Entry { size, sha256 })
+    Ok(Entry { size, sha256: hex(context.finish().as_ref()) })
 }
 
 /// Brings the names in a directory and below it to the disk.

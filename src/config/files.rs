@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::hex::hex;
 use aws_lc_rs::digest;
 use toml::de::{DeTable, DeValue};
 
@@ -133,7 +134,7 @@ pub fn hash(files: &BTreeMap<String, String>) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(context.finish().as_ref())
 }
 
 /// Whether a path is relative, plain, and cannot leave the directory that it starts from.

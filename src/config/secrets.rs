@@ -14,6 +14,7 @@ use super::private;
 use super::problem::{Complaint, Problem, Problems};
 use super::reader::{Doc, Section};
 use super::value::Field;
+use crate::domain::hex::hex;
 use crate::domain::token::Keyring;
 
 type Key = SecretBox<[u8; 32]>;
@@ -98,7 +99,7 @@ impl Secrets {
 pub fn new_api_key(name: &str, random: &dyn SecureRandom) -> io::Result<(SecretString, String)> {
     let secret = new_key(random)?;
     let key = SecretString::from(format!("colloquy_{}", URL_SAFE_NO_PAD.encode(secret.expose_secret())));
-    let hash: String = api_hash(key.expose_secret()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&api_hash(key.expose_secret()));
     Ok((key, format!("\n[[api]]\nname = \"{name}\"\nsha256 = \"{hash}\"\n")))
 }
 

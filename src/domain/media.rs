@@ -2,6 +2,8 @@
 
 use aws_lc_rs::digest;
 
+use super::hex::hex;
+
 /// Endings and types.
 const TYPES: [(&str, &str); 25] = [
     ("csv", "text/csv"),
@@ -42,7 +44,7 @@ pub fn media_type(path: &str) -> Option<&'static str> {
 #[must_use]
 pub fn picture_id(encoded: &str) -> String {
     let hash = digest::digest(&digest::SHA256, encoded.as_bytes());
-    hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.as_ref()[..16])
 }
 
 /// Whether a mail can show a file of that name as a picture.

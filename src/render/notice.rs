@@ -16,6 +16,7 @@ use super::problem::{RenderError, TemplateProblem};
 use super::{flatten, message};
 use crate::domain::address::Address;
 use crate::domain::campaign::{Campaign, Content, Offers, Pictures, Timing};
+use crate::domain::hex::hex;
 use crate::domain::id::{NoticeId, RecipientId, RunId};
 use crate::domain::language::lookup;
 use crate::domain::notice::NoticeKind;
@@ -106,7 +107,7 @@ impl Mailing {
     pub fn template_hash(&self, language: &str) -> String {
         let edition = find(&self.editions, language);
         let parts = [&edition.subject, &edition.html, &edition.text].map(|part| part.source.text());
-        digest(&SHA256, parts.join("\n").as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(digest(&SHA256, parts.join("\n").as_bytes()).as_ref())
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Difference, Error, Footing, Scorer};
 use crate::clock;
 use crate::domain::action::LedgerEntry;
 use crate::domain::cluster::shares;
+use crate::domain::hex::hex;
 use crate::domain::id::RecipientId;
 use crate::domain::ledger::{Changes, Entry, Rules};
 use crate::domain::score::Scale;
@@ -88,7 +89,7 @@ impl Scorer {
 
     /// Keeps scorers out, and adopts the rules.
     async fn begin_rebuild(&self) -> Result<String, Error> {
-        let token: String = clock::secret::<8>().iter().map(|octet| format!("{octet:02x}")).collect();
+        let token = hex(&clock::secret::<8>());
         let now = self.clock.now();
         let mut session = self.store.write().await?;
         let old = score::facts(&mut session, Lock::Exclusive).await?;

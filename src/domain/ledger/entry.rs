@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::action::LedgerEntry;
+use crate::domain::hex::hex;
 use crate::domain::score::{ClusterRules, Scale, ScoreRules};
 
 /// All that a ledger is judged by.
@@ -27,7 +28,7 @@ impl Rules {
         let (half_life, affinities) = (half_life.as_micros(), affinities.as_micros());
         let text = format!("1 {half_life} {warm} {points:?} {affinities} {min_points} {min_share} {margin} {prior}");
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        digest.as_ref().iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+        hex(&digest.as_ref()[..16])
     }
 
     /// The score entry that an action makes; none when its kind brings no points.
