@@ -5,16 +5,17 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::{Governed, Refused, Site};
 use crate::config::{self, Loaded};
 use crate::domain::relay::{RelayConfig, RelayUrl};
 use crate::metrics::Metrics;
+use crate::people::retention::prepare_partitions;
 use crate::relay::{self, Exchanges, Relay};
 use crate::render::Signer;
 use crate::send::{Limits, Options, Rules, Sender};
-use crate::store::{Store, partitions};
+use crate::store::Store;
 
 impl Site {
     /// A sender under what `loaded` says. Without it nothing is sent until [`Self::govern`] finds a version.
@@ -36,9 +37,7 @@ impl Site {
             metrics,
             node_name: format!("{}:{}", host_name(), std::process::id()),
         };
-        if let Err(error) = partitions::prepare(store, self.clock.now()).await {
-            warn!(%error, "partitions could not be made; new rows go to those for the rest");
-        }
+        prepare_partitions(store, &self.clock).await;
         let sender = Sender::start(options, soft).await?;
         if let Some(rules) = rules {
             sender.govern(rules).await;

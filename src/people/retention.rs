@@ -47,6 +47,13 @@ pub struct Removed {
     pub consents: u64,
 }
 
+/// Makes the partitions that come next: whoever sends does so at its start, and its janitor from then on.
+pub async fn prepare_partitions(store: &Store, clock: &Clock) {
+    if let Err(error) = partitions::prepare(store, clock.now()).await {
+        warn!(%error, "partitions could not be made; new rows go to those for the rest");
+    }
+}
+
 impl Janitor {
     /// A janitor of this database.
     #[must_use]
@@ -60,9 +67,6 @@ impl Janitor {
             if shutdown.is_cancelled() {
                 return;
             }
-            if let Err(error) = partitions::prepare(&self.store, self.clock.now()).await {
-                warn!(%error, "partitions could not be made; new rows go to those for the rest");
-            }
             if let Some(mut periods) = periods() {
                 periods.unused_consent = periods.unused_consent.filter(|_| round == 0);
                 match self.round(&periods, &shutdown).await {
@@ -75,7 +79,7 @@ impl Janitor {
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(ROUND) => {}
+                () = tokio::time::sleep(ROUND) => prepare_partitions(&self.store, &self.clock).await,
             }
         }
     }

@@ -91,14 +91,8 @@ impl<'a> Driver<'a> {
                 }
                 continue;
             }
-            if !self.sender.lanes.any_up(&self.sender.throttle)? {
-                if let Some(ended) = self.wait_for_relays().await? {
-                    return Ok(ended);
-                }
-                continue;
-            }
             let ceiling = self.sender.ceiling(&self.prepared.context);
-            if ceiling <= 0.0 {
+            if !self.sender.lanes.any_up(&self.sender.throttle)? || ceiling <= 0.0 {
                 if let Some(ended) = self.wait_for_relays().await? {
                     return Ok(ended);
                 }

@@ -238,7 +238,8 @@ impl Lane {
             slowed(Some(domain)),
             places.then(|| throttle.full(&config.name, domain)).flatten(),
         ]);
-        let of_all = slowest([throttle.relay_rate(&config.name).map(Rate::per_second), slowed(None)]);
+        let of_relay = config.rate.and_then(|_| throttle.relay_rate(&config.name)).map(Rate::per_second);
+        let of_all = slowest([of_relay, slowed(None)]);
         // Where messages are so far apart, the next one's turn counts, too.
         let turn = if of_flow.min(of_all) * HOLD.as_secs_f64() < 1.0 {
             let passage = Passage { relay: &config.name, domain, campaign: job.campaign() };

@@ -6,6 +6,7 @@
 
 use super::{EngineKind, Result, Session, Store, Value};
 use crate::args;
+use crate::domain::hex::hex;
 use crate::domain::partition::{Month, Runs, width};
 use crate::domain::time::Micros;
 
@@ -41,13 +42,7 @@ struct Part {
 /// # Errors
 /// When the database refuses, or somebody else holds a table for long; those that are missing are made another time.
 pub async fn prepare(store: &Store, now: Micros) -> Result<usize> {
-    if store.kind() == EngineKind::Sqlite {
-        return Ok(0);
-    }
-    let mut session = store.read().await?;
-    if !session.one::<(bool,)>(OWNED, args!["messages"]).await?.0 {
-        return Ok(0);
-    }
+    let Some(mut session) = owned(store, "messages").await? else { return Ok(0) };
     let mut missing = runs_ahead(&mut session).await?;
     missing.extend(months_ahead(&mut session, now).await?);
     drop(session);
@@ -66,17 +61,36 @@ pub(super) async fn cover(
     oldest: Micros,
     now: Micros,
 ) -> Result<()> {
-    let mut session = store.read().await?;
-    if !session.one::<(bool,)>(OWNED, args!["messages"]).await?.0 {
+    if owned(store, "messages").await?.is_none() {
         return Ok(());
     }
-    drop(session);
     let mut all: Vec<_> = Runs::ahead(1, newest, width(messages)).into_iter().map(of_runs).collect();
     let last = (0..MONTHS_AHEAD).fold(Month::of(now), |month, _| month.next());
-    all.extend(
-        std::iter::successors(Some(Month::of(oldest)), |m| Some(m.next())).take_while(|m| *m <= last).map(of_month),
-    );
+    all.extend(months_from(oldest).take_while(|month| *month <= last).map(of_month));
     make_all(store, all).await.map(drop)
+}
+
+/// To look at a table, where it has partitions and the role owns it.
+async fn owned(store: &Store, table: &str) -> Result<Option<Session>> {
+    if store.kind() == EngineKind::Sqlite {
+        return Ok(None);
+    }
+    let mut session = store.read().await?;
+    let (owned,) = session.one::<(bool,)>(OWNED, args![table]).await?;
+    Ok(owned.then_some(session))
+}
+
+/// A transaction that changes tables, behind which nobody waits for long.
+async fn shortly(store: &Store) -> Result<Session> {
+    let mut tx = store.write().await?;
+    for sql in SHORTLY {
+        tx.execute(sql, vec![]).await?;
+    }
+    Ok(tx)
+}
+
+fn months_from(at: Micros) -> impl Iterator<Item = Month> {
+    std::iter::successors(Some(Month::of(at)), |month| Some(month.next()))
 }
 
 /// One that cannot be made is no reason not to make the others.
@@ -103,7 +117,7 @@ fn of_runs(runs: Runs) -> Part {
 }
 
 fn of_month(month: Month) -> Part {
-    let literal = |id: [u8; 6]| id.iter().fold(String::from("'\\x"), |text, byte| format!("{text}{byte:02x}")) + "'";
+    let literal = |id: [u8; 6]| format!("'\\x{}'", hex(&id));
     let (from, to) = (literal(month.first_id()), literal(month.next().first_id()));
     Part { table: "hits", name: month.table(), from, to, storage: "" }
 }
@@ -123,7 +137,7 @@ async fn runs_ahead(session: &mut Session) -> Result<Vec<Part>> {
 async fn months_ahead(session: &mut Session, now: Micros) -> Result<Vec<Part>> {
     let there = parts(session, "hits").await?;
     let mut missing = Vec::new();
-    for month in std::iter::successors(Some(Month::of(now)), |month| Some(month.next())).take(1 + MONTHS_AHEAD) {
+    for month in months_from(now).take(1 + MONTHS_AHEAD) {
         let (from, to) = (month.first_id(), month.next().first_id());
         let bounds: Vec<Value> = args![from.as_slice(), to.as_slice()];
         // What came before its partition stays where it is.
@@ -141,10 +155,7 @@ async fn parts(session: &mut Session, table: &str) -> Result<Vec<String>> {
 
 /// `false` when somebody else is at it, or has done it.
 async fn make(store: &Store, Part { table, name, from, to, storage }: Part) -> Result<bool> {
-    let mut tx = store.write().await?;
-    for sql in SHORTLY {
-        tx.execute(sql, vec![]).await?;
-    }
+    let mut tx = shortly(store).await?;
     if !tx.one::<(bool,)>(ALONE, args![LOCK]).await?.0 || parts(&mut tx, table).await?.contains(&name) {
         tx.rollback().await?;
         return Ok(false);
@@ -163,13 +174,7 @@ async fn make(store: &Store, Part { table, name, from, to, storage }: Part) -> R
 /// # Errors
 /// When the database refuses, or somebody else holds the table for long; then it is dropped another time.
 pub async fn retire(store: &Store, before: Micros) -> Result<usize> {
-    if store.kind() == EngineKind::Sqlite {
-        return Ok(0);
-    }
-    let mut session = store.read().await?;
-    if !session.one::<(bool,)>(OWNED, args!["hits"]).await?.0 {
-        return Ok(0);
-    }
+    let Some(mut session) = owned(store, "hits").await? else { return Ok(0) };
     let months = parts(&mut session, "hits").await?.into_iter().filter_map(|name| Month::parse(&name));
     let mut dropped = 0;
     for name in months.filter(|month| month.next().start() <= before).map(Month::table) {
@@ -178,10 +183,7 @@ pub async fn retire(store: &Store, before: Micros) -> Result<usize> {
         if left > FEW || judged < left {
             continue;
         }
-        let mut tx = store.write().await?;
-        for sql in SHORTLY {
-            tx.execute(sql, vec![]).await?;
-        }
+        let mut tx = shortly(store).await?;
         tx.execute(format!("ALTER TABLE hits DETACH PARTITION {name}"), vec![]).await?;
         tx.execute(format!("INSERT INTO hits SELECT * FROM {name}"), vec![]).await?;
         tx.execute(format!("DROP TABLE {name}"), vec![]).await?;

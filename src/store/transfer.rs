@@ -23,7 +23,8 @@ use self::cell::Cell;
 use self::chunk::Chunk;
 use super::pool::Open as _;
 use super::servers::Servers;
-use super::{Error, Session, Store, partitions, schema, sqlite_options};
+use super::{Error, Session, Store, nodes, partitions, schema, sqlite_options};
+use crate::domain::hex::hex;
 use crate::domain::time::Micros;
 
 /// The name of the fact that stands in a target until it is complete.
@@ -31,7 +32,6 @@ pub(super) const MOVING: &str = "moving";
 /// The name of the fact that stands in a source that was moved.
 pub(super) const MOVED: &str = "moved";
 
-const BEATS: &str = "SELECT id, heartbeat FROM nodes ORDER BY id";
 const IS_MOVING: &str = "SELECT value FROM facts WHERE name = 'moving'";
 const BEGIN_MOVING: &str = "INSERT INTO facts (name, value) VALUES ('moving', '')";
 const END_MOVING: &str = "DELETE FROM facts WHERE name = 'moving'";
@@ -48,6 +48,27 @@ const OLDEST_HIT: &str = "SELECT MIN(id) FROM hits";
 
 /// In this time a living node moves its counter.
 const BEAT: Duration = Duration::from_secs(5);
+
+/// How many rows a table has, and what is in all their cells.
+struct Sum {
+    rows: u64,
+    hash: digest::Context,
+}
+
+impl Sum {
+    fn new() -> Self {
+        Self { rows: 0, hash: digest::Context::new(&digest::SHA256) }
+    }
+
+    fn add(&mut self, row: &[Cell]) {
+        self.rows += 1;
+        row.iter().for_each(|cell| cell.add_to(&mut self.hash));
+    }
+
+    fn end(self) -> (u64, String) {
+        (self.rows, hex(self.hash.finish().as_ref()))
+    }
+}
 
 /// Why a database was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -128,10 +149,10 @@ pub async fn run(from: &str, to: &str, root: &Path, now: Micros, mut told: impl 
     let servers = Servers::new(to, false)?;
     let store = Store::connect(from, root).await?;
     schema::migrate(&store.engine).await?;
+    refuse_living(&store).await?;
     store.close().await;
     let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
     let mut source = sqlite_options(&path).connect().await.map_err(unreachable)?;
-    refuse_living(&mut source).await?;
     source.execute("BEGIN IMMEDIATE").await?;
     let store = Store::connect(to, root).await?;
     schema::migrate(&store.engine).await?;
@@ -184,13 +205,13 @@ pub async fn run(from: &str, to: &str, root: &Path, now: Micros, mut told: impl 
 }
 
 /// Refuses while nodes live that send from the source.
-async fn refuse_living(source: &mut SqliteConnection) -> Result<()> {
-    let before: Vec<(i64, i64)> = sqlx::query_as(BEATS).fetch_all(&mut *source).await?;
+async fn refuse_living(source: &Store) -> Result<()> {
+    let before = nodes::all(&mut source.read().await?).await?;
     if before.is_empty() {
         return Ok(());
     }
     tokio::time::sleep(BEAT).await;
-    let after: Vec<(i64, i64)> = sqlx::query_as(BEATS).fetch_all(&mut *source).await?;
+    let after = nodes::all(&mut source.read().await?).await?;
     let living = after.iter().filter(|node| !before.contains(node)).count();
     if living > 0 {
         return Err(Trouble::Refused(format!(
@@ -236,17 +257,15 @@ async fn copy(
 ) -> Result<Option<Vec<Moved>>> {
     let mut all = Vec::with_capacity(tables.len());
     for table in tables {
-        let mut hash = digest::Context::new(&digest::SHA256);
-        let mut moved = Moved { table: table.name.clone(), rows: 0, sha256: String::new(), replaced: 0 };
+        let (mut sum, mut replaced) = (Sum::new(), 0);
         let mut chunk = Chunk::first();
         let sql = table.select_all();
         let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(&mut *source);
         loop {
             let row = rows.try_next().await?;
             if let Some(row) = &row {
-                let cells = table.read_sqlite(row, &mut moved.replaced)?;
-                moved.rows += 1;
-                cells.iter().for_each(|cell| cell.add_to(&mut hash));
+                let cells = table.read_sqlite(row, &mut replaced)?;
+                sum.add(&cells);
                 chunk.push(cells);
             }
             if chunk.is_full() || row.is_none() {
@@ -261,22 +280,20 @@ async fn copy(
             }
         }
         drop(rows);
-        moved.sha256 = hex(&hash.finish());
-        all.push(moved);
+        let (rows, sha256) = sum.end();
+        all.push(Moved { table: table.name.clone(), rows, sha256, replaced });
     }
     Ok(Some(all))
 }
 
 /// Count and checksum of what a table of the target holds.
 async fn read_back(target: &mut PgConnection, table: &Table) -> Result<(u64, String)> {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    let mut count = 0;
+    let mut sum = Sum::new();
     let mut rows = sqlx::query(AssertSqlSafe(table.select_all_of_target())).fetch(target);
     while let Some(row) = rows.try_next().await? {
-        table.read_postgres(&row)?.iter().for_each(|cell: &Cell| cell.add_to(&mut hash));
-        count += 1;
+        sum.add(&table.read_postgres(&row)?);
     }
-    Ok((count, hex(&hash.finish())))
+    Ok(sum.end())
 }
 
 /// Lets nobody write to the source any more, running processes neither, and ends its transaction.
@@ -291,8 +308,4 @@ async fn seal(mut source: SqliteConnection, tables: &[Table], target: &str) -> R
     }
     (&mut source).execute("COMMIT").await?;
     Ok(source.close().await?)
-}
-
-fn hex(digest: &digest::Digest) -> String {
-    digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
 }

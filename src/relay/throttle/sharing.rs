@@ -87,20 +87,38 @@ impl Sharing {
 
 impl Limits {
     pub(super) fn set_relay(&mut self, config: &RelayConfig) {
-        let of_node = self.sharing.of_relay(config);
-        self.relays.entry(config.name.clone()).or_default().set(&of_node, self.start, &self.sharing);
+        self.divide_relay(config);
         self.sharing.relays.insert(config.name.clone(), config.clone());
     }
 
     pub(super) fn set_campaign(&mut self, campaign: &str, rate: Option<Rate>) {
+        self.divide_campaign(campaign, rate);
+        match rate {
+            Some(rate) => drop(self.sharing.campaigns.insert(campaign.to_owned(), rate)),
+            None => drop(self.sharing.campaigns.remove(campaign)),
+        }
+    }
+
+    fn divide_relay(&mut self, config: &RelayConfig) {
+        let of_node = self.sharing.of_relay(config);
+        self.relays.entry(config.name.clone()).or_default().set(&of_node, self.start, &self.sharing);
+    }
+
+    fn divide_campaign(&mut self, campaign: &str, rate: Option<Rate>) {
         let mut limiter = self.campaigns.remove(campaign);
         self.sharing.set(&mut limiter, rate.map(|rate| self.sharing.share.of_rate(rate)), self.start);
-        if let (Some(limiter), Some(rate)) = (limiter, rate) {
+        if let Some(limiter) = limiter {
             self.campaigns.insert(campaign.to_owned(), limiter);
-            self.sharing.campaigns.insert(campaign.to_owned(), rate);
-        } else {
-            self.sharing.campaigns.remove(campaign);
         }
+    }
+
+    /// Divides all limits anew.
+    fn divide(&mut self) {
+        let relays = std::mem::take(&mut self.sharing.relays);
+        let campaigns = std::mem::take(&mut self.sharing.campaigns);
+        relays.values().for_each(|config| self.divide_relay(config));
+        campaigns.iter().for_each(|(name, rate)| self.divide_campaign(name, Some(*rate)));
+        (self.sharing.relays, self.sharing.campaigns) = (relays, campaigns);
     }
 }
 
@@ -117,8 +135,7 @@ impl Throttle {
             limits.sharing.changed = (!alone).then_some(now);
             // Nothing passes without a share, whatever the limits say.
             if !share.is_none() {
-                limits.sharing.relays.clone().values().for_each(|config| limits.set_relay(config));
-                limits.sharing.campaigns.clone().iter().for_each(|(name, rate)| limits.set_campaign(name, Some(*rate)));
+                limits.divide();
             }
         }
         if !held {
