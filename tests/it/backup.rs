@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use colloquy::args;
@@ -21,31 +21,9 @@ use colloquy::store::{EngineKind, Store, runs};
 use crate::project::{Project, Settings};
 use crate::service::get;
 use crate::support::database;
+use crate::support::program::{colloquy, command, done, said};
 
 const PEOPLE: usize = 1_000;
-
-fn command(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_colloquy"));
-    command.args(words).env("RUST_LOG", "warn");
-    command
-}
-
-fn said(output: &Output) -> (i32, String) {
-    let words = [output.stdout.as_slice(), &output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8(words).unwrap())
-}
-
-/// Runs the program to its end on a thread of its own, so that a service in this process goes on.
-async fn colloquy(words: &[&str]) -> (i32, String) {
-    let mut command = command(words);
-    said(&tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
-}
-
-async fn done(words: &[&str]) -> String {
-    let (code, said) = colloquy(words).await;
-    assert_eq!(code, 0, "{words:?}\n{said}");
-    said
-}
 
 /// A small project, and a directory beside it.
 async fn project(people: usize) -> (Project, tempfile::TempDir) {

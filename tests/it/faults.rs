@@ -14,7 +14,6 @@ pub mod form;
 mod frozen;
 mod kills;
 mod leaving;
-mod process;
 mod sink;
 mod staged;
 mod twins;

@@ -11,7 +11,7 @@ use colloquy::store::{EngineKind, Error, Store, nodes};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::project::{Project, Settings};
-use crate::support::database;
+use crate::support::{database, program};
 
 const PEOPLE: usize = 400;
 const ADD: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
@@ -26,23 +26,21 @@ async fn empty_database() -> String {
     url
 }
 
+/// What is asked of the program about this project.
+fn about<'a>(project: &'a Project, words: &[&'a str]) -> Vec<&'a str> {
+    [&["-C", project.db.dir.path().to_str().unwrap()], words].concat()
+}
+
 fn command(project: &Project, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_colloquy"));
-    command.arg("-C").arg(project.db.dir.path()).args(words).env("RUST_LOG", "warn");
-    command
+    program::command(&about(project, words))
 }
 
 async fn colloquy(project: &Project, words: &[&str]) -> (i32, String) {
-    let mut command = command(project, words);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let words = [output.stdout.as_slice(), &output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8(words).unwrap())
+    program::colloquy(&about(project, words)).await
 }
 
 async fn done(project: &Project, words: &[&str]) -> String {
-    let (code, said) = colloquy(project, words).await;
-    assert_eq!(code, 0, "{words:?}\n{said}");
-    said
+    program::done(&about(project, words)).await
 }
 
 /// Names another database in the project's file.

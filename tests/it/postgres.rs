@@ -6,8 +6,6 @@ mod failover;
 mod pooler;
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +14,6 @@ use colloquy::demo::catcher::{Act, Step};
 use colloquy::domain::message::MessageState;
 use colloquy::store::runs::{self, Run};
 use colloquy::store::{Place, Store};
-use tokio::process::{Child, Command};
 
 use crate::project::Project;
 use crate::support::Database;
@@ -48,18 +45,6 @@ async fn until_taken(taken: &AtomicUsize, mails: usize) {
     while taken.load(Ordering::SeqCst) < mails {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-fn colloquy(directory: &Path, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_colloquy"))
-        .arg("-C")
-        .arg(directory)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
 }
 
 /// Everybody was mailed once, or is one of the few whose fate is unknown.

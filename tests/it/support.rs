@@ -4,6 +4,8 @@ pub mod browser;
 pub mod cluster;
 pub mod dns;
 pub mod dump;
+pub mod process;
+pub mod program;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -17,11 +17,11 @@ use tokio::process::Command;
 use super::account;
 use super::form::{Row, form};
 use super::kills::{free_port, until_done};
-use super::process::Process;
 use super::sink::{Journal, sink};
 use crate::http::get_from;
 use crate::project::{Project, Settings};
 use crate::score::support::rows;
+use crate::support::process::Process;
 use crate::support::{Database, database};
 
 const PEOPLE: usize = 2_500;

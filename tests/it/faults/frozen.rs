@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::account;
 use super::form::{Row, form, seeds};
 use super::kills::until_done;
-use super::process::Process;
 use super::sink::sink;
 use crate::hours::apply;
 use crate::mailing::people;
 use crate::project::{Project, Settings};
+use crate::support::process::Process;
 use crate::support::{database, on_both_engines};
 
 const PEOPLE: usize = 600;

@@ -26,10 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::account;
 use super::form::{Row, seeds};
-use super::process::Process;
 use super::sink::{Journal, sink};
 use crate::hours::apply;
 use crate::project::{Project, Settings};
+use crate::support::process::Process;
 use crate::support::{Database, on_both_engines};
 
 const PEOPLE: usize = 2_000;

@@ -5,10 +5,10 @@ use colloquy::store::runs;
 
 use super::account;
 use super::form::{Row, form};
-use super::process::Process;
 use super::sink::sink;
 use crate::project::{Project, Settings};
 use crate::support::on_both_engines;
+use crate::support::process::Process;
 
 const PEOPLE: usize = 40;
 

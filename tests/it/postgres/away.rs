@@ -8,12 +8,13 @@ use colloquy::domain::token::{Purpose, Token};
 use colloquy::lifecycle::Stop;
 use colloquy::services::{Role, Services};
 
-use super::{BROWSER, at, colloquy, counter, holds, last_run, until, until_taken};
+use super::{BROWSER, at, counter, holds, last_run, until, until_taken};
 use crate::http::get_from;
 use crate::peers::{free_port, wait_for};
 use crate::project::{Project, Settings};
 use crate::support::Database;
 use crate::support::cluster::{Cluster, Pooler};
+use crate::support::process::Process;
 
 const PEOPLE: usize = 1_500;
 const CONNECTIONS: usize = 4;
@@ -43,7 +44,7 @@ async fn sends_in_spite_of_it(cluster: &Cluster, db: Database) {
     let settings = Settings { relay: RELAY, ..Settings::default() };
     let mut project = Project::new(db, settings, script).await;
     project.import(PEOPLE).await;
-    let mut sender = colloquy(project.db.dir.path(), &["send", "hello"]);
+    let mut sender = Process::start(project.db.dir.path(), &["send", "hello"]);
     for mails in [300, 800] {
         until_taken(&taken, mails).await;
         cluster.crash();
@@ -51,10 +52,10 @@ async fn sends_in_spite_of_it(cluster: &Cluster, db: Database) {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let after = taken.load(Ordering::SeqCst);
         assert!(after <= before + CONNECTIONS, "{before} mails became {after}: what cannot be recorded is not sent");
-        assert!(sender.try_wait().unwrap().is_none(), "it waits");
+        assert!(sender.is_running(), "it waits");
         cluster.start_again();
     }
-    assert!(sender.wait().await.unwrap().success());
+    assert_eq!(sender.end().await, 0);
     holds(&mut project, PEOPLE, 2 * CONNECTIONS).await;
 }
 
@@ -123,10 +124,10 @@ async fn links_are_answered_by_a_service_that_starts_without_the_database() {
     let config = std::fs::read_to_string(&file).unwrap();
     let listens = format!("listen = \"127.0.0.1:{port}\"");
     std::fs::write(&file, config.replacen("listen = \"127.0.0.1:0\"", &listens, 1)).unwrap();
-    let mut without = colloquy(project.db.dir.path(), &["run", "--role", "sender,scorer"]);
-    assert_eq!(without.wait().await.unwrap().code(), Some(1), "nobody is served by it");
+    let without = Process::start(project.db.dir.path(), &["run", "--role", "sender,scorer"]);
+    assert_eq!(without.end().await, 1, "nobody is served by it");
 
-    let mut service = colloquy(project.db.dir.path(), &["run"]);
+    let mut service = Process::start(project.db.dir.path(), &["run"]);
     wait_for(port).await;
     let keys = project.app().secrets().unwrap().keyring();
     let link = |kind, purpose| {
@@ -135,7 +136,7 @@ async fn links_are_answered_by_a_service_that_starts_without_the_database() {
     };
     assert_eq!(get_from(&link('o', Purpose::Open), &[("User-Agent", BROWSER)]).await.status, 200);
     assert_eq!(get_from(&link('u', Purpose::Unsubscribe), &[]).await.status, 503);
-    assert!(service.try_wait().unwrap().is_none());
+    assert!(service.is_running());
     cluster.start_again();
     until(store, "actions WHERE kind = 'open'", 1).await;
     until(store, "profiles", 1).await;

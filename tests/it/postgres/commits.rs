@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{at, colloquy, counter, holds};
+use super::{at, counter, holds};
 use crate::project::{Project, Settings};
 use crate::support::cluster::Cluster;
+use crate::support::process::Process;
 
 const PEOPLE: usize = 600;
 /// The message of PostgreSQL's protocol that asks for a commit.
@@ -83,7 +84,7 @@ async fn whether_a_lost_commit_took_is_found_out_and_nobody_is_mailed_twice() {
     let config = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, config.replace(&format!(":{}/shop", cluster.port), &format!(":{port}/shop"))).unwrap();
 
-    assert!(colloquy(project.db.dir.path(), &["send", "hello"]).wait().await.unwrap().success());
+    assert_eq!(Process::start(project.db.dir.path(), &["send", "hello"]).end().await, 0);
     let (lost, swallowed) = (line.lost.load(Ordering::SeqCst), line.swallowed.load(Ordering::SeqCst));
     assert!(lost > 2 && swallowed > 2, "{lost} lost, {swallowed} swallowed");
     holds(&mut project, PEOPLE, 0).await;

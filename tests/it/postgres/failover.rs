@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use colloquy::store::{Error, Store};
 
-use super::{at, colloquy, counter, holds, until_taken};
+use super::{at, counter, holds, until_taken};
 use crate::doctor::examined;
 use crate::project::{Project, Settings};
 use crate::support::cluster::Cluster;
 use crate::support::dns;
+use crate::support::process::Process;
 
 const PEOPLE: usize = 1_500;
 const CONNECTIONS: usize = 4;
@@ -42,13 +43,13 @@ async fn fails_over(end: impl FnOnce(&Cluster)) {
     let settings = Settings { relay: "connections = 4\nrate = \"400/s\"", ..Settings::default() };
     let mut project = Project::new(at(&both(&primary, &standby), None).await, settings, script).await;
     project.import(PEOPLE).await;
-    let mut sender = colloquy(project.db.dir.path(), &["send", "hello"]);
+    let mut sender = Process::start(project.db.dir.path(), &["send", "hello"]);
     until_taken(&taken, 400).await;
     end(&primary);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(sender.try_wait().unwrap().is_none(), "it waits");
+    assert!(sender.is_running(), "it waits");
     standby.promote();
-    assert!(sender.wait().await.unwrap().success());
+    assert_eq!(sender.end().await, 0);
     holds(&mut project, PEOPLE, CONNECTIONS).await;
 }
 

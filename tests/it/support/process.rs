@@ -30,12 +30,17 @@ impl Process {
         self.0.id().expect("it runs").to_string()
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     /// `kill -9`.
     ///
     /// # Panics
     /// When it ended before.
     pub async fn kill(mut self) {
-        assert_eq!(self.0.try_wait().unwrap(), None, "it ended before it was killed");
+        assert!(self.is_running(), "it ended before it was killed");
         self.0.kill().await.unwrap();
     }
 
