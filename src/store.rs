@@ -210,11 +210,16 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, its schema is newer than this program, or its data was moved elsewhere.
     pub async fn get_ready(&self) -> Result<()> {
-        self.reach().await?;
-        if !matches!(self.schema().await, Ok(Schema::Current)) {
-            schema::migrate(&self.engine).await?;
-        }
+        self.update_schema().await?;
         transfer::refuse(&mut self.read().await?).await
+    }
+
+    async fn update_schema(&self) -> Result<()> {
+        self.reach().await?;
+        match self.schema().await {
+            Ok(Schema::Current) => Ok(()),
+            _ => schema::migrate(&self.engine).await,
+        }
     }
 
     async fn reach(&self) -> Result<()> {

@@ -23,7 +23,7 @@ use self::cell::Cell;
 use self::chunk::Chunk;
 use super::pool::Open as _;
 use super::servers::Servers;
-use super::{Error, Session, Store, nodes, partitions, schema, sqlite_options};
+use super::{Error, Session, Store, nodes, partitions, sqlite_options};
 use crate::domain::hex::hex;
 use crate::domain::time::Micros;
 
@@ -148,14 +148,14 @@ pub async fn run(from: &str, to: &str, root: &Path, now: Micros, mut told: impl 
     }
     let servers = Servers::new(to, false)?;
     let store = Store::connect(from, root).await?;
-    schema::migrate(&store.engine).await?;
+    store.update_schema().await?;
     refuse_living(&store).await?;
     store.close().await;
     let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
     let mut source = sqlite_options(&path).connect().await.map_err(unreachable)?;
     source.execute("BEGIN IMMEDIATE").await?;
     let store = Store::connect(to, root).await?;
-    schema::migrate(&store.engine).await?;
+    store.update_schema().await?;
     let mut target = servers.open().await?.connection;
     if let Some(moved) = sqlx::query_scalar::<_, String>(IS_MOVED).fetch_optional(&mut source).await?
         && (moved != servers.what() || sqlx::query(IS_MOVING).fetch_optional(&mut target).await?.is_none())
