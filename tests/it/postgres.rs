@@ -21,7 +21,7 @@ use crate::support::Database;
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0";
 
 /// A database at an address that the test puts together.
-async fn at(url: &str, direct_url: Option<&str>) -> Database {
+pub async fn at(url: &str, direct_url: Option<&str>) -> Database {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(Place { url, direct_url }, dir.path()).await.unwrap();
     // The project's file gets both lines.
