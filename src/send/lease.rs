@@ -71,9 +71,10 @@ impl Keeper {
                 }
             }
             // Leases are about this machine's silence, so a clock that runs fast does not count.
+            let beat = Instant::now() + BEAT;
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(BEAT) => {}
+                () = tokio::time::sleep_until(self.watch.next().map_or(beat, |dead| dead.min(beat))) => {}
             }
         }
     }
@@ -159,7 +160,13 @@ impl Watch {
                 dead.push(node.id);
             }
         }
+        self.seen.retain(|node, _| !dead.contains(node));
         dead
+    }
+
+    /// When the next of them is dead unless it beats before: to look then, not at the next beat, buries it a second sooner.
+    fn next(&self) -> Option<Instant> {
+        self.seen.values().map(|(_, since)| *since + DEAD).min()
     }
 
     /// Starts all observations anew: time in which the database was away does not count.
@@ -186,7 +193,9 @@ mod tests {
         for second in [2, 4, 6, 7] {
             assert!(watch.look(&[beat(a, 5), beat(b, 6)], at(second)).is_empty(), "{second}");
         }
+        assert_eq!(watch.next(), Some(at(8)));
         assert_eq!(watch.look(&[beat(a, 5), beat(b, 6)], at(8)), [a]);
+        assert_eq!(watch.next(), Some(at(10)), "the other one was seen to beat after two seconds");
     }
 
     #[tokio::test(start_paused = true)]

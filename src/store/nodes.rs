@@ -14,6 +14,9 @@ const BEAT: &str = "UPDATE nodes SET heartbeat = heartbeat + 1 WHERE id = $1";
 const ALL: &str = "SELECT id, heartbeat, share_from, share_to FROM nodes ORDER BY id";
 // Rows alone would let somebody come unseen.
 const LOCK: &str = "LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE";
+/// All nodes wait for whoever holds that lock, and count no time in which they were held up for long. So it is given up
+/// by one that falls silent sooner than that, as a frozen process does.
+const BRIEFLY: &str = "SET LOCAL idle_in_transaction_session_timeout = '2s'";
 const SHARE: &str = "UPDATE nodes SET share_from = $2, share_to = $3 WHERE id = $1";
 const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
 const RELEASE: &str = "UPDATE messages SET state = 'waiting', node_id = NULL, due_at = $1
@@ -40,6 +43,7 @@ pub(super) const STATEMENTS: &[&str] =
 /// # Errors
 /// When the database refuses.
 pub async fn register(tx: &mut Session, name: &str, now: Micros) -> Result<NodeId> {
+    briefly(tx).await?;
     Ok(NodeId(tx.one::<(i64,)>(INSERT, args![name, now]).await?.0))
 }
 
@@ -67,12 +71,20 @@ pub struct Node {
 /// # Errors
 /// When the database refuses.
 pub async fn all(tx: &mut Session) -> Result<Vec<Node>> {
+    briefly(tx).await?;
     if tx.kind() == EngineKind::Postgres {
         tx.execute(LOCK, vec![]).await?;
     }
     let rows = tx.all::<(i64, i64, i64, i64)>(ALL, vec![]).await?;
     let node = |(id, heartbeat, from, to)| Node { id: NodeId(id), heartbeat, share: Share::stored(from, to) };
     Ok(rows.into_iter().map(node).collect())
+}
+
+async fn briefly(tx: &mut Session) -> Result<()> {
+    if tx.kind() == EngineKind::Postgres {
+        tx.execute(BRIEFLY, vec![]).await?;
+    }
+    Ok(())
 }
 
 /// Writes a node's part of all limits.
@@ -108,6 +120,7 @@ pub struct Buried {
 /// # Errors
 /// When the database refuses.
 pub async fn bury(tx: &mut Session, node: NodeId, now: Micros) -> Result<Buried> {
+    briefly(tx).await?;
     tx.execute(DELETE, args![node]).await?;
     let released = tx.execute(RELEASE, args![now, node]).await?;
     let unknown = tx.execute(SWALLOW, args![node]).await?;

@@ -19,4 +19,5 @@ mod restarts;
 mod service;
 mod sink;
 mod staged;
+mod takeover;
 mod twins;

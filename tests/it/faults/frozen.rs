@@ -21,18 +21,18 @@ use crate::support::{database, on_both_engines};
 const PEOPLE: usize = 600;
 const CONNECTIONS: usize = 4;
 
-async fn nodes(store: &Store) -> Vec<NodeId> {
+pub async fn nodes(store: &Store) -> Vec<NodeId> {
     nodes::all(&mut store.write().await.unwrap()).await.unwrap().into_iter().map(|node| node.id).collect()
 }
 
-async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+pub async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) {
     while !holds().await {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// Freezes a node. On SQLite one that holds the writer would hold up everybody until it is thawed.
-async fn freeze(node: &Process, store: &Store) {
+pub async fn freeze(node: &Process, store: &Store) {
     loop {
         node.signal("STOP").await;
         let writer = tokio::time::timeout(Duration::from_secs(2), store.write()).await;
@@ -97,4 +97,23 @@ async fn who_falls_silent_in_a_transaction_gives_up_what_it_has_locked() {
     other.commit().await.unwrap();
     let error = silent.commit().await.unwrap_err();
     assert!(error.may_pass(), "{error}");
+}
+
+/// Whoever waits for the leases cannot watch them.
+#[tokio::test]
+async fn who_falls_silent_over_the_leases_gives_them_up_sooner_than_anything_else() {
+    let db = database(EngineKind::Postgres).await;
+    let who = people(&db.store, 1, Micros(1)).await[0];
+    let mut silent = db.store.write().await.unwrap();
+    assert!(recipients::lock(&mut silent, who).await.unwrap().is_some());
+    let mut keeper = db.store.write().await.unwrap();
+    nodes::all(&mut keeper).await.unwrap();
+    let (mut patient, mut watcher) = (db.store.write().await.unwrap(), db.store.write().await.unwrap());
+    tokio::select! {
+        biased;
+        _ = recipients::lock(&mut patient, who) => panic!("a recipient comes free before the leases"),
+        all = nodes::all(&mut watcher) => assert!(all.is_ok()),
+    }
+    assert!(keeper.commit().await.unwrap_err().may_pass());
+    silent.commit().await.unwrap();
 }
