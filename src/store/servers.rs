@@ -28,6 +28,11 @@ const AGE: Duration = Duration::from_secs(30 * 60);
 /// loses its power or its network tells nobody.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// A server does not see by itself that a machine which it talks to has lost its power or its network, and keeps the connection
+/// for hours: after so long without a sign it is to give it up.
+const GIVE_UP: &str = "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+    SET tcp_user_timeout = 30000";
+
 // Nothing where no writes are taken. One of several servers tells its timeline besides, which counts promotions.
 const LOOK: &str = "SELECT CASE WHEN current_setting('transaction_read_only') = 'off' THEN '0' END";
 const LOOK_AT_ONE_OF_SEVERAL: &str = "SELECT CASE WHEN current_setting('transaction_read_only') = 'off'
@@ -141,6 +146,10 @@ impl Servers {
     async fn look(&self, server: usize) -> std::result::Result<(PgConnection, Primary), Unfit> {
         let asked = async {
             let mut connection = self.servers[server].connect().await?;
+            // A pooler's own connections are its own affair.
+            if !self.pooled {
+                sqlx::raw_sql(GIVE_UP).execute(&mut connection).await?;
+            }
             let sql = if self.servers.len() > 1 { LOOK_AT_ONE_OF_SEVERAL } else { LOOK };
             let timeline: Option<String> = sqlx::raw_sql(sql).fetch_one(&mut connection).await?.try_get(0)?;
             Ok((connection, timeline))
