@@ -14,6 +14,7 @@ pub mod form;
 mod frozen;
 mod kills;
 mod leaving;
+mod network;
 mod readers;
 mod restarts;
 mod service;

@@ -75,11 +75,15 @@ impl Project {
 
     /// The same before this catcher; `caught` stays empty.
     pub async fn before(db: Database, settings: Settings<'_>, catcher: Catcher) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        Self::before_at(TcpListener::bind("127.0.0.1:0").await.unwrap(), db, settings, catcher).await
+    }
+
+    /// The same where the catcher is met there.
+    pub async fn before_at(listener: TcpListener, db: Database, settings: Settings<'_>, catcher: Catcher) -> Self {
+        let relay = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(catcher.run(listener, stop.clone()));
-        write_project(db.dir.path(), &db.url, &format!("smtp://127.0.0.1:{port}"), &settings);
+        write_project(db.dir.path(), &db.url, &format!("smtp://{relay}"), &settings);
         Self { db, caught: mpsc::channel(1).1, _stop: stop.drop_guard() }
     }
 

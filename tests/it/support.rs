@@ -4,6 +4,7 @@ pub mod browser;
 pub mod cluster;
 pub mod dns;
 pub mod dump;
+pub mod network;
 pub mod process;
 pub mod program;
 

@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::project::Project;
@@ -38,6 +39,8 @@ pub struct Answered {
     pub put_off: usize,
     /// How many got no answer.
     pub unheard: usize,
+    /// How long a page took at most.
+    pub slowest: Duration,
 }
 
 impl Readers {
@@ -75,7 +78,10 @@ impl Readers {
         let mut answered = Answered::default();
         while !over.is_cancelled() {
             let (who, token) = self.sign(&mut random, Purpose::Unsubscribe);
-            match self.status(&format!("POST /u/{token}")).await.as_deref() {
+            let asked = Instant::now();
+            let status = self.status(&format!("POST /u/{token}")).await;
+            answered.slowest = answered.slowest.max(asked.elapsed());
+            match status.as_deref() {
                 Some("200") => drop(answered.left.insert(who)),
                 Some("503") => answered.put_off += 1,
                 None => answered.unheard += 1,
@@ -144,6 +150,12 @@ impl Answered {
             let topics = subscriptions::of(&mut session, *who).await.unwrap();
             assert!(topics.iter().all(|topic| !topic.subscribed), "{who} left, was told so, and is still subscribed");
         }
+    }
+
+    /// Prints what was answered.
+    pub fn tell(&self) {
+        let Self { clicks, left, put_off, slowest, .. } = self;
+        println!("{} clicked, {} left, {put_off} were put off, after {slowest:?} at most", clicks.len(), left.len());
     }
 
     /// Returns once every hit that was answered is in the database.

@@ -53,7 +53,7 @@ async fn play(service: &Service, cluster: &Cluster, seed: u64, row: &mut Row) {
     answered.arrive(store, seed).await;
     let account = service.settles(run, processes, (&answered, seed), row).await;
     assert_eq!(account.unknown, 0, "{account:?}");
-    println!("{} clicked, {} left, {} were put off", answered.clicks.len(), answered.left.len(), answered.put_off);
+    answered.tell();
 }
 
 /// A connection that was kept while the server ended says so to whoever uses it first.

@@ -1,5 +1,6 @@
 //! PostgreSQL as one runs it: clusters that are stopped, started and replaced, and a pooler before them.
 
+use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 
@@ -11,28 +12,35 @@ use crate::peers::{Killed, free_port, wait_for};
 /// A cluster of the test's own; it goes with it.
 pub struct Cluster {
     dir: TempDir,
-    /// Where it listens on loopback.
+    /// Where it listens.
+    address: Ipv4Addr,
+    /// At which port.
     pub port: u16,
 }
 
 impl Cluster {
-    /// A new one.
+    /// A new one on loopback.
     pub fn start() -> Self {
-        let cluster = Self { dir: tempfile::tempdir().unwrap(), port: free_port() };
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// A new one that listens at this address of the machine.
+    pub fn start_at(address: Ipv4Addr) -> Self {
+        let cluster = Self { dir: tempfile::tempdir().unwrap(), address, port: free_port() };
         cluster.start_again();
         cluster
     }
 
     /// Its synchronous standby.
     pub fn standby(&self) -> Self {
-        let standby = Self { dir: tempfile::tempdir().unwrap(), port: free_port() };
+        let standby = Self { dir: tempfile::tempdir().unwrap(), address: self.address, port: free_port() };
         standby.command("standby", &[&standby.port.to_string(), self.place(), &self.port.to_string()]);
         standby
     }
 
     /// Starts it where it was stopped.
     pub fn start_again(&self) {
-        self.command("start", &[&self.port.to_string()]);
+        self.command("start", &[&self.port.to_string(), &self.address.to_string()]);
     }
 
     /// Ends it as a crash does: nobody is told, and nothing is written.
@@ -66,7 +74,7 @@ impl Cluster {
 
     /// The address of a database.
     pub fn url(&self, name: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+        format!("postgres://postgres@{}:{}/{name}", self.address, self.port)
     }
 
     fn place(&self) -> &str {
