@@ -1,6 +1,6 @@
 //! Time and randomness enter the house here, and nowhere else.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng as _;
@@ -16,11 +16,12 @@ pub struct Clock(Arc<Kind>);
 
 #[derive(Debug)]
 enum Kind {
-    System,
+    /// The machine's wall clock, until there is another to go by.
+    System(RwLock<Option<Course>>),
     Fast(watch::Sender<Course>),
 }
 
-/// How a fast clock runs since its speed was set.
+/// How a clock runs since it was set.
 #[derive(Clone, Copy, Debug)]
 struct Course {
     origin: Micros,
@@ -38,7 +39,7 @@ impl Clock {
     /// The machine's wall clock.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(Kind::System))
+        Self(Arc::new(Kind::System(RwLock::default())))
     }
 
     /// A clock that starts now at `origin` and runs `factor` times as fast; for demonstrations.
@@ -68,11 +69,32 @@ impl Clock {
         }
     }
 
+    /// Lets the machine's clock, and all its clones, go by another one that `ask` reads: whatever happens to the wall
+    /// clock from now on, they go on with the machine's counted time from there. Answers how far the other is ahead of
+    /// the wall clock, in seconds, as far as the time that asking took leaves no doubt. Without an answer, and for a fast
+    /// or stepped clock, nothing changes.
+    ///
+    /// # Errors
+    /// Those of `ask`.
+    pub async fn follow<E>(&self, ask: impl Future<Output = Result<Option<Micros>, E>>) -> Result<Option<f64>, E> {
+        let Kind::System(course) = &*self.0 else { return Ok(None) };
+        let (asked, asked_wall) = (self.now(), system_now());
+        let Some(theirs) = ask.await? else { return Ok(None) };
+        let (answered, answered_wall) = (self.now(), system_now());
+        let origin = Micros(answered.0.saturating_add(theirs.outside(asked, answered)));
+        let next = Course { origin, since: Instant::now(), factor: 1.0 };
+        *course.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        Ok(Some(Micros(theirs.outside(asked_wall, answered_wall)).seconds_since(Micros(0))))
+    }
+
     /// The present instant.
     #[must_use]
     pub fn now(&self) -> Micros {
         match &*self.0 {
-            Kind::System => system_now(),
+            Kind::System(course) => {
+                let course = *course.read().unwrap_or_else(PoisonError::into_inner);
+                course.map_or_else(system_now, |course| course.now())
+            }
             Kind::Fast(course) => course.borrow().now(),
         }
     }
@@ -80,7 +102,7 @@ impl Clock {
     /// Waits until this clock has moved on by `d`. One that is set back keeps nobody waiting longer.
     pub async fn sleep(&self, d: Duration) {
         match &*self.0 {
-            Kind::System => tokio::time::sleep(d).await,
+            Kind::System(_) => tokio::time::sleep(d).await,
             Kind::Fast(course) => {
                 let mut until = self.now().plus(d);
                 let mut changes = course.subscribe();
@@ -170,6 +192,29 @@ mod tests {
         assert!(!sleeping.is_finished());
         clock.set(Micros(60_000_000));
         sleeping.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_machines_clock_goes_by_another_and_so_do_its_clones() {
+        let day = Duration::from_secs(86_400);
+        let (clock, theirs) = (Clock::system(), Clock::stepped(Clock::system().now().plus(day)));
+        let clone = clock.clone();
+        let ahead = clock.follow(async { Ok::<_, ()>(Some(theirs.now())) }).await.unwrap().unwrap();
+        assert!((86_399.0..86_401.0).contains(&ahead), "{ahead}");
+        assert_eq!(clone.now(), theirs.now());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(clone.now(), theirs.now().plus(Duration::from_secs(60)), "by counted time, not by the wall");
+        clock.follow(async { Ok::<_, ()>(Some(theirs.now().minus(day))) }).await.unwrap();
+        assert_eq!(clone.now(), theirs.now().minus(day), "backward as well");
+    }
+
+    #[tokio::test]
+    async fn a_clock_without_another_to_go_by_stays_as_it_is() {
+        let (stepped, machine) = (Clock::stepped(Micros(5)), Clock::system());
+        assert_eq!(stepped.follow(async { Ok::<_, ()>(Some(Micros(9))) }).await, Ok(None));
+        assert_eq!(machine.follow(async { Ok::<_, ()>(None) }).await, Ok(None));
+        assert_eq!(machine.follow(async { Err::<Option<Micros>, _>("away") }).await, Err("away"));
+        assert!(stepped.now() == Micros(5) && machine.now().seconds_since(system_now()).abs() < 60.0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -50,6 +50,7 @@ struct Inner {
     slow_downs: Family<Slowed, Counter>,
     warm_ups: Family<Slowed, Gauge>,
     share: Gauge<f64, std::sync::atomic::AtomicU64>,
+    clock_ahead: Gauge<f64, std::sync::atomic::AtomicU64>,
     throttle_waits: Family<ByLimit, Counter<f64, std::sync::atomic::AtomicU64>>,
     hits: Family<ByFate, Counter>,
     verdicts: Family<ByVerdict, Counter>,
@@ -94,6 +95,7 @@ impl Metrics {
             slow_downs: Family::default(),
             warm_ups: Family::default(),
             share: Gauge::default(),
+            clock_ahead: Gauge::default(),
             throttle_waits: Family::default(),
             hits: Family::default(),
             verdicts: Family::default(),
@@ -180,6 +182,11 @@ impl Metrics {
     /// This node has so large a part of all limits, from 0 to 1.
     pub fn set_share(&self, part: f64) {
         self.0.share.set(part);
+    }
+
+    /// The database's clock is so many seconds ahead of this machine's.
+    pub fn set_clock_ahead(&self, seconds: f64) {
+        self.0.clock_ahead.set(seconds);
     }
 
     /// So many messages may still be drawn today from what a relay, or a domain at it, is allowed while
@@ -299,6 +306,8 @@ impl Inner {
         r.register("slowed_per_second", "Messages per second of what has slowed itself down", self.slowed.clone());
         r.register("slow_downs", "Times that a relay or domain slowed itself down", self.slow_downs.clone());
         r.register("limits_share", "The part of all limits of a rate that is this node's", self.share.clone());
+        let ahead = self.clock_ahead.clone();
+        r.register_with_unit("database_clock_ahead", "Its clock against this machine's", Unit::Seconds, ahead);
         r.register("warm_up_left", "What may be drawn today while relays warm up", self.warm_ups.clone());
         r.register("hits", "Hits by what became of them on their way to the database", self.hits.clone());
         r.register("verdicts", "Judged hits by verdict", self.verdicts.clone());

@@ -88,7 +88,7 @@ impl Services {
         let metrics = Metrics::new();
         let secrets = site.secrets()?;
         let keyring = Arc::new(secrets.keyring());
-        let (mut follower, governed) = Follower::new(&store);
+        let (mut follower, governed) = Follower::new(&store, site.clock.clone(), metrics.clone());
         let mut services = Self {
             web: None,
             inbox: None,
@@ -159,7 +159,7 @@ impl Services {
         Ok(services)
     }
 
-    /// Brings the schema up to date, and looks which version governs.
+    /// Brings the schema up to date, and looks which version governs, and which time it is.
     async fn reach_database(&self, follower: &mut Follower) -> store::Result<()> {
         self.store.get_ready().await?;
         follower.look().await

@@ -1,4 +1,5 @@
-//! The version that governs: whose limits, rules, topics and relays count, whatever the files on the disk say.
+//! What all processes go by: the version that governs, whose limits, rules, topics and relays count, whatever the files
+//! on the disk say, and the database's clock, whatever this machine's shows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +7,20 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use super::Site;
+use crate::clock::Clock;
 use crate::config::{self, Loaded, ProjectFiles};
 use crate::domain::id::VersionId;
-use crate::store::{self, Store, versions};
+use crate::metrics::Metrics;
+use crate::store::{self, Store, durability, versions};
 
 /// How often it is looked whether another version governs; true time, also beside a fast clock.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A machine's clock that is further off than this, in seconds, is told of.
+const APART: f64 = 2.0;
 
 /// A frozen state of the files that this program understands.
 #[derive(Clone, Debug)]
@@ -43,27 +49,31 @@ impl Site {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn follow(&self, store: &Store) -> Result<(Follower, Governed)> {
-        let (mut follower, governed) = Follower::new(store);
+    pub async fn follow(&self, store: &Store, metrics: &Metrics) -> Result<(Follower, Governed)> {
+        let (mut follower, governed) = Follower::new(store, self.clock.clone(), metrics.clone());
         follower.look().await?;
         Ok((follower, governed))
     }
 }
 
-/// Looks again and again which version governs.
+/// Looks again and again which version governs, and what the database's clock shows.
 #[derive(Debug)]
 pub struct Follower {
     store: Store,
+    clock: Clock,
+    metrics: Metrics,
     seen: Option<VersionId>,
+    /// Whether the machine's clock was off.
+    apart: bool,
     changes: watch::Sender<Option<Arc<Governing>>>,
 }
 
 impl Follower {
     /// One that has not looked yet.
     #[must_use]
-    pub fn new(store: &Store) -> (Self, Governed) {
+    pub fn new(store: &Store, clock: Clock, metrics: Metrics) -> (Self, Governed) {
         let (changes, governed) = watch::channel(None);
-        (Self { store: store.clone(), seen: None, changes }, governed)
+        (Self { store: store.clone(), clock, metrics, seen: None, apart: false, changes }, governed)
     }
 
     /// Follows until `shutdown`. What cannot be used leaves the version before it in force.
@@ -74,7 +84,7 @@ impl Follower {
                 () = tokio::time::sleep(LOOK) => {}
             }
             if let Err(error) = self.look().await {
-                debug!(%error, "which version governs could not be looked up");
+                debug!(%error, "version and clock could not be looked up");
             }
         }
     }
@@ -84,7 +94,13 @@ impl Follower {
     /// # Errors
     /// When the database refuses.
     pub async fn look(&mut self) -> store::Result<()> {
-        let version = versions::governing(&mut self.store.read().await?).await?;
+        let mut session = self.store.read().await?;
+        let ahead = self.clock.follow(durability::now(&mut session)).await?;
+        let version = versions::governing(&mut session).await?;
+        drop(session);
+        if let Some(ahead) = ahead {
+            self.compare(ahead);
+        }
         let Some(version) = version.filter(|version| self.seen != Some(*version)) else { return Ok(()) };
         if let Some(governing) = read(&self.store, version).await? {
             info!(%version, "this version governs from now on");
@@ -92,6 +108,17 @@ impl Follower {
         }
         self.seen = Some(version);
         Ok(())
+    }
+
+    /// Tells once when this machine's clock is off, and when it is right again.
+    fn compare(&mut self, ahead: f64) {
+        self.metrics.set_clock_ahead(ahead);
+        match (self.apart, ahead.abs() > APART) {
+            (false, true) => warn!(ahead, "the database's clock is not this machine's and is gone by; look at both"),
+            (true, false) => info!("this machine's clock agrees with the database's again"),
+            _ => return,
+        }
+        self.apart = !self.apart;
     }
 }
 

@@ -9,7 +9,7 @@ use super::Refused;
 use crate::clock::Clock;
 use crate::config::{self, Machine, ProjectFiles, Reach, Secrets};
 use crate::domain::score::{ClusterRules, ScoreRules};
-use crate::store::{Place, Store};
+use crate::store::{Place, Store, durability};
 
 /// A project as its machine reaches it; no campaign, template or rule was looked at.
 #[derive(Clone, Debug)]
@@ -40,12 +40,14 @@ impl Site {
         self.machine.database_file().is_none_or(|file| self.root.join(file).exists())
     }
 
-    /// Opens the database and brings its schema up to date.
+    /// Opens the database, brings its schema up to date, and goes by its clock if it has one of its own.
     ///
     /// # Errors
     /// When it cannot be reached.
     pub async fn store(&self) -> Result<Store> {
-        Ok(Store::open(place(&self.machine), &self.root).await?)
+        let store = Store::open(place(&self.machine), &self.root).await?;
+        self.clock.follow(durability::now(&mut store.read().await?)).await?;
+        Ok(store)
     }
 
     /// The same, of which nothing is asked yet.

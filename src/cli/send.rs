@@ -60,9 +60,10 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
 /// Sends a run in the foreground until it ends or is stopped.
 pub(super) async fn carry_out(site: &Site, store: &Store, run: &Run) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
-    let (follower, mut governed) = site.follow(store).await?;
+    let metrics = Metrics::new();
+    let (follower, mut governed) = site.follow(store, &metrics).await?;
     let loaded = rules(site, store, run, &mut governed).await?;
-    let sender = site.sender(store, Metrics::new(), stop.soft.clone(), Some(&loaded)).await?;
+    let sender = site.sender(store, metrics, stop.soft.clone(), Some(&loaded)).await?;
     let over = CancellationToken::new();
     let work = async {
         let sending = async {

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::{Finding, Patient};
+use crate::domain::time::Micros;
 use crate::store::durability::{Durability, durability, now};
-use crate::store::{self, EngineKind, Place, Schema, Standing, Store, transfer};
+use crate::store::{self, Place, Schema, Standing, Store, transfer};
 
-/// Clocks further apart than this make schedules and limits wrong.
+/// Clocks further apart than this are worth a look.
 const APART: f64 = 2.0;
 
 pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
@@ -102,17 +103,15 @@ async fn asked(patient: &Patient<'_>, store: &Store) -> crate::store::Result<Vec
             "without a synchronous standby a failover may forget what was sent, and send it again",
         ),
     });
-    if store.kind() == EngineKind::Postgres {
-        let asked = patient.clock.now();
-        let theirs = now(&mut session).await?;
-        let ours = patient.clock.now();
-        let apart = theirs.seconds_since(asked).min(0.0) + theirs.seconds_since(ours).max(0.0);
+    let asked = patient.clock.now();
+    if let Some(theirs) = now(&mut session).await? {
+        let apart = Micros(theirs.outside(asked, patient.clock.now())).seconds_since(Micros(0));
         findings.push(match apart.abs() <= APART {
             true => Finding::ok("clock of the database", "agrees with this machine's"),
             false => Finding::fail(
                 "clock of the database",
                 format!("{apart:+.1} s against this machine's"),
-                "let both machines follow NTP",
+                "let both machines follow NTP; nodes go by the database's",
             ),
         });
     }

@@ -38,6 +38,12 @@ impl Micros {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
 
+    /// How far this instant lies outside of a span: in microseconds, negative before it, 0 within.
+    #[must_use]
+    pub fn outside(self, from: Self, to: Self) -> i64 {
+        self.0.saturating_sub(from.0).min(0) + self.0.saturating_sub(to.0).max(0)
+    }
+
     /// Reads an RFC 3339 time stamp with its offset (`2026-12-01T09:00:00+01:00`).
     ///
     /// # Errors

@@ -22,3 +22,4 @@ mod sink;
 mod staged;
 mod takeover;
 mod twins;
+mod wall;
