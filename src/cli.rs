@@ -1,5 +1,16 @@
 //! The command line: one file per command.
 
+/// Instead of the standard ones, which panic when nobody reads what they print.
+macro_rules! println {
+    ($($words:tt)*) => { $crate::cli::out::print(format_args!($($words)*), "\n") };
+}
+macro_rules! print {
+    ($($words:tt)*) => { $crate::cli::out::print(format_args!($($words)*), "") };
+}
+macro_rules! eprintln {
+    ($($words:tt)*) => { $crate::cli::out::tell(format_args!($($words)*)) };
+}
+
 mod actions;
 mod apply;
 mod backup;
@@ -15,6 +26,7 @@ mod inbox;
 mod init;
 mod join;
 mod migrate;
+mod out;
 mod pages;
 mod plan;
 mod preview;
@@ -128,6 +140,7 @@ pub fn main() -> ExitCode {
         }
     };
     match runtime.block_on(run(cli)) {
+        Ok(_) if !out::is_whole() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) if is_refusal(&error) => {
             eprintln!("{error}");
