@@ -18,6 +18,7 @@ mod part;
 mod prepared;
 mod refused;
 mod rejections;
+mod reopen;
 mod rules;
 mod schedule;
 mod signing;

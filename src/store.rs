@@ -24,6 +24,7 @@ pub mod copy;
 pub mod durability;
 pub mod eligibility;
 pub mod erasure;
+pub mod expired;
 pub mod forecast;
 pub mod hits;
 pub mod imports;
@@ -126,6 +127,7 @@ pub fn statements() -> Vec<&'static str> {
         claims::STATEMENTS,
         consents::STATEMENTS,
         erasure::STATEMENTS,
+        expired::STATEMENTS,
         forecast::STATEMENTS,
         imports::STATEMENTS,
         inbound::STATEMENTS,

@@ -112,6 +112,7 @@ CREATE TABLE runs (
     UNIQUE (campaign, occasion)
 );
 CREATE INDEX runs_open ON runs (state) WHERE state IN ('scheduled', 'running', 'paused');
+CREATE INDEX runs_ended ON runs (ended_at);
 
 -- Parts of a run that leave by recipients' own clocks; a run without any is sent as a whole, by its own cursor.
 CREATE TABLE waves (
@@ -122,7 +123,8 @@ CREATE TABLE waves (
     others      BOOLEAN NOT NULL,            -- and everybody who is in no other wave
     cursor      BIGINT NOT NULL DEFAULT 0,
     claimed_all BOOLEAN NOT NULL DEFAULT FALSE,
-    expired     BOOLEAN NOT NULL DEFAULT FALSE,
+    expired_at  BIGINT,              -- when it was too late to begin it
+    expired_people BIGINT,           -- how many were counted then
     PRIMARY KEY (run_id, number)
 );
 

@@ -60,6 +60,7 @@ async fn make_missing(tx: &mut Session, now: Micros) -> Result<()> {
                 topic: &campaign.topic,
                 occasion: &occasion.to_string(),
                 version,
+                // One that is late has no end, so that it stays expired whatever the clock shows later.
                 state: if late { RunState::Expired } else { RunState::Scheduled },
                 at: now,
             };

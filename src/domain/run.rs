@@ -1,6 +1,7 @@
 //! The states of a run.
 
-/// Where a run stands: `scheduled → running ⇄ paused → done | cancelled | expired`.
+/// Where a run stands: `scheduled → running ⇄ paused → done | cancelled | expired`. What expired by a clock that was ahead
+/// runs again once the clock is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunState {
     /// Its time has not come.
@@ -13,7 +14,7 @@ pub enum RunState {
     Done,
     /// Ended by hand; what was not sent is skipped.
     Cancelled,
-    /// Its latest start passed while nothing ran.
+    /// Its time passed before anything was claimed.
     Expired,
 }
 

@@ -106,7 +106,7 @@ impl Driver<'_> {
             let why = over.as_str();
             info!(run = %self.run.id, campaign = self.run.campaign, wave, rest, why, "what has not left stays");
             self.parts[part].claimed_all = true;
-            self.parts[part].expired = over == Over::Expired;
+            self.parts[part].expired = (over == Over::Expired).then_some(now);
             return Ok(());
         }
         self.look_again().await

@@ -13,7 +13,7 @@ use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::store::claims::{self, Claim, Over, Rest};
 use crate::store::runs::{Answered, Run, Wait};
-use crate::store::{Result, runs, waves};
+use crate::store::{Result, expired, runs, waves};
 
 /// How often an idle run looks whether something has changed.
 const LOOK: Duration = Duration::from_millis(500);
@@ -61,7 +61,7 @@ pub(super) struct Driver<'a> {
 impl<'a> Driver<'a> {
     pub async fn new(sender: &'a Sender, run: Run, prepared: &'a Prepared, to_the_end: bool) -> Result<Self> {
         let waves = waves::of(&mut sender.store.read().await?, run.id).await?;
-        let parts = Part::all_of(&run, prepared, &waves);
+        let parts = Part::all_of(&run, &prepared.times, &waves);
         Ok(Self { sender, run, prepared, to_the_end, parts })
     }
 
@@ -76,6 +76,13 @@ impl<'a> Driver<'a> {
                 return Ok(ended);
             }
             let now = self.sender.clock.now();
+            if let Some(part) = self.parts.iter().find(|part| part.opens_again(now, self.run.any_hour)) {
+                self.open_again(part.wave, now).await?;
+                if let Some(ended) = self.stopped().await? {
+                    return Ok(ended);
+                }
+                continue;
+            }
             let waits: Vec<_> = self.parts.iter().map(|part| part.waits(now, self.run.any_hour)).collect();
             let missed = |part: usize| Some((part, self.parts[part].missed(now, waits[part])?));
             if let Some((part, reason)) = (0..self.parts.len()).find_map(missed) {
@@ -181,6 +188,16 @@ impl<'a> Driver<'a> {
         self.look_again().await
     }
 
+    /// Opens a wave again that expired by a clock that was ahead.
+    async fn open_again(&mut self, wave: i64, now: Micros) -> Result<()> {
+        let mut tx = self.sender.store.write().await?;
+        if expired::open_wave(&mut tx, self.run.id, wave, now).await? {
+            info!(run = %self.run.id, campaign = self.run.campaign, wave, "the wave had expired by a wrong clock and goes on");
+        }
+        tx.commit().await?;
+        self.look_again().await
+    }
+
     /// How it ended, when the run as it was read last does not go on.
     async fn stopped(&self) -> Result<Option<Ended>> {
         if self.run.state == RunState::Running {
@@ -247,7 +264,7 @@ impl<'a> Driver<'a> {
         let Some(run) = runs::by_id(&mut reader, self.run.id).await? else { return Ok(()) };
         let waves = waves::of(&mut reader, run.id).await?;
         self.run = run;
-        for (part, fresh) in self.parts.iter_mut().zip(Part::all_of(&self.run, self.prepared, &waves)) {
+        for (part, fresh) in self.parts.iter_mut().zip(Part::all_of(&self.run, &self.prepared.times, &waves)) {
             part.refresh(fresh);
         }
         Ok(())
@@ -255,7 +272,7 @@ impl<'a> Driver<'a> {
 
     /// What remains when nothing can be claimed and nothing is in hand. Looks again after `least` at the
     /// earliest.
-    async fn end(&self, least: Duration) -> Result<Option<Ended>> {
+    async fn end(&mut self, least: Duration) -> Result<Option<Ended>> {
         self.sender.ledger.flush().await;
         let rest: Rest = claims::rest(&mut self.sender.store.read().await?, self.run.id, self.sender.node).await?;
         if rest.own > 0 {
@@ -265,8 +282,15 @@ impl<'a> Driver<'a> {
         if rest.held == 0 && rest.waiting == 0 && rest.deferred == 0 {
             let missed = self.missed().await?;
             let mut tx = self.sender.store.write().await?;
-            let (over, reason) = if self.parts.iter().all(|part| part.expired) {
-                (RunState::Expired, Some("the latest start of every zone passed"))
+            runs::lock(&mut tx, self.run.id).await?;
+            if waves::of(&mut tx, self.run.id).await?.iter().any(|wave| !wave.claimed_all) {
+                // Another node has opened a wave again.
+                drop(tx);
+                self.look_again().await?;
+                return Ok(None);
+            }
+            let (over, reason) = if self.parts.iter().all(|part| part.expired.is_some()) {
+                (RunState::Expired, Some("the time of every zone passed before it had begun"))
             } else {
                 (RunState::Done, None)
             };

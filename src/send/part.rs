@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Prepared;
+use super::prepared::Times;
 use crate::domain::hours::{Closed, Hours};
 use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
@@ -21,8 +21,8 @@ pub(super) struct Part {
     pub cursor: RecipientId,
     /// Whether that is everybody.
     pub claimed_all: bool,
-    /// Whether it was too late to begin it.
-    pub expired: bool,
+    /// When it was found to be too late to begin it.
+    pub expired: Option<Micros>,
     /// In which zones its people are.
     pub zones: Option<Zones>,
     /// From this instant on it is too late.
@@ -45,9 +45,9 @@ pub(super) struct Ahead {
 
 impl Part {
     /// All parts of a run.
-    pub fn all_of(run: &Run, prepared: &Prepared, waves: &[StoredWave]) -> Vec<Self> {
+    pub fn all_of(run: &Run, times: &Times, waves: &[StoredWave]) -> Vec<Self> {
         if waves.is_empty() {
-            return vec![Self::whole(run, prepared)];
+            return vec![Self::whole(run, times)];
         }
         let names = |others: &dyn Fn(&StoredWave) -> bool| {
             waves
@@ -63,7 +63,7 @@ impl Part {
             } else {
                 Zones::Among(wave.zones.clone())
             };
-            let span = prepared.latest_start.filter(|_| is_scheduled(run));
+            let span = times.latest_start.filter(|_| is_scheduled(run));
             Self {
                 wave: *number,
                 cursor: *cursor,
@@ -71,35 +71,35 @@ impl Part {
                 expired: *expired,
                 zones: Some(zones),
                 latest: latest(run, Some(wave.due), span),
-                ..Self::new(prepared, wave.due, wave.zones.first().map_or("", String::as_str))
+                ..Self::new(times, wave.due, wave.zones.first().map_or("", String::as_str))
             }
         };
         waves.iter().map(part).collect()
     }
 
     /// All of a run's audience.
-    pub fn whole(run: &Run, prepared: &Prepared) -> Self {
+    pub fn whole(run: &Run, times: &Times) -> Self {
         // The number of a run by hand is no instant.
         let due = Micros::parse_rfc3339(&run.occasion).ok();
         Self {
             cursor: run.cursor,
             claimed_all: run.claimed_all,
-            latest: latest(run, due, prepared.latest_start),
-            ..Self::new(prepared, run.at, &prepared.timing.fallback)
+            latest: latest(run, due, times.latest_start),
+            ..Self::new(times, run.at, &times.timing.fallback)
         }
     }
 
-    fn new(prepared: &Prepared, at: Micros, zone: &str) -> Self {
+    fn new(times: &Times, at: Micros, zone: &str) -> Self {
         Self {
             wave: 0,
             at,
             cursor: RecipientId(0),
             claimed_all: false,
-            expired: false,
+            expired: None,
             zones: None,
-            until: prepared.timing.valid_for.map(|span| at.plus(span)),
+            until: times.timing.valid_for.map(|span| at.plus(span)),
             ahead: Ahead::default(),
-            hours: prepared.timing.hours(zone),
+            hours: times.timing.hours(zone),
             latest: None,
         }
     }
@@ -123,11 +123,29 @@ impl Part {
         }
     }
 
-    /// Why it cannot begin any more, if it cannot; `wait` is what it waits for.
+    /// Why it has not begun and cannot any more, if that is so; `wait` is what it waits for.
     pub fn missed(&self, now: Micros, wait: Option<Wait>) -> Option<String> {
+        let begun = self.cursor != RecipientId(0) || self.claimed_all;
+        if begun { None } else { self.over(now, wait) }
+    }
+
+    /// Whether it expired by a clock that was ahead, and may begin by the present one.
+    pub fn opens_again(&self, now: Micros, any_hour: bool) -> bool {
+        self.expired.is_some_and(|at| at > now) && self.may_begin(now, any_hour)
+    }
+
+    /// Whether it may begin by now.
+    pub fn may_begin(&self, now: Micros, any_hour: bool) -> bool {
+        self.over(now, self.waits(now, any_hour)).is_none()
+    }
+
+    /// Why its time is over for what has not begun.
+    fn over(&self, now: Micros, wait: Option<Wait>) -> Option<String> {
+        if let Some(until) = self.until.filter(|_| self.is_late(now)) {
+            return Some(format!("nothing had left by {until}, when its time was over"));
+        }
         let latest = self.latest?;
         match wait {
-            _ if self.cursor != RecipientId(0) || self.claimed_all => None,
             _ if now > latest => Some(format!("it had not begun by {latest}, its latest start")),
             Some(wait) if wait.until > latest => {
                 Some(format!("{} until {}, after its latest start {latest}", wait.reason.in_words(), wait.until))

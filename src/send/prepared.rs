@@ -1,12 +1,13 @@
 //! A run with what its messages share.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Result, RunContext, Sender};
-use crate::config::{self, ProjectFiles};
-use crate::domain::campaign::Timing;
+use crate::config::{self, Loaded, ProjectFiles};
+use crate::domain::campaign::{Campaign, Timing};
 use crate::domain::resend::Resend;
 use crate::domain::score::Scale;
 use crate::domain::segment::Condition;
@@ -29,31 +30,44 @@ pub struct Prepared {
     pub(super) resend: Option<Resend>,
     /// The share of rejections at which the run pauses itself, where the campaign has one of its own.
     pub(super) pause_at_rejections: Option<f64>,
-    /// When messages may leave.
-    pub(super) timing: Timing,
+    pub(super) times: Times,
+}
+
+/// When a campaign's messages may leave.
+pub(super) struct Times {
+    pub timing: Timing,
     /// How late a scheduled run may begin.
-    pub(super) latest_start: Option<Duration>,
+    pub latest_start: Option<Duration>,
+}
+
+impl Times {
+    fn of(campaign: &Campaign) -> Self {
+        let latest_start = campaign.schedule.as_ref().map(|schedule| schedule.latest_start);
+        Self { timing: campaign.timing.clone(), latest_start }
+    }
 }
 
 impl Sender {
+    /// When messages of `run` may leave, by its frozen version.
+    pub(super) async fn times(&self, run: &Run) -> Result<Times> {
+        let files = versions::files(&mut self.store.read().await?, run.version).await?;
+        Ok(Times::of(campaign_of(run, &frozen(run, files)?)?))
+    }
+
     /// What messages of `run` share, compiled from its frozen version.
     ///
     /// # Errors
     /// When the version cannot be read or compiled.
     pub async fn prepare(&self, run: &Run) -> Result<Prepared> {
         let files = versions::files(&mut self.store.read().await?, run.version).await?;
-        let refused = |problems: String| Error::Version { run: run.id, problems };
-        let loaded = config::load(&ProjectFiles::Frozen(files.clone())).map_err(|p| refused(p.to_string()))?;
-        let campaign = loaded
-            .campaigns
-            .get(&run.campaign)
-            .ok_or_else(|| refused(format!("there is no campaign '{}'", run.campaign)))?;
-        let mut campaign = Cow::Borrowed(campaign);
+        let loaded = frozen(run, files.clone())?;
+        let mut campaign = Cow::Borrowed(campaign_of(run, &loaded)?);
         if let Some(subject) = run.resend.as_ref().and_then(|resend| resend.subject.as_ref()) {
             campaign.to_mut().content.subject.clone_from(subject);
         }
-        let mailing = Mailing::compile(&campaign, &loaded.project, &files)
-            .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let mailing = Mailing::compile(&campaign, &loaded.project, &files).map_err(|problems| {
+            refused(run, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })?;
         let unscored = Scale::of(&loaded.project.score, &loaded.project.cluster, run.at);
         self.throttle.set_campaign(&run.campaign, campaign.throttle);
         let context =
@@ -66,10 +80,23 @@ impl Sender {
             affinities,
             pause_at_rejections: campaign.pause_at_rejections,
             resend: run.resend.clone(),
-            timing: campaign.timing.clone(),
-            latest_start: campaign.schedule.as_ref().map(|schedule| schedule.latest_start),
+            times: Times::of(&campaign),
         })
     }
+}
+
+/// What the frozen files of a run say.
+fn frozen(run: &Run, files: BTreeMap<String, String>) -> Result<Loaded> {
+    config::load(&ProjectFiles::Frozen(files)).map_err(|problems| refused(run, problems.to_string()))
+}
+
+fn campaign_of<'a>(run: &Run, loaded: &'a Loaded) -> Result<&'a Campaign> {
+    let missing = || refused(run, format!("there is no campaign '{}'", run.campaign));
+    loaded.campaigns.get(&run.campaign).ok_or_else(missing)
+}
+
+fn refused(run: &Run, problems: String) -> Error {
+    Error::Version { run: run.id, problems }
 }
 
 impl Prepared {

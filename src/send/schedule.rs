@@ -59,6 +59,7 @@ impl Sender {
         if let Some(applied) = applied {
             self.make_due_runs(applied).await?;
         }
+        self.open_again().await?;
         for run in runs::open(&mut self.store.read().await?).await? {
             if run.state != RunState::Running || !driven.lock().await.insert(run.id) {
                 continue;
@@ -148,7 +149,7 @@ impl Sender {
     }
 
     /// Why a run must wait for a person: too much came back of the one before it.
-    async fn came_back(&self, tx: &mut Session, run: &Run) -> store::Result<Option<String>> {
+    pub(super) async fn came_back(&self, tx: &mut Session, run: &Run) -> store::Result<Option<String>> {
         let Some((last, returned)) = returns::of_run_before(tx, &run.campaign, run.id).await? else { return Ok(None) };
         let reason = self.limits().returns.exceeded(returned);
         Ok(reason.map(|reason| format!("run {last}, the one before: {reason}")))
@@ -162,10 +163,10 @@ impl Sender {
         occasion: Occasion,
         now: Micros,
     ) -> Result<()> {
-        let late = now.since(occasion.last()) > schedule.latest_start;
+        let latest = occasion.last().plus(schedule.latest_start);
         let waves = occasion.waves(&campaign.timing);
         let occasion = occasion.to_string();
-        let state = if late { RunState::Expired } else { RunState::Scheduled };
+        let state = RunState::Scheduled;
         let new =
             NewRun { campaign: &campaign.name, topic: &campaign.topic, occasion: &occasion, version, state, at: now };
         let mut tx = self.store.write().await?;
@@ -173,15 +174,14 @@ impl Sender {
             && let Some(run) = runs::by_occasion(&mut tx, &campaign.name, &occasion).await?
         {
             waves::create(&mut tx, run.id, &waves).await?;
-            if late {
-                warn!(campaign = campaign.name, occasion, "its latest start has passed; the run expires");
+            if now > latest {
+                let reason = format!("it had not begun by {latest}, its latest start");
+                warn!(campaign = campaign.name, occasion, reason, "the run expires");
+                runs::change(&mut tx, run.id, state, RunState::Expired, Some(&reason), now).await?;
             } else {
-                runs::change(&mut tx, run.id, RunState::Scheduled, RunState::Running, None, now).await?;
+                runs::change(&mut tx, run.id, state, RunState::Running, None, now).await?;
                 info!(campaign = campaign.name, occasion, run = %run.id, "run begins");
-                if let Some(reason) = self.came_back(&mut tx, &run).await? {
-                    warn!(campaign = campaign.name, run = %run.id, reason, "run pauses itself");
-                    runs::change(&mut tx, run.id, RunState::Running, RunState::Paused, Some(&reason), now).await?;
-                }
+                self.pause_after_returns(&mut tx, &run, now).await?;
             }
         }
         tx.commit().await?;

@@ -206,7 +206,7 @@ pub async fn take_due(tx: &mut Session, claimant: Claimant<'_>, limit: usize) ->
 pub enum Over {
     /// What has not left by now is not to leave any more.
     TooLate,
-    /// Its latest start passed before anything was claimed.
+    /// Its time passed before anything was claimed.
     Expired,
 }
 
@@ -245,7 +245,7 @@ pub async fn close(
         tx.change(1, EXCLUDED, args![run, over.as_str(), rest]).await?;
     }
     if over == Over::Expired {
-        waves::expire(tx, run, wave).await?;
+        waves::expire(tx, run, wave, rest, now).await?;
     }
     advance(tx, claimant, from, true).await?;
     Ok(true)

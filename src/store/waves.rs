@@ -18,16 +18,16 @@ pub struct StoredWave {
     pub cursor: RecipientId,
     /// Whether the cursor has reached the end of the audience.
     pub claimed_all: bool,
-    /// Whether its latest start passed before anything was claimed.
-    pub expired: bool,
+    /// When it was found that its time had passed before anything was claimed.
+    pub expired: Option<Micros>,
 }
 
 const INSERT: &str = "INSERT INTO waves (run_id, number, due_at, zones, others) VALUES ($1, $2, $3, $4, $5)";
-const OF_RUN: &str = "SELECT number, due_at, zones, others, cursor, claimed_all, expired FROM waves
+const OF_RUN: &str = "SELECT number, due_at, zones, others, cursor, claimed_all, expired_at FROM waves
     WHERE run_id = $1 ORDER BY number";
 const PROGRESS: &str = "SELECT cursor, claimed_all FROM waves WHERE run_id = $1 AND number = $2";
 const ADVANCE: &str = "UPDATE waves SET cursor = $1, claimed_all = $2 WHERE run_id = $3 AND number = $4";
-const EXPIRE: &str = "UPDATE waves SET expired = TRUE WHERE run_id = $1 AND number = $2";
+const EXPIRE: &str = "UPDATE waves SET expired_at = $3, expired_people = $4 WHERE run_id = $1 AND number = $2";
 
 pub(super) const STATEMENTS: &[&str] = &[INSERT, OF_RUN, PROGRESS, ADVANCE, EXPIRE];
 
@@ -47,12 +47,12 @@ pub async fn create(tx: &mut Session, run: RunId, waves: &[Wave]) -> Result<()> 
 /// # Errors
 /// When the database refuses.
 pub async fn of(session: &mut Session, run: RunId) -> Result<Vec<StoredWave>> {
-    type Row = (i64, i64, String, bool, i64, bool, bool);
+    type Row = (i64, i64, String, bool, i64, bool, Option<i64>);
     let rows: Vec<Row> = session.all(OF_RUN, args![run]).await?;
     let read = |(number, due, zones, others, cursor, claimed_all, expired): Row| {
         let zones = zones.split(' ').map(str::to_owned).collect();
         let wave = Wave { due: Micros(due), zones, others };
-        StoredWave { number, wave, cursor: RecipientId(cursor), claimed_all, expired }
+        StoredWave { number, wave, cursor: RecipientId(cursor), claimed_all, expired: expired.map(Micros) }
     };
     Ok(rows.into_iter().map(read).collect())
 }
@@ -77,7 +77,7 @@ pub async fn count_missed(tx: &mut Session, run: RunId, people: i64) -> Result<(
     tx.change(1, EXCLUDED, args![run, "missed", people]).await
 }
 
-/// Notes that a wave expired.
-pub(super) async fn expire(tx: &mut Session, run: RunId, number: i64) -> Result<()> {
-    tx.change(1, EXPIRE, args![run, number]).await
+/// Notes that a wave expired, for so many people.
+pub(super) async fn expire(tx: &mut Session, run: RunId, number: i64, people: i64, now: Micros) -> Result<()> {
+    tx.change(1, EXPIRE, args![run, number, now, people]).await
 }

@@ -325,7 +325,7 @@ on_both_engines! {
         service.stop().await;
     }
 
-    async fn an_audience_whose_time_passed_before_the_window_opened_is_counted_as_too_late(db) {
+    async fn a_run_whose_time_passed_before_the_window_opened_expires(db) {
         let campaign = format!("valid_for = \"2h\"\n[schedule]\n{OFFICE}");
         let mut project = project(db, &campaign, "", 7).await;
         let store = project.db.store.clone();
@@ -335,9 +335,9 @@ on_both_engines! {
         let service = Service::start(&app, &store).await;
         until(&store, &clock, 1, |run| run.wait.is_some()).await;
         clock.set(at("2026-12-01T04:00:00Z"));
-        until(&store, &clock, 1, |run| run.state == RunState::Done).await;
-        let excluded = runs::exclusions(&mut store.read().await.unwrap(), run.id).await.unwrap();
-        assert_eq!(excluded, [("too_late".to_owned(), 7)]);
+        let expired = until(&store, &clock, 1, |run| run.state == RunState::Expired).await;
+        let reason = "nothing had left by 2026-12-01T04:00:00Z, when its time was over";
+        assert_eq!((expired.id, expired.reason.as_deref()), (run.id, Some(reason)));
         assert_eq!(project.drain().len(), 0);
         service.stop().await;
     }

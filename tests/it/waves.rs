@@ -293,7 +293,7 @@ on_both_engines! {
         service.stop().await;
     }
 
-    async fn what_a_wave_did_not_send_in_its_time_is_too_late_by_its_own_clocks(db) {
+    async fn a_wave_that_sent_nothing_in_its_time_expires_by_its_own_clocks(db) {
         let campaign = format!("valid_for = \"1h\"\n{NINE}window = [\"10:00\", \"20:00\"]\nlatest_start = \"2d\"\n");
         let mut project = project(db, &campaign, 1).await;
         let store = project.db.store.clone();
@@ -305,9 +305,9 @@ on_both_engines! {
             clock.set(at(&format!("2026-{hour}:00:00Z")));
             assert_eq!(mailed(&mut project, &clock, 0).await, Vec::<String>::new(), "its time was over as it opened");
         }
-        let done = until(&store, &clock, 1, |run| run.state == RunState::Done).await;
-        let excluded = runs::exclusions(&mut store.read().await.unwrap(), done.id).await.unwrap();
-        assert_eq!(excluded, [("too_late".to_owned(), 6)]);
+        let expired = until(&store, &clock, 1, |run| run.state.is_final()).await;
+        let excluded = runs::exclusions(&mut store.read().await.unwrap(), expired.id).await.unwrap();
+        assert_eq!((expired.state, excluded), (RunState::Expired, vec![("expired".to_owned(), 6)]));
         service.stop().await;
     }
 }
