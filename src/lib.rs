@@ -12,6 +12,9 @@
 //!
 //! `tests/it/floors.rs` reads the `use crate::` lines and fails on one that goes up or sideways.
 
+// What commands print goes through `cli::out`; nothing else prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod app;
 pub mod backup;
 pub mod cli;
