@@ -9,7 +9,7 @@ use colloquy::demo::catcher::Catcher;
 use colloquy::domain::run::RunState;
 use colloquy::domain::time::Micros;
 use colloquy::store::runs::{self, Run};
-use colloquy::store::{EngineKind, Store};
+use colloquy::store::{EngineKind, Store, versions};
 use tokio::process::Command;
 
 use super::account;
@@ -114,6 +114,9 @@ async fn nodes_on_machines_a_day_off_do_everything_at_its_time_by_the_databases_
         let db = database(EngineKind::Postgres).await;
         let (catcher, journal) = sink(db.dir.path(), "wall");
         let machine = Machine::set_up(db, catcher, first).await;
+        let (_, applied) = versions::applied(&mut machine.store().read().await.unwrap()).await.unwrap().unwrap();
+        let off = applied.seconds_since(Clock::system().now());
+        assert!(off.abs() < 600.0, "commands go by the database's clock, too: {off}");
         let service = Process::of(&mut machine.command(&["run", "--role", "sender,console"]));
         machine.until("past", RunState::Done).await;
         machine.is_ahead(ahead).await;
