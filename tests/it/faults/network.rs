@@ -111,7 +111,7 @@ async fn play(service: &Service, network: &Network, seed: u64, row: &mut Row) {
     }
     network.mend(cut).await;
     row.times += 1;
-    println!("seed {seed}: {cut:?} for {lasts:?}, taken over after {buried:?}");
+    println!("seed {seed}: {cut:?} for {:?}, taken over after {buried:?}", began.elapsed());
     sleep(Duration::from_secs(2)).await;
 
     over.cancel();
