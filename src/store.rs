@@ -142,7 +142,7 @@ pub fn statements() -> Vec<&'static str> {
         reports::STATEMENTS,
         resends::STATEMENTS,
         retention::STATEMENTS,
-        returns::STATEMENTS,
+        returns::STATEMENTS.as_slice(),
         runs::STATEMENTS,
         schema::STATEMENTS,
         slowdowns::STATEMENTS,

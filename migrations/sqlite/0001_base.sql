@@ -316,6 +316,7 @@ CREATE TABLE actions (
 );
 CREATE INDEX actions_recipient ON actions (recipient_id, at, id);
 CREATE INDEX actions_unscored ON actions (id) WHERE NOT scored;
+-- Statements repeat its words one by one, see RETURNED in store/actions.rs.
 CREATE INDEX actions_returned ON actions (run_id, kind)
     WHERE kind IN ('unsubscribe', 'bounce', 'soft_bounce', 'block', 'complaint', 'reply');
 

@@ -25,6 +25,9 @@ pub struct NewAction {
     pub words: Option<String>,
 }
 
+/// Actions of what came back, word by word as the index `actions_returned` says it: SQLite takes it for nothing less.
+pub(super) const RETURNED: &str = "kind IN ('unsubscribe', 'bounce', 'soft_bounce', 'block', 'complaint', 'reply')";
+
 const COLUMNS: usize = 8;
 /// Rows a statement; a power of two, see [`insert`].
 const ROWS: usize = 1_024;

@@ -2,6 +2,9 @@
 
 mod rates;
 
+use std::sync::LazyLock;
+
+use super::actions::RETURNED;
 use super::{Result, Session};
 use crate::args;
 use crate::domain::id::{NoticeId, RecipientId, RunId};
@@ -67,10 +70,15 @@ const ALIVE: &str = "SELECT
     + (SELECT COUNT(*) FROM consents WHERE recipient_id = $1 AND at >= $2 AND purpose IN ('frequency', 'address'))";
 const BLOCKS: &str = "SELECT COUNT(*) FROM actions WHERE recipient_id = $1 AND run_id = $2 AND kind = 'block'";
 /// Only of messages that left after an instant: reports of those before it may still be on their way.
-const CAME_BACK: &str = "SELECT COUNT(DISTINCT CASE WHEN a.kind = 'bounce' THEN a.recipient_id END),
-        COUNT(DISTINCT CASE WHEN a.kind = 'complaint' THEN a.recipient_id END)
-    FROM actions a JOIN messages m ON m.run_id = a.run_id AND m.recipient_id = a.recipient_id
-    WHERE a.run_id = $1 AND a.kind IN ('bounce', 'complaint') AND m.state IN ('accepted', 'rejected') AND m.at > $2";
+static CAME_BACK: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT COUNT(DISTINCT CASE WHEN a.kind = 'bounce' THEN a.recipient_id END),
+            COUNT(DISTINCT CASE WHEN a.kind = 'complaint' THEN a.recipient_id END)
+        FROM actions a WHERE a.run_id = $1 AND a.{RETURNED} AND a.kind IN ('bounce', 'complaint')
+            AND (SELECT m.at FROM messages m WHERE m.run_id = $1 AND m.recipient_id = a.recipient_id
+                AND m.state IN ('accepted', 'rejected')) > $2"
+    )
+});
 const LEFT: &str = "SELECT COUNT(*) FROM messages WHERE run_id = $1 AND state IN ('accepted', 'rejected') AND at > $2";
 const BEFORE: &str = "SELECT id, resumed_at FROM runs
     WHERE campaign = $1 AND id < $2 AND started_at IS NOT NULL ORDER BY id DESC LIMIT 1";
@@ -79,21 +87,23 @@ const PLEAS: &str = "SELECT id, relay, domain, reason FROM pleas WHERE id > $1 O
 const LAST_PLEA: &str = "SELECT COALESCE(MAX(id), 0) FROM pleas";
 const FORGET_PLEAS: &str = "DELETE FROM pleas WHERE at < $1";
 
-pub(super) const STATEMENTS: &[&str] = &[
-    MESSAGE,
-    LATEST_RUNS,
-    NOTICE,
-    IN_A_ROW,
-    ALIVE,
-    BLOCKS,
-    CAME_BACK,
-    LEFT,
-    BEFORE,
-    PLEAD,
-    PLEAS,
-    LAST_PLEA,
-    FORGET_PLEAS,
-];
+pub(super) static STATEMENTS: LazyLock<[&str; 13]> = LazyLock::new(|| {
+    [
+        MESSAGE,
+        LATEST_RUNS,
+        NOTICE,
+        IN_A_ROW,
+        ALIVE,
+        BLOCKS,
+        CAME_BACK.as_str(),
+        LEFT,
+        BEFORE,
+        PLEAD,
+        PLEAS,
+        LAST_PLEA,
+        FORGET_PLEAS,
+    ]
+});
 
 /// A message; `None` when there is none such.
 ///
@@ -139,7 +149,7 @@ pub async fn all_bounced_since(session: &mut Session, recipient: RecipientId, co
 /// # Errors
 /// When the database refuses.
 pub async fn of_run(session: &mut Session, run: RunId, since: Micros) -> Result<Option<Returned>> {
-    let (dead, complaints): (i64, i64) = session.one(CAME_BACK, args![run, since]).await?;
+    let (dead, complaints): (i64, i64) = session.one(CAME_BACK.as_str(), args![run, since]).await?;
     if dead == 0 && complaints == 0 {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::args;
 use crate::domain::action::kind;
 use crate::domain::time::Micros;
+use crate::store::actions::RETURNED;
 use crate::store::{Result, Session};
 
 /// By what messages are put together.
@@ -65,8 +66,8 @@ pub async fn rates(session: &mut Session, by: By, since: Micros) -> Result<Vec<R
         "SELECT name, kind, COUNT(*) FROM (
             SELECT DISTINCT a.run_id, a.recipient_id, a.kind, {column} AS name
             FROM actions a JOIN messages m ON m.run_id = a.run_id AND m.recipient_id = a.recipient_id {joined}
-            WHERE a.kind IN ('bounce', 'soft_bounce', 'block', 'complaint', 'reply') AND m.state = 'accepted'
-                AND m.at >= $1) returned
+            WHERE a.{RETURNED} AND a.kind IN ('bounce', 'soft_bounce', 'block', 'complaint', 'reply')
+                AND m.state = 'accepted' AND m.at >= $1) returned
          GROUP BY name, kind"
     );
     for (name, what, count) in session.all::<(String, String, i64)>(returned, args![since]).await? {
