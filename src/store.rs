@@ -65,7 +65,7 @@ pub use script::Script;
 use servers::Servers;
 pub use servers::Standing;
 pub use sql::{Sql, list, values};
-use sql::{keys, padded};
+use sql::{any, keys, padded};
 pub use value::Value;
 
 use std::path::Path;

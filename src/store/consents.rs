@@ -66,11 +66,11 @@ const INSERT: &str = "INSERT INTO consents
     (recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const HISTORY: &str = "SELECT seq, at, purpose, topic, granted, payload, salt, commitment, chain,
-        EXISTS (SELECT 1 FROM recipients r WHERE r.id = recipient_id AND r.address IS NOT NULL) AS living
+        (SELECT r.address FROM recipients r WHERE r.id = recipient_id) IS NOT NULL AS living
     FROM consents WHERE recipient_id = $1 AND at <= $2 ORDER BY seq";
 
 const PAGE: &str = "SELECT recipient_id, seq, at, purpose, topic, granted, payload, salt, commitment, chain,
-        EXISTS (SELECT 1 FROM recipients r WHERE r.id = recipient_id AND r.address IS NOT NULL) AS living
+        (SELECT r.address FROM recipients r WHERE r.id = recipient_id) IS NOT NULL AS living
     FROM consents WHERE recipient_id >= $1 AND (recipient_id > $2 OR seq > $3) AND recipient_id <= $4
     ORDER BY recipient_id, seq LIMIT $5";
 const UNPROVED: &str = "SELECT s.recipient_id, s.topic FROM subscriptions s

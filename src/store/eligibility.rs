@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{EngineKind, Result, Session, Value, keys};
+use super::{EngineKind, Result, Session, Value, any, keys};
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::message::{Exclusion, MessageState};
 use crate::domain::pace::{MOST_DAYS, OwnLimit};
@@ -45,7 +45,8 @@ pub fn reason_sql(own: Own, first: usize) -> String {
     let [topic, at, run, cap, since, oldest] = std::array::from_fn(|n| format!("${}", first + n));
     let own = match own {
         Own::Excludes => format!(
-            "\n  WHEN EXISTS (SELECT 1 FROM messages m WHERE m.run_id = {run} AND m.recipient_id = r.id) THEN '{}'",
+            "\n  WHEN {} THEN '{}'",
+            any(&format!("SELECT 1 FROM messages m WHERE m.run_id = {run} AND m.recipient_id = r.id")),
             Exclusion::AlreadyMessaged.as_str()
         ),
         Own::InQuestion => String::new(),
@@ -61,7 +62,7 @@ pub fn reason_sql(own: Own, first: usize) -> String {
     .join(", ");
     format!(
         "CASE
-  WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.hash = r.address_hash) THEN '{suppressed}'
+  WHEN {is_suppressed} THEN '{suppressed}'
   WHEN r.erased_at IS NOT NULL OR r.address IS NULL OR NOT EXISTS (
     SELECT 1 FROM subscriptions u WHERE u.recipient_id = r.id AND u.topic = {topic} AND u.subscribed) THEN '{no_consent}'
   WHEN r.paused_until > {at} THEN '{paused}'{own}
@@ -73,6 +74,7 @@ pub fn reason_sql(own: Own, first: usize) -> String {
     AND m.run_id >= {oldest} AND m.at > {at} - r.limit_days * {day} AND m.run_id <> {run} AND m.state IN ({counted})) >= r.limit_count
     THEN '{limited}'
 END",
+        is_suppressed = any("SELECT 1 FROM suppressions s WHERE s.hash = r.address_hash"),
         suppressed = Exclusion::Suppressed.as_str(),
         no_consent = Exclusion::NoConsent.as_str(),
         paused = Exclusion::Paused.as_str(),

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::subscriptions::{self, Origin};
-use super::{Result, Session, recipients};
+use super::{Result, Session, any, recipients};
 use crate::args;
 use crate::domain::id::RecipientId;
 use crate::domain::time::Micros;
@@ -20,10 +20,15 @@ pub(super) fn unused(recipient: &str, since: &str, until: Option<&str>) -> Strin
         format!("{at} > {since}{until}")
     });
     format!(
-        "NOT EXISTS (SELECT 1 FROM actions ua WHERE ua.recipient_id = {recipient} AND {actions}
-            AND ua.kind NOT IN ('void', 'unsubscribe'))
-         AND NOT EXISTS (SELECT 1 FROM consents uc WHERE uc.recipient_id = {recipient} AND {consents}
-            AND (uc.granted OR uc.purpose <> 'contact'))"
+        "NOT {} AND NOT {}",
+        any(&format!(
+            "SELECT 1 FROM actions ua WHERE ua.recipient_id = {recipient} AND {actions}
+                AND ua.kind NOT IN ('void', 'unsubscribe')"
+        )),
+        any(&format!(
+            "SELECT 1 FROM consents uc WHERE uc.recipient_id = {recipient} AND {consents}
+                AND (uc.granted OR uc.purpose <> 'contact')"
+        ))
     )
 }
 

@@ -29,7 +29,7 @@ const NAMES_POSTGRES: &str = "SELECT DISTINCT k FROM recipients r, jsonb_object_
 const PAGE: &str = "SELECT id, address, attributes FROM recipients
     WHERE id > $1 AND address IS NOT NULL ORDER BY id LIMIT $2";
 const SUBSCRIBERS: &str = "SELECT r.id, r.address, r.attributes FROM recipients r
-    JOIN subscriptions s ON s.recipient_id = r.id AND s.topic = $3 AND s.subscribed
+    JOIN subscriptions s ON s.recipient_id = r.id AND s.recipient_id > $1 AND s.topic = $3 AND s.subscribed
     WHERE r.id > $1 AND r.address IS NOT NULL ORDER BY r.id LIMIT $2";
 const MESSAGES: &str = "SELECT r.campaign, m.run_id, m.state, COALESCE(m.first_at, m.at), m.at, m.reply
     FROM messages m JOIN runs r ON r.id = m.run_id

@@ -1,7 +1,7 @@
 //! Runs that send another run's mail again, and whom they find.
 
 use super::runs::NewRun;
-use super::{Result, Session};
+use super::{Result, Session, any};
 use crate::args;
 use crate::domain::resend::{Resend, ResendTo};
 
@@ -26,17 +26,17 @@ pub async fn create(tx: &mut Session, run: NewRun<'_>, resend: &Resend) -> Resul
 /// Whom it finds, over `recipients r`; `run` is the placeholder of the run that is sent again.
 pub(super) fn condition(to: ResendTo, run: &str) -> String {
     let state = to.state().as_str();
-    let found = format!(
-        "EXISTS (SELECT 1 FROM messages m WHERE m.run_id = {run} AND m.recipient_id = r.id AND m.state = '{state}')"
-    );
+    let found = any(&format!(
+        "SELECT 1 FROM messages m WHERE m.run_id = {run} AND m.recipient_id = r.id AND m.state = '{state}'"
+    ));
     match to.without() {
         [] => found,
         kinds => {
             let kinds = kinds.iter().map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
-            format!(
-                "{found} AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.recipient_id = r.id AND a.run_id = {run}
-                     AND a.kind IN ({kinds}))"
-            )
+            let acted = any(&format!(
+                "SELECT 1 FROM actions a WHERE a.recipient_id = r.id AND a.run_id = {run} AND a.kind IN ({kinds})"
+            ));
+            format!("{found} AND NOT {acted}")
         }
     }
 }

@@ -14,9 +14,9 @@ const SOME: i64 = 500;
 pub(super) const MARK: &str = "(CASE h.kind WHEN 'open' THEN 1 ELSE 32 END * CASE COALESCE(h.verdict, '')
     WHEN 'human' THEN 1 WHEN 'proxy' THEN 2 WHEN 'machine' THEN 4 WHEN 'unknown' THEN 8 ELSE 16 END)";
 
-const RUNS_WITH_HITS: &str =
-    "SELECT id FROM runs r WHERE r.at < $1 AND EXISTS (SELECT 1 FROM hits h WHERE h.run_id = r.id)
-    ORDER BY id";
+/// A value instead of EXISTS, see [`super::sql::any`].
+const RUNS_WITH_HITS: &str = "SELECT id FROM runs r
+    WHERE r.at < $1 AND (SELECT 1 FROM hits h WHERE h.run_id = r.id LIMIT 1) IS NOT NULL ORDER BY id";
 const OLD_HITS: &str = "SELECT recipient_id FROM hits WHERE run_id = $1 AND recipient_id > $2
     GROUP BY recipient_id HAVING MAX(at) < $3 AND COUNT(verdict) = COUNT(*) ORDER BY recipient_id LIMIT $4";
 const HIT_RUNS: &str = "SELECT r.id FROM runs r WHERE EXISTS

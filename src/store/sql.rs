@@ -76,6 +76,13 @@ pub(super) fn keys<T: Clone + Into<Value>>(first: usize, keys: &[T]) -> (String,
     (text, padded(keys, len).map(|key| key.clone().into()).collect())
 }
 
+/// Whether a SELECT of ones finds a row. PostgreSQL turns EXISTS into a join with everything that there is, or looks all of
+/// it up beforehand, when it takes it for little: what came since its statistics it takes for one row. A value is looked up
+/// for each row that asks.
+pub(super) fn any(select: &str) -> String {
+    format!("({select} LIMIT 1) IS NOT NULL")
+}
+
 /// `rows` parenthesised rows of `columns` placeholders each, from `$first` on.
 #[must_use]
 pub fn values(first: usize, rows: usize, columns: usize) -> String {

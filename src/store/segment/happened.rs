@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Writer;
 use crate::domain::message::MessageState;
 use crate::domain::segment::{ActionTest, Period, Received, Subscribed};
+use crate::store::any;
 use crate::store::lapses::unused;
 
 impl Writer<'_> {
@@ -15,13 +16,13 @@ impl Writer<'_> {
         if let Some(category) = &test.category {
             sql += &format!(" AND x.category = {}", self.bind(category.as_str()));
         }
-        format!("EXISTS ({sql} AND {})", self.when("x.at", &test.period))
+        any(&format!("{sql} AND {}", self.when("x.at", &test.period)))
     }
 
     pub(super) fn received(&mut self, test: &Received) -> String {
         let sql = self.with_run("messages", test.campaign.as_deref(), test.topic.as_deref());
         let accepted = MessageState::Accepted.as_str();
-        format!("EXISTS ({sql} AND x.state = '{accepted}' AND {})", self.when("x.at", &test.period))
+        any(&format!("{sql} AND x.state = '{accepted}' AND {}", self.when("x.at", &test.period)))
     }
 
     /// `subscriptions` knows the last change of each; what was before it stands in the ledger.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Writer;
 use crate::domain::segment::{Measure, Op, Period};
+use crate::store::any;
 
 /// A forward-decayed sum (`f` or `f7`) at the instant of the placeholder `at`, over `r` and `p`.
 pub(in crate::store) fn sum_at(column: &str, at: &str) -> String {
@@ -59,7 +60,7 @@ impl Writer<'_> {
 
     pub(super) fn rose(&mut self, period: &Period) -> String {
         let when = self.when("o.at", period);
-        format!("EXISTS (SELECT 1 FROM moments o WHERE o.recipient_id = r.id AND o.kind = 'rose' AND {when})")
+        any(&format!("SELECT 1 FROM moments o WHERE o.recipient_id = r.id AND o.kind = 'rose' AND {when}"))
     }
 
     fn sum(&mut self, column: &str) -> String {
