@@ -188,7 +188,7 @@ CREATE TABLE messages_rest PARTITION OF messages DEFAULT WITH (fillfactor = 50);
 -- Only `waiting` and `deferred` are due. The state does not stand here, so that `claimed` becomes `sending` without a
 -- change of any index.
 CREATE INDEX messages_due ON messages (run_id, wave, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX messages_held ON messages (node_id) WHERE node_id IS NOT NULL;
+CREATE INDEX messages_held ON messages (node_id, run_id) WHERE node_id IS NOT NULL;
 -- Without a time: every mark sets one, and would move its entry.
 CREATE INDEX messages_recipient ON messages (recipient_id, run_id);
 

@@ -8,10 +8,11 @@ use crate::domain::id::RunId;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 
-// What a restore expired has no end, and stays so: it may have been sent.
+// What a restore expired has no end, and stays so: it may have been sent. The plus keeps SQLite from walking all runs from
+// the newest on.
 const AHEAD: &str = "SELECT id FROM runs WHERE ended_at > $1 AND (state = 'expired' OR (state = 'done'
         AND EXISTS (SELECT 1 FROM waves w WHERE w.run_id = runs.id AND w.expired_at > $1)))
-    ORDER BY id DESC LIMIT 100";
+    ORDER BY +id DESC LIMIT 100";
 const OPEN_RUN: &str = "UPDATE runs SET state = 'running', reason = NULL, ended_at = NULL,
         at = CASE WHEN at > $1 THEN $1 ELSE at END,
         started_at = CASE WHEN started_at <= $1 THEN started_at ELSE $1 END,

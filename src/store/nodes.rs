@@ -3,6 +3,7 @@
 //! A heartbeat is a counter, not a time: whoever watches it decides by its own monotonic clock, so
 //! that no two wall clocks are compared.
 
+use super::sql::by_holder;
 use super::{EngineKind, Result, Session, notices};
 use crate::args;
 use crate::domain::id::{NodeId, RunId};
@@ -28,12 +29,27 @@ const RELEASE_STRAYS: &str = "UPDATE messages SET state = 'waiting', node_id = N
     WHERE node_id = $2 AND +run_id = $3 AND state = 'claimed'";
 const SWALLOW_STRAYS: &str = "UPDATE messages SET state = 'unknown', reply = 'the sender lost track of it'
     WHERE node_id = $1 AND +run_id = $2 AND state = 'sending'";
+/// Asked once a second by each node: it goes from one run that has something open to the next, not through all runs.
 const CLEAR: &str = "UPDATE messages SET state = 'skipped', due_at = NULL, node_id = NULL, at = $1,
         reply = (SELECT r.state FROM runs r WHERE r.id = messages.run_id)
     WHERE state IN ('waiting', 'deferred') AND due_at > 0 AND wave >= 0
-        AND run_id IN (SELECT id FROM runs WHERE state IN ('cancelled', 'done'))";
-const ORPHANS: &str = "SELECT DISTINCT m.node_id FROM messages m
-    WHERE m.node_id > 0 AND m.state IN ('claimed', 'sending') AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = m.node_id)";
+        AND run_id IN (
+            WITH RECURSIVE due (run_id) AS (
+                SELECT MIN(m.run_id) FROM messages m WHERE m.state IN ('waiting', 'deferred') AND m.due_at > 0
+                UNION ALL
+                SELECT (SELECT MIN(m.run_id) FROM messages m
+                    WHERE m.run_id > due.run_id AND m.state IN ('waiting', 'deferred') AND m.due_at > 0)
+                FROM due WHERE due.run_id IS NOT NULL)
+            SELECT o.id FROM due JOIN runs o ON o.id = due.run_id WHERE o.state IN ('cancelled', 'done'))";
+/// The same, from one holder to the next.
+const ORPHANS: &str = "WITH RECURSIVE held (node_id) AS (
+        SELECT MIN(m.node_id) FROM messages m WHERE m.node_id > 0
+        UNION ALL
+        SELECT (SELECT MIN(m.node_id) FROM messages m WHERE m.node_id > held.node_id)
+        FROM held WHERE held.node_id IS NOT NULL)
+    SELECT held.node_id FROM held
+    WHERE held.node_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = held.node_id)
+        AND EXISTS (SELECT 1 FROM messages m WHERE m.node_id = held.node_id AND m.state IN ('claimed', 'sending'))";
 
 pub(super) const STATEMENTS: &[&str] =
     &[INSERT, BEAT, ALL, SHARE, DELETE, RELEASE, SWALLOW, RELEASE_STRAYS, SWALLOW_STRAYS, CLEAR, ORPHANS];
@@ -134,8 +150,8 @@ pub async fn bury(tx: &mut Session, node: NodeId, now: Micros) -> Result<Buried>
 /// # Errors
 /// When the database refuses.
 pub async fn release_strays(tx: &mut Session, node: NodeId, run: RunId, now: Micros) -> Result<Buried> {
-    let released = tx.execute(RELEASE_STRAYS, args![now, node, run]).await?;
-    let unknown = tx.execute(SWALLOW_STRAYS, args![node, run]).await?;
+    let released = tx.execute(by_holder(tx.kind(), RELEASE_STRAYS), args![now, node, run]).await?;
+    let unknown = tx.execute(by_holder(tx.kind(), SWALLOW_STRAYS), args![node, run]).await?;
     Ok(Buried { released, unknown })
 }
 

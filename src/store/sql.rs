@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::Value;
+use super::{EngineKind, Value};
 
 /// A statement's text. What is put together at run time holds placeholders, never data.
 #[derive(Clone, Debug)]
@@ -51,6 +51,15 @@ pub(super) fn unnumbered(text: &str, arguments: usize) -> Option<String> {
         result.push_str(&piece[digits..]);
     }
     (expected == arguments + 1).then_some(result)
+}
+
+/// A statement that finds messages by who holds them. On SQLite the plus of `+run_id` keeps it from walking the run;
+/// PostgreSQL would look into every partition for it.
+pub(super) fn by_holder(kind: EngineKind, sql: &'static str) -> Sql {
+    match kind {
+        EngineKind::Sqlite => sql.into(),
+        EngineKind::Postgres => sql.replace("+run_id", "run_id").into(),
+    }
 }
 
 /// Placeholders `$first, $first+1, …` for a list of `len` values, and how many there are: the next
