@@ -134,7 +134,7 @@ const COUNTS: &str = "SELECT state, COALESCE(kind, '') AS kind, COALESCE(effect,
 const ERASE: &str = "UPDATE inbound SET raw = NULL, sender = NULL, recipient = NULL, address_hash = NULL
     WHERE recipient_id = $1 OR address_hash = $2";
 const OLD: &str = "DELETE FROM inbound WHERE id IN (
-        SELECT id FROM inbound WHERE arrived_at < $1 AND state = 'handled' OR arrived_at < $2 AND state = 'failed'
+        SELECT id FROM inbound WHERE arrived_at < $1 AND (state = 'handled' OR state = 'failed' AND arrived_at < $2)
         ORDER BY arrived_at LIMIT $3)";
 
 pub(super) const STATEMENTS: &[&str] =
@@ -252,8 +252,8 @@ pub(super) async fn erase(tx: &mut Session, recipient: RecipientId, hash: &Addre
     tx.execute(ERASE, args![recipient, hash.as_slice()]).await.map(drop)
 }
 
-/// Forgets a few mails that arrived before an instant and were handled, and those that arrived before another and could
-/// not be. How many.
+/// Forgets a few mails that arrived before an instant and were handled, and those that arrived before another, which is not
+/// later, and could not be. How many.
 ///
 /// # Errors
 /// When the database refuses.

@@ -35,8 +35,9 @@ const MESSAGES: &str = "SELECT r.campaign, m.run_id, m.state, COALESCE(m.first_a
     FROM messages m JOIN runs r ON r.id = m.run_id
     WHERE m.recipient_id = $1 AND COALESCE(m.first_at, m.at) <= $2 ORDER BY 4, 2";
 const ATTEMPTS: &str = "SELECT r.campaign, t.run_id, t.attempt, t.at, t.outcome, t.reply
-    FROM attempts t JOIN runs r ON r.id = t.run_id
-    WHERE t.recipient_id = $1 AND t.at <= $2 ORDER BY t.at, t.run_id, t.attempt";
+    FROM messages m JOIN attempts t ON t.run_id = m.run_id AND t.recipient_id = m.recipient_id
+    JOIN runs r ON r.id = m.run_id
+    WHERE m.recipient_id = $1 AND t.at <= $2 ORDER BY t.at, t.run_id, t.attempt";
 const HITS: &str = "SELECT r.campaign, h.kind, h.at, h.url, h.verdict, h.user_agent, h.network
     FROM hits h JOIN messages m ON m.run_id = h.run_id AND m.recipient_id = h.recipient_id
     JOIN runs r ON r.id = h.run_id

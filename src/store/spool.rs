@@ -44,8 +44,8 @@ const BATCH: &str =
 /// Nobody reads it, but setting it commits a page.
 pub(super) const PROBE: &str = "PRAGMA user_version = 1";
 const FORGET: &str = "DELETE FROM hits WHERE seq <= $1";
-// Numbers are given without gaps and hits are forgotten from the front.
-const DEPTH: &str = "SELECT COALESCE(MAX(seq) - MIN(seq) + 1, 0) FROM hits";
+// Numbers are given without gaps and hits are forgotten from the front. Both ends in one SELECT would walk all in between.
+const DEPTH: &str = "SELECT COALESCE((SELECT MAX(seq) FROM hits) - (SELECT MIN(seq) FROM hits) + 1, 0)";
 const SILENCED: &str = "SELECT recipient_id FROM silenced WHERE recipient_id > $1 ORDER BY recipient_id LIMIT $2";
 
 /// One text per power of two up to [`MAX_GROUP`]: rows are filled up with rows without an id. A

@@ -46,7 +46,7 @@ const UNJUDGED: &str = "SELECT run_id, recipient_id, MIN(at) FROM
     (SELECT run_id, recipient_id, at FROM hits WHERE verdict IS NULL AND at <= $1 ORDER BY id LIMIT $2) AS unjudged
     GROUP BY run_id, recipient_id ORDER BY run_id, recipient_id";
 const OF_RUN: &str = "SELECT run_id, recipient_id, MIN(at) FROM hits WHERE run_id = $1 AND recipient_id > $2
-    GROUP BY run_id, recipient_id ORDER BY recipient_id LIMIT $3";
+    GROUP BY run_id, recipient_id ORDER BY run_id, recipient_id LIMIT $3";
 const FLOOD: &str = "UPDATE hits SET verdict = 'machine', rule = 'flood'
     WHERE run_id = $1 AND recipient_id = $2 AND at <= $3 AND verdict IS NULL";
 
@@ -146,9 +146,10 @@ pub async fn flood(session: &mut Session, (run, recipient): MessageKey, until: M
 pub async fn write(session: &mut Session, verdicts: &[(Uuid, Verdict, &str)]) -> Result<()> {
     for chunk in verdicts.chunks(MAX_BATCH) {
         let rows = chunk.len().next_power_of_two();
+        // By a bare `v.id` SQLite would index a long list, and walk all hits to look for them there.
         let sql = format!(
             "WITH v (id, verdict, rule) AS (VALUES {})
-             UPDATE hits SET verdict = v.verdict, rule = v.rule FROM v WHERE hits.id = v.id",
+             UPDATE hits SET verdict = v.verdict, rule = v.rule FROM v WHERE hits.id = COALESCE(v.id, v.id)",
             values(1, rows, 3)
         );
         let args = padded(chunk, rows).flat_map(|(id, verdict, rule)| -> [Value; 3] {

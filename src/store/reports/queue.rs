@@ -12,8 +12,10 @@ const DUE: &str =
 const HELD: &str =
     "SELECT state, COUNT(*) FROM messages WHERE node_id > 0 AND state IN ('claimed', 'sending') GROUP BY state";
 
-const NOTICES: &str = "SELECT state, COUNT(*) FROM notices
-    WHERE state IN ('waiting', 'deferred') OR node_id > 0 GROUP BY state";
+const NOTICES: &str =
+    "SELECT state, COUNT(*) FROM notices WHERE state IN ('waiting', 'deferred') AND due_at > 0 GROUP BY state
+    UNION ALL
+    SELECT state, COUNT(*) FROM notices WHERE node_id > 0 AND state IN ('claimed', 'sending') GROUP BY state";
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[RUNS, DUE, HELD, NOTICES];
 
