@@ -38,6 +38,7 @@ mod permissions;
 mod pictures;
 mod piped;
 mod plan;
+mod plans;
 mod postgres;
 mod preview;
 mod project;

@@ -13,9 +13,8 @@ use colloquy::metrics::Metrics;
 use colloquy::people::retention::Janitor;
 use colloquy::send::Ended;
 use colloquy::store::reports::{Which, runs_report};
-use colloquy::store::{EngineKind, Store, hits, partitions, statements};
+use colloquy::store::{EngineKind, Store, hits, partitions};
 use colloquy::track::{Judge, JudgeOptions};
-use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::project::{Project, Settings};
@@ -166,47 +165,4 @@ async fn a_month_of_hits_goes_as_a_whole_once_all_its_hits_were_counted() {
     assert_eq!(round("2027-02-03T00:00:00Z").await, 1);
     assert!(!spread(store, "hits").await.contains_key("hits_2026_12"));
     assert_eq!(report(store).await, before);
-}
-
-/// What segments ask for is put together: the indexes that serve it, and a piece of it each.
-const BUILT: [(&str, &str); 3] = [
-    ("profiles_f", "SELECT recipient_id FROM profiles WHERE f >= $1"),
-    ("profiles_cools", "SELECT recipient_id FROM profiles WHERE cools_at <= $1"),
-    ("profiles_cluster", "SELECT recipient_id FROM profiles WHERE cluster = $1 AND cluster_until > $2"),
-];
-
-#[tokio::test]
-async fn every_index_serves_a_statement() {
-    let db = database(EngineKind::Postgres).await;
-    let mut server = PgConnection::connect(&db.url).await.unwrap();
-    server.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan").await.unwrap();
-    // An index of a partition counts as that of the whole.
-    let names = "SELECT CAST(c.relname AS TEXT), CAST(COALESCE(w.relname, c.relname) AS TEXT), i.indisunique
-        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-        LEFT JOIN pg_inherits h ON h.inhrelid = i.indexrelid LEFT JOIN pg_class w ON w.oid = h.inhparent
-        WHERE c.relnamespace = to_regnamespace('public')";
-    let indexes: Vec<(String, String, bool)> =
-        server.fetch_all(names).await.unwrap().iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-    let mut unused: Vec<_> =
-        indexes.iter().filter(|(name, whole, _)| name == whole).map(|(_, whole, _)| whole.clone()).collect();
-    let unique: Vec<_> = indexes.iter().filter(|(.., unique)| *unique).map(|(_, whole, _)| whole.clone()).collect();
-    unused.retain(|index| !unique.contains(index));
-    assert!(unused.len() > 20, "{unused:?}");
-    for statement in statements().into_iter().chain(BUILT.map(|(_, statement)| statement)) {
-        let places = (1..20).rev().find(|n| statement.contains(&format!("${n}"))).unwrap_or(0);
-        let nulls = vec!["NULL"; places].join(", ");
-        let arguments = if places == 0 { String::new() } else { format!("({nulls})") };
-        server.execute(sqlx::AssertSqlSafe(format!("PREPARE it AS {statement}"))).await.unwrap();
-        let explain = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("EXPLAIN EXECUTE it{arguments}")));
-        for line in server.fetch_all(explain).await.unwrap() {
-            let line: String = line.get(0);
-            for (name, whole, _) in &indexes {
-                if line.split([' ', ')']).any(|word| word == name) {
-                    unused.retain(|index| index != whole);
-                }
-            }
-        }
-        server.execute("DEALLOCATE it").await.unwrap();
-    }
-    assert!(unused.is_empty(), "no statement uses {unused:?}");
 }

@@ -69,24 +69,6 @@ async fn every_statement_is_valid_on_both_engines() {
     }
 }
 
-/// SQLite has one writer: while it looks through a whole table, nobody else writes.
-#[tokio::test]
-async fn an_erasure_looks_through_no_table_of_what_is_about_an_address() {
-    let db = database(EngineKind::Sqlite).await;
-    let mut session = db.store.read().await.unwrap();
-    let of_addresses = |sql: &&str| {
-        sql.starts_with("UPDATE notices SET address = NULL") || sql.starts_with("DELETE FROM joins WHERE address")
-    };
-    let erasing: Vec<_> = colloquy::store::statements().into_iter().filter(of_addresses).collect();
-    assert_eq!(erasing.len(), 2, "{erasing:?}");
-    for sql in erasing {
-        let plan: Vec<(i64, i64, i64, String)> =
-            session.all(format!("EXPLAIN QUERY PLAN {sql}"), vec![]).await.unwrap();
-        let steps: Vec<_> = plan.into_iter().map(|(.., step)| step).collect();
-        assert!(!steps.is_empty() && steps.iter().all(|step| !step.starts_with("SCAN")), "{sql}: {steps:?}");
-    }
-}
-
 /// For the words of a longer IN list in a CHECK or in an index SQLite builds a table, anew for each row that it writes.
 /// Only runs are few enough for that.
 #[tokio::test]
