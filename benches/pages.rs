@@ -9,17 +9,12 @@ use std::time::{Duration, Instant};
 
 use colloquy::domain::id::{RecipientId, RunId};
 use colloquy::domain::token::{Keyring, Purpose, Token};
-use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper::{Method, StatusCode};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use crate::support::{Daemon, Figure, Project, Target, free_port, median, program};
+use crate::support::{Daemon, Figure, Http, Project, Target, free_port, median, program};
 
 const RECIPIENTS: usize = 5_000;
 const PER_SECOND: u32 = 500;
@@ -82,10 +77,10 @@ fn ask(keys: &Keyring, n: usize) -> Ask {
 }
 
 async fn bodies(port: u16, asks: &[Ask]) -> Vec<Bytes> {
-    let mut sender = connect(port).await;
+    let mut http = Http::connect(port).await;
     let mut bodies = Vec::new();
     for kind in 0..KINDS.len() {
-        bodies.push(answer(&mut sender, asks.iter().find(|ask| ask.kind == kind).unwrap()).await);
+        bodies.push(answer(&mut http, asks.iter().find(|ask| ask.kind == kind).unwrap()).await);
     }
     bodies
 }
@@ -117,13 +112,13 @@ async fn load(port: u16, asks: &[Ask]) -> f64 {
     let line = Arc::new(Mutex::new(line));
     let mut clients = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let (line, mut sender) = (Arc::clone(&line), connect(port).await);
+        let (line, mut http) = (Arc::clone(&line), Http::connect(port).await);
         clients.spawn(async move {
             let mut taken = Vec::new();
             loop {
                 let next = line.lock().await.recv().await;
                 let Some((at, ask)) = next else { return taken };
-                answer(&mut sender, &ask).await;
+                answer(&mut http, &ask).await;
                 taken.push(at.elapsed());
             }
         });
@@ -140,24 +135,8 @@ async fn load(port: u16, asks: &[Ask]) -> f64 {
     taken[taken.len() * 99 / 100].as_secs_f64() * 1_000.0
 }
 
-async fn connect(port: u16) -> SendRequest<Full<Bytes>> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
-
-async fn answer(sender: &mut SendRequest<Full<Bytes>>, ask: &Ask) -> Bytes {
-    let request = Request::builder()
-        .method(ask.method.clone())
-        .uri(&ask.path)
-        .header(HOST, "t.bench.example")
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Full::from(ask.body))
-        .unwrap();
-    sender.ready().await.unwrap();
-    let reply = sender.send_request(request).await.unwrap();
-    assert_eq!(reply.status(), StatusCode::OK, "{} {}", ask.method, &ask.path[..3]);
-    reply.into_body().collect().await.unwrap().to_bytes()
+async fn answer(http: &mut Http, ask: &Ask) -> Bytes {
+    let (status, body) = http.ask(ask.method.clone(), &ask.path, ask.body).await;
+    assert_eq!(status, StatusCode::OK, "{} {}", ask.method, &ask.path[..3]);
+    body
 }

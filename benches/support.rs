@@ -2,6 +2,7 @@
 
 mod distant;
 mod figure;
+mod http;
 mod postgres;
 mod process;
 mod project;
@@ -9,6 +10,7 @@ mod sink;
 
 pub use self::distant::Distant;
 pub use self::figure::{Figure, Target, median};
+pub use self::http::Http;
 pub use self::postgres::Postgres;
 pub use self::process::{Daemon, Usage, free_port, program, wait_for_port};
 pub use self::project::{Project, write_recipients};

@@ -46,7 +46,8 @@ impl Usage {
         let sampler = thread::spawn(move || {
             let mut peak = 0;
             while ended.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
-                peak = peak_bytes(id).unwrap_or(peak);
+                // It only rises, so the last look is as good as any.
+                peak = status_bytes(id, "VmHWM:").unwrap_or(peak);
             }
             peak
         });
@@ -60,10 +61,10 @@ impl Usage {
     }
 }
 
-/// The high-water mark of a running process; it only rises, so the last look is as good as any.
-fn peak_bytes(id: u32) -> Option<u64> {
+/// A size from the status of a running process (proc(5)).
+fn status_bytes(id: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
@@ -85,6 +86,13 @@ impl Daemon {
         let mut daemon = Self(child);
         wait_for_port(port, || daemon.0.try_wait().unwrap().is_none());
         daemon
+    }
+
+    /// How many bytes of physical memory and how many files it holds at this moment.
+    pub fn holds(&self) -> (u64, u64) {
+        let of = Path::new("/proc").join(self.0.id().to_string());
+        let files = fs::read_dir(of.join("fd")).unwrap().count() as u64;
+        (status_bytes(self.0.id(), "VmRSS:").unwrap(), files)
     }
 
     /// Asks it to end and waits until it has; the end must be a good one.
