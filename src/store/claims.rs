@@ -13,7 +13,7 @@ use super::runs::{self, Run};
 use super::{EngineKind, Result, Session, keys, waves};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
-use crate::domain::message::Exclusion;
+use crate::domain::message::{Exclusion, MessageState};
 use crate::domain::rate::Rate;
 use crate::domain::retry::GIVE_UP_AFTER;
 use crate::domain::run::RunState;
@@ -182,21 +182,12 @@ pub async fn take_due(tx: &mut Session, claimant: Claimant<'_>, limit: usize) ->
         .filter(|m| allowed.contains(&m.recipient))
         .partition(|m| m.first_at.is_some_and(|first| first.plus(GIVE_UP_AFTER) < claimant.now));
     let recipients = |messages: &[Claimed]| messages.iter().map(|m| m.recipient).collect::<Vec<_>>();
-    update(tx, claimant, "state = 'claimed', due_at = NULL", Some(claimant.node), &recipients(&fresh)).await?;
-    let expired =
-        "state = 'rejected', due_at = NULL, reply = 'expired: ' || COALESCE(reply, 'not accepted within five days')";
-    update(tx, claimant, expired, None, &recipients(&old)).await?;
+    update(tx, claimant, MessageState::Claimed, "messages.reply", &recipients(&fresh)).await?;
+    let expired = "'expired: ' || COALESCE(messages.reply, 'not accepted within five days')";
+    update(tx, claimant, MessageState::Rejected, expired, &recipients(&old)).await?;
     for reason in Exclusion::ALL {
         let skipped: Vec<_> = excluded.iter().filter(|(_, r)| **r == reason).map(|(id, _)| *id).collect();
-        let set = match reason {
-            Exclusion::Suppressed => "state = 'skipped', due_at = NULL, reply = 'suppressed'",
-            Exclusion::NoConsent => "state = 'skipped', due_at = NULL, reply = 'no_consent'",
-            Exclusion::Paused => "state = 'skipped', due_at = NULL, reply = 'paused'",
-            Exclusion::AlreadyMessaged => "state = 'skipped', due_at = NULL, reply = 'already_messaged'",
-            Exclusion::FrequencyCap => "state = 'skipped', due_at = NULL, reply = 'frequency_cap'",
-            Exclusion::OwnLimit => "state = 'skipped', due_at = NULL, reply = 'own_limit'",
-        };
-        update(tx, claimant, set, None, &skipped).await?;
+        update(tx, claimant, MessageState::Skipped, &format!("'{}'", reason.as_str()), &skipped).await?;
     }
     Ok(Claim::Taken(fresh))
 }
@@ -332,22 +323,28 @@ async fn insert(tx: &mut Session, claimant: Claimant<'_>, state: &'static str, p
     tx.execute(sql, args).await.map(drop)
 }
 
+/// What becomes of messages that were due; `reply` is an expression. Written as [`marks::take`](super::marks) is, so that
+/// each is found by its key.
 async fn update(
     tx: &mut Session,
     claimant: Claimant<'_>,
-    set: &'static str,
-    node: Option<NodeId>,
+    state: MessageState,
+    reply: &str,
     people: &[RecipientId],
 ) -> Result<()> {
     if people.is_empty() {
         return Ok(());
     }
-    let mut args = args![node, claimant.now, claimant.run];
+    let node = (state == MessageState::Claimed).then_some(claimant.node);
+    let mut args = args![claimant.run, state.as_str(), node, claimant.now];
     let (places, bound) = keys(args.len() + 1, people);
     args.extend(bound);
     let sql = format!(
-        "UPDATE messages SET {set}, node_id = $1, at = $2
-         WHERE run_id = $3 AND state IN ('waiting', 'deferred') AND recipient_id IN ({places})"
+        "INSERT INTO messages (run_id, recipient_id, state, node_id, at)
+         SELECT $1, r.id, $2, $3, $4 FROM recipients r WHERE r.id IN ({places})
+         ON CONFLICT (run_id, recipient_id) DO UPDATE SET state = excluded.state, due_at = NULL, reply = {reply},
+             node_id = excluded.node_id, at = excluded.at
+         WHERE messages.state IN ('waiting', 'deferred')"
     );
     tx.change(people.len() as u64, sql, args).await
 }

@@ -154,13 +154,16 @@ async fn of_messages(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>)
         let (values, mut args) = rows(chunk, 3, |m| args![m.message.run, m.message.recipient, m.attempt]);
         let n = args.len() + 1;
         args.push(node.into());
-        args.extend(runs(chunk.iter().map(|m| m.message)));
+        let runs = chunk.iter().map(|m| m.message.run);
+        args.extend(args![runs.clone().min(), runs.max()]);
         let sql = format!(
             "WITH v(run_id, recipient_id, attempt) AS (VALUES {values})
-             SELECT m.run_id, m.recipient_id FROM v JOIN messages m ON m.run_id = v.run_id
-                 AND m.recipient_id = v.recipient_id AND m.attempt = v.attempt
-             WHERE m.state = 'sending' AND m.node_id = ${n} AND {}",
-            among("m", n + 1)
+             SELECT v.run_id, v.recipient_id FROM v
+             WHERE v.attempt = (SELECT m.attempt FROM messages m WHERE m.run_id = v.run_id
+                 AND m.recipient_id = v.recipient_id AND m.state = 'sending' AND COALESCE(m.node_id, 0) = ${n}
+                 AND NOT (m.run_id < ${} OR m.run_id > ${}))",
+            n + 1,
+            n + 2
         );
         let rows: Vec<(i64, i64)> = session.all(sql, args).await?;
         held.extend(rows.into_iter().map(|(run, to)| MessageKey { run: RunId(run), recipient: RecipientId(to) }));
@@ -173,13 +176,14 @@ fn fails(state: MessageState) -> bool {
     matches!(state, MessageState::Rejected | MessageState::Deferred | MessageState::Unknown)
 }
 
-/// Placeholders for the rows and what to bind to them. Few different texts arise: rows are filled up
-/// with the last one, which counts once.
+/// Placeholders for the rows and what to bind to them. Few different texts arise: rows of nothing fill them up, and have
+/// no run.
 fn rows<T, R: IntoIterator<Item = Value>>(items: &[T], columns: usize, row: impl Fn(&T) -> R) -> (String, Vec<Value>) {
     let padded = padded(items.len());
     let mut args = Vec::with_capacity(padded * columns + 2);
-    for n in 0..padded {
-        args.extend(row(&items[n.min(items.len() - 1)]));
+    args.extend(items.iter().flat_map(row));
+    for n in 0..(padded - items.len()) * columns {
+        args.push(args[n % columns].nothing());
     }
     (values(1, padded, columns), args)
 }
@@ -190,18 +194,6 @@ fn padded(rows: usize) -> usize {
     rows.next_multiple_of(step)
 }
 
-/// Whether a row is of the [`runs`] that are bound at `first` and the place after it. Written so that SQLite takes no
-/// index for it: it would walk all that the node holds once for each mark, instead of looking marks up by their keys.
-fn among(table: &str, first: usize) -> String {
-    format!("NOT ({table}.run_id < ${first} OR {table}.run_id > ${})", first + 1)
-}
-
-/// The first and the last of their runs: what PostgreSQL needs in order to leave the partitions of others alone.
-fn runs(messages: impl Iterator<Item = MessageKey> + Clone) -> [Value; 2] {
-    let runs = messages.map(|message| message.run.0);
-    [runs.clone().min().into(), runs.max().into()]
-}
-
 /// One row of [`take`].
 #[derive(Clone, Copy)]
 enum Step<'a> {
@@ -210,16 +202,8 @@ enum Step<'a> {
 }
 
 impl Step<'_> {
-    fn message(self) -> MessageKey {
-        match self {
-            Self::Finish(m) => m.message,
-            Self::Sending(m) => m.message,
-        }
-    }
-
-    /// Run, recipient, attempt as it is, attempt as it becomes, instant, state, code, reply, when due,
-    /// relay, revision of the attributes.
-    fn row(self) -> [Value; 11] {
+    /// Run, recipient, attempt as it becomes, instant, state, code, reply, when due, relay, revision of the attributes.
+    fn row(self) -> [Value; 10] {
         match self {
             Self::Finish(m) => {
                 debug_assert!(MessageState::Sending.may_become(m.state));
@@ -228,14 +212,14 @@ impl Step<'_> {
                 let (run, to, code, due_at) = (key.run.into(), key.recipient.into(), m.code.into(), m.due_at.into());
                 let relay = m.relay.as_str().into();
                 let (at, unsaid) = (m.at.into(), Value::Int(None));
-                [run, to, m.attempt.into(), kept.into(), at, state.into(), code, reply.into(), due_at, relay, unsaid]
+                [run, to, kept.into(), at, state.into(), code, reply.into(), due_at, relay, unsaid]
             }
             Self::Sending(m) => {
                 let (run, to) = (m.message.run.into(), m.message.recipient.into());
-                let (before, state) = ((m.attempt - 1).into(), MessageState::Sending.as_str().into());
+                let state = MessageState::Sending.as_str().into();
                 let (none, silent, relay) = (Value::Int(None), Value::Text(None), m.relay.as_str().into());
                 let (at, revision) = (m.at.into(), m.revision.into());
-                [run, to, before, m.attempt.into(), at, state, none.clone(), silent, none, relay, revision]
+                [run, to, m.attempt.into(), at, state, none.clone(), silent, none, relay, revision]
             }
         }
     }
@@ -247,30 +231,36 @@ impl Step<'_> {
 /// An answer whose message is neither `sending` nor `unknown` by the same node and under the same
 /// attempt changes nothing; nor does a mark whose message is not `claimed` by the node in a running
 /// run. Words about an erased person are not kept.
+///
+/// Every message that was claimed has its row, and no row of a message is ever removed: nothing is inserted. Written so,
+/// each row is found by its key, in its partition. An UPDATE that joins the marks leaves a choice: PostgreSQL takes a run
+/// that is younger than its statistics for empty, and walks it.
 fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
-    let (values, mut args) = rows(steps, 11, |step| step.row());
-    let n = args.len() + 1;
+    let (values, mut args) = rows(steps, 10, |step| step.row());
     args.push(node.into());
-    args.extend(runs(steps.iter().map(|step| step.message())));
     script.push(
         format!(
-            "WITH v(run_id, recipient_id, before, attempt, at, state, code, reply, due_at, relay, revision)
+            "WITH v(run_id, recipient_id, attempt, at, state, code, reply, due_at, relay, revision)
              AS (VALUES {values})
-             UPDATE messages SET state = v.state, attempt = v.attempt, at = v.at, code = v.code, due_at = v.due_at,
-                 reply = CASE WHEN EXISTS (SELECT 1 FROM recipients e
-                     WHERE e.id = v.recipient_id AND e.erased_at IS NOT NULL) THEN NULL ELSE v.reply END,
-                 relay = v.relay,
-                 first_at = CASE WHEN v.state = 'sending' THEN COALESCE(messages.first_at, v.at)
+             INSERT INTO messages (run_id, recipient_id, attempt, at, state, code, reply, due_at, relay, revision)
+             SELECT v.run_id, v.recipient_id, v.attempt, v.at, v.state, v.code,
+                 CASE WHEN (SELECT e.erased_at FROM recipients e WHERE e.id = v.recipient_id) IS NULL THEN v.reply END,
+                 v.due_at, v.relay, v.revision
+             FROM v WHERE v.run_id IS NOT NULL
+             ON CONFLICT (run_id, recipient_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
+                 at = excluded.at, code = excluded.code, due_at = excluded.due_at, reply = excluded.reply,
+                 relay = excluded.relay,
+                 first_at = CASE WHEN excluded.state = 'sending' THEN COALESCE(messages.first_at, excluded.at)
                      ELSE messages.first_at END,
-                 revision = COALESCE(v.revision, messages.revision),
-                 node_id = CASE WHEN v.state = 'sending' THEN messages.node_id END
-             FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
-                 AND messages.attempt = v.before AND messages.node_id = ${n}
-                 AND CASE WHEN v.state = 'sending' THEN messages.state = 'claimed'
-                     AND EXISTS (SELECT 1 FROM runs r WHERE r.id = v.run_id AND r.state = 'running')
-                     ELSE messages.state IN ('sending', 'unknown') END
-                 AND {}",
-            among("messages", n + 1)
+                 revision = COALESCE(excluded.revision, messages.revision),
+                 node_id = CASE WHEN excluded.state = 'sending' THEN messages.node_id END
+             WHERE messages.node_id = ${} AND CASE excluded.state
+                 WHEN 'sending' THEN messages.state = 'claimed' AND messages.attempt = excluded.attempt - 1
+                     AND (SELECT r.state FROM runs r WHERE r.id = excluded.run_id) = 'running'
+                 ELSE messages.state IN ('sending', 'unknown')
+                     AND messages.attempt = excluded.attempt + CASE excluded.state WHEN 'waiting' THEN 1 ELSE 0 END
+                 END",
+            args.len()
         ),
         args,
     );
@@ -291,7 +281,10 @@ fn note_attempts(script: &mut Script, failed: &[&Finish]) {
     });
     script.push(
         format!(
-            "INSERT INTO attempts (run_id, recipient_id, attempt, at, relay, outcome, code, reply) VALUES {values}
+            "WITH v(run_id, recipient_id, attempt, at, relay, outcome, code, reply) AS (VALUES {values})
+             INSERT INTO attempts (run_id, recipient_id, attempt, at, relay, outcome, code, reply)
+             SELECT v.run_id, v.recipient_id, v.attempt, v.at, v.relay, v.outcome, v.code, v.reply
+             FROM v WHERE v.run_id IS NOT NULL
              ON CONFLICT (run_id, recipient_id, attempt) DO NOTHING"
         ),
         args,
@@ -301,18 +294,27 @@ fn note_attempts(script: &mut Script, failed: &[&Finish]) {
 /// Takes the words of answers back whose recipients are erased by now: those of attempts, and those
 /// that [`take`] wrote because PostgreSQL shows one statement no erasure that it had to wait for.
 fn hush_erased(script: &mut Script, marks: &[Finish]) {
-    let failed = marks.iter().any(|mark| fails(mark.state));
-    for (table, nothing) in [("messages", "NULL"), ("attempts", "''")].into_iter().take(1 + usize::from(failed)) {
-        let (values, mut args) = rows(marks, 2, |m| args![m.message.run, m.message.recipient]);
-        let n = args.len() + 1;
-        args.extend(runs(marks.iter().map(|m| m.message)));
+    let (values, args) = rows(marks, 2, |m| args![m.message.run, m.message.recipient]);
+    let erased = format!(
+        "WITH v(run_id, recipient_id) AS (VALUES {values}),
+             gone AS (SELECT v.run_id, v.recipient_id FROM v
+                 WHERE (SELECT e.erased_at FROM recipients e WHERE e.id = v.recipient_id) IS NOT NULL)"
+    );
+    script.push(
+        format!(
+            "{erased}
+             INSERT INTO messages (run_id, recipient_id, state, at)
+             SELECT gone.run_id, gone.recipient_id, 'skipped', 0 FROM gone WHERE gone.run_id IS NOT NULL
+             ON CONFLICT (run_id, recipient_id) DO UPDATE SET reply = NULL"
+        ),
+        args.clone(),
+    );
+    if marks.iter().any(|mark| fails(mark.state)) {
         script.push(
             format!(
-                "WITH v(run_id, recipient_id) AS (VALUES {values})
-                 UPDATE {table} SET reply = {nothing} FROM v JOIN recipients e ON e.id = v.recipient_id
-                 WHERE {table}.run_id = v.run_id AND {table}.recipient_id = v.recipient_id AND e.erased_at IS NOT NULL
-                     AND {}",
-                among(table, n)
+                "{erased}
+                 UPDATE attempts SET reply = '' FROM gone
+                 WHERE attempts.run_id = gone.run_id AND attempts.recipient_id = gone.recipient_id"
             ),
             args,
         );
@@ -327,16 +329,15 @@ fn give_back(script: &mut Script, node: NodeId, now: Micros, returns: &[Return])
     });
     let n = args.len() + 1;
     args.extend(args![now, node]);
-    args.extend(runs(returns.iter().map(|m| m.message)));
     script.push(
         format!(
             "WITH v(run_id, recipient_id, state, due_at, reason) AS (VALUES {values})
-             UPDATE messages SET state = v.state, due_at = v.due_at, reply = COALESCE(v.reason, messages.reply),
-                 node_id = NULL, at = ${n}
-             FROM v WHERE messages.run_id = v.run_id AND messages.recipient_id = v.recipient_id
-                 AND messages.state = 'claimed' AND messages.node_id = ${} AND {}",
-            n + 1,
-            among("messages", n + 2)
+             INSERT INTO messages (run_id, recipient_id, state, due_at, reply, at)
+             SELECT v.run_id, v.recipient_id, v.state, v.due_at, v.reason, ${n} FROM v WHERE v.run_id IS NOT NULL
+             ON CONFLICT (run_id, recipient_id) DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
+                 reply = COALESCE(excluded.reply, messages.reply), node_id = NULL, at = excluded.at
+             WHERE messages.state = 'claimed' AND messages.node_id = ${}",
+            n + 1
         ),
         args,
     );
@@ -345,36 +346,6 @@ fn give_back(script: &mut Script, node: NodeId, now: Micros, returns: &[Return])
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn message(recipient: i64) -> MessageKey {
-        MessageKey { run: RunId(1), recipient: RecipientId(recipient) }
-    }
-
-    /// Whatever the node holds beside them.
-    #[tokio::test]
-    async fn each_mark_is_looked_up_by_its_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::connect("sqlite:marks.db", dir.path()).await.unwrap();
-        store.get_ready().await.unwrap();
-        let mut session = store.read().await.unwrap();
-        let sending = |n| Sending { message: message(n), attempt: 1, at: Micros(0), relay: String::new(), revision: 0 };
-        let returned = |n| Return { message: message(n), due_at: None, reason: None };
-        for count in [1, 16, 100, CHUNK] {
-            let count = i64::try_from(count).unwrap();
-            let (sending, returns): (Vec<_>, Vec<_>) = (1..=count).map(|n| (sending(n), returned(n))).unzip();
-            let steps: Vec<_> = sending.iter().map(Step::Sending).collect();
-            let mut script = Script::default();
-            take(&mut script, NodeId(1), &steps);
-            give_back(&mut script, NodeId(1), Micros(0), &returns);
-            assert_eq!(script.len(), 2);
-            for (sql, args) in script.0 {
-                let sql = format!("EXPLAIN QUERY PLAN {}", sql.0);
-                let plan: Vec<(i64, i64, i64, String)> = session.all(sql, args).await.unwrap();
-                let look_up = |step: &str| step.starts_with("SEARCH messages") && step.contains("recipient_id=?");
-                assert!(plan.iter().any(|(.., step)| look_up(step)), "{count} marks: {plan:?}");
-            }
-        }
-    }
 
     #[test]
     fn few_row_counts_arise_and_little_is_filled() {

@@ -10,7 +10,7 @@ use super::{Engine, Error, Result, Sql, Store, Value, value};
 /// Statements of one transaction. On SQLite they go to the database's thread together, so that the
 /// transaction costs one change of thread there and back instead of one for each statement.
 #[derive(Debug, Default)]
-pub struct Script(pub(super) Vec<(Sql, Vec<Value>)>);
+pub struct Script(Vec<(Sql, Vec<Value>)>);
 
 impl Script {
     /// Adds a statement that gives no rows. Its placeholders stand in order, once each.

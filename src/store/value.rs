@@ -29,6 +29,19 @@ pub enum Value {
     WrittenJson(Arc<str>),
 }
 
+impl Value {
+    /// NULL of the same type, where there is one.
+    pub(super) fn nothing(&self) -> Self {
+        match self {
+            Self::Int(_) => Self::Int(None),
+            Self::Real(_) => Self::Real(None),
+            Self::Text(_) => Self::Text(None),
+            Self::Blob(_) => Self::Blob(None),
+            Self::Bool(_) | Self::Json(_) | Self::WrittenJson(_) => self.clone(),
+        }
+    }
+}
+
 macro_rules! from {
     ($($variant:ident: $($from:ty => $into:expr),+;)+) => {
         $($(
