@@ -146,18 +146,21 @@ pub async fn flood(session: &mut Session, (run, recipient): MessageKey, until: M
 pub async fn write(session: &mut Session, verdicts: &[(Uuid, Verdict, &str)]) -> Result<()> {
     for chunk in verdicts.chunks(MAX_BATCH) {
         let rows = chunk.len().next_power_of_two();
-        // By a bare `v.id` SQLite would index a long list, and walk all hits to look for them there.
-        let sql = format!(
-            "WITH v (id, verdict, rule) AS (VALUES {})
-             UPDATE hits SET verdict = v.verdict, rule = v.rule FROM v WHERE hits.id = COALESCE(v.id, v.id)",
-            values(1, rows, 3)
-        );
         let args = padded(chunk, rows).flat_map(|(id, verdict, rule)| -> [Value; 3] {
             [id.as_bytes().as_slice().into(), verdict.as_str().into(), (*rule).into()]
         });
-        session.execute(sql, args.collect()).await?;
+        session.execute(verdicts_of(rows), args.collect()).await?;
     }
     Ok(())
+}
+
+/// By a bare `v.id` SQLite would index a long list, and walk all hits to look for them there.
+fn verdicts_of(rows: usize) -> String {
+    format!(
+        "WITH v (id, verdict, rule) AS (VALUES {})
+         UPDATE hits SET verdict = v.verdict, rule = v.rule FROM v WHERE hits.id = COALESCE(v.id, v.id)",
+        values(1, rows, 3)
+    )
 }
 
 /// When a stored action gives way to another of the same key.
@@ -236,4 +239,20 @@ fn since(messages: &[Since]) -> Option<(String, Vec<Value>)> {
     let filled = messages.iter().copied().chain(std::iter::repeat(NONE)).take(rows);
     let args = filled.flat_map(|((run, who), at)| -> [Value; 3] { [run.into(), who.into(), at.into()] }).collect();
     Some((values(1, rows, 3), args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_long_list_of_verdicts_finds_its_hits_by_their_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite:t.db", dir.path()).await.unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", verdicts_of(MAX_BATCH));
+        let plan: Vec<(i64, i64, i64, String)> = store.read().await.unwrap().all(sql, vec![]).await.unwrap();
+        let of_hits: Vec<_> = plan.iter().filter(|(.., step)| step.contains(" hits")).map(|(.., step)| step).collect();
+        assert_eq!(of_hits, ["SEARCH hits USING PRIMARY KEY (id=?)"]);
+    }
 }
