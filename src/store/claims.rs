@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::eligibility::{self, Own, Permission};
 use super::runs::{self, Run};
+use super::sql::by_holder;
 use super::{EngineKind, Result, Session, keys, waves};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
@@ -378,11 +379,7 @@ impl Rest {
 /// When the database refuses.
 pub async fn rest(session: &mut Session, run: RunId, node: NodeId) -> Result<Rest> {
     type Row = (Option<i64>, i64, i64, i64, i64);
-    let sql = match session.kind() {
-        EngineKind::Sqlite => REST.to_owned(),
-        // It would look into every partition.
-        EngineKind::Postgres => REST.replace("+run_id", "run_id"),
-    };
+    let sql = by_holder(session.kind(), REST);
     let (next_due, open, waiting, held, own) = session.one::<Row>(sql, args![run, node]).await?;
     Ok(Rest { waiting, deferred: open - waiting, next_due: next_due.map(Micros), held, own })
 }
