@@ -132,14 +132,18 @@ async fn of_messages(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>)
     let mut script = Script::default();
     let steps: Vec<Step<'_>> =
         marks.finish.iter().map(Step::Finish).chain(marks.sending.iter().map(Step::Sending)).collect();
-    steps.chunks(CHUNK).for_each(|chunk| take(&mut script, node, chunk));
+    for chunk in distinct(&steps, |step| step.message()) {
+        take(&mut script, node, chunk);
+    }
     let moves = script.len();
     let failed: Vec<&Finish> = marks.finish.iter().filter(|mark| fails(mark.state)).collect();
     failed.chunks(CHUNK).for_each(|chunk| note_attempts(&mut script, chunk));
     if !failed.is_empty() || store.kind() == EngineKind::Postgres {
-        marks.finish.chunks(CHUNK).for_each(|chunk| hush_erased(&mut script, chunk));
+        distinct(marks.finish, |m| m.message).into_iter().for_each(|chunk| hush_erased(&mut script, chunk));
     }
-    marks.returns.chunks(CHUNK).for_each(|chunk| give_back(&mut script, node, now, chunk));
+    for chunk in distinct(marks.returns, |m| m.message) {
+        give_back(&mut script, node, now, chunk);
+    }
     if script.len() == 0 {
         return Ok(Held::All);
     }
@@ -188,6 +192,21 @@ fn rows<T, R: IntoIterator<Item = Value>>(items: &[T], columns: usize, row: impl
     (values(1, padded, columns), args)
 }
 
+/// The items in order, in chunks in which no message comes twice: PostgreSQL lets one statement write a row but once.
+fn distinct<T>(items: &[T], message: impl Fn(&T) -> MessageKey) -> Vec<&[T]> {
+    let (mut chunks, mut start, mut seen) = (Vec::new(), 0, HashSet::new());
+    for (n, item) in items.iter().enumerate() {
+        if n - start == CHUNK || seen.contains(&message(item)) {
+            chunks.push(&items[start..n]);
+            (start, seen) = (n, HashSet::new());
+        }
+        seen.insert(message(item));
+    }
+    chunks.push(&items[start..]);
+    chunks.retain(|chunk| !chunk.is_empty());
+    chunks
+}
+
 /// The next of four steps per power of two: at most a fifth of the rows is filling.
 fn padded(rows: usize) -> usize {
     let step = (rows.next_power_of_two() / 8).max(1);
@@ -202,6 +221,13 @@ enum Step<'a> {
 }
 
 impl Step<'_> {
+    fn message(self) -> MessageKey {
+        match self {
+            Self::Finish(m) => m.message,
+            Self::Sending(m) => m.message,
+        }
+    }
+
     /// Run, recipient, attempt as it becomes, instant, state, code, reply, when due, relay, revision of the attributes.
     fn row(self) -> [Value; 10] {
         match self {

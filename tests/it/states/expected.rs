@@ -26,6 +26,12 @@ fn change(messages: &mut Messages, key: MessageKey, to: impl FnOnce(Message) -> 
 }
 
 impl Written {
+    /// The last answer and the last return once more, which changes nothing.
+    pub fn repeat_last(&mut self) {
+        self.finish.extend(self.finish.last().cloned());
+        self.returns.extend(self.returns.last().cloned());
+    }
+
     /// The messages afterwards.
     pub fn applied(&self, before: &Messages, node: NodeId, running: &HashSet<RunId>) -> Messages {
         let mut messages = before.clone();

@@ -242,6 +242,9 @@ impl Play {
         let mut written = Written::default();
         for (run, recipient) in keys {
             self.write_down(&mut written, MessageKey { run, recipient });
+            if self.random.random_bool(0.1) {
+                written.repeat_last();
+            }
         }
         let Written { finish, returns, sending } = &written;
         let answered = marks::write(&self.store, node, self.now, Marks { finish, returns, sending }).await.unwrap();
