@@ -7,7 +7,7 @@ use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::domain::waves::Wave;
 use crate::store::runs::{self, NewRun, Run};
-use crate::store::{Result, Session, nodes, notices, versions, waves};
+use crate::store::{Result, Session, expired, nodes, notices, versions, waves};
 
 /// What was kept back.
 #[derive(Debug, Default)]
@@ -32,6 +32,7 @@ pub async fn hold(tx: &mut Session, reason: &str, now: Micros) -> Result<Held> {
         held.unknown += nodes::bury(tx, node, now).await?.unknown;
     }
     held.unknown += notices::abandon(tx, reason, now).await?;
+    expired::keep(tx, now).await?;
     make_missing(tx, now).await?;
     for run in runs::open(tx).await? {
         if run.state != RunState::Paused {

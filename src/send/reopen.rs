@@ -3,7 +3,10 @@
 use tracing::{info, warn};
 
 use super::part::Part;
+use super::schedule::Applied;
 use super::{Result, Sender};
+use crate::domain::id::VersionId;
+use crate::domain::occasion;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::store::runs::{self, Run};
@@ -12,7 +15,7 @@ use crate::store::{self, Session, expired, waves};
 impl Sender {
     /// Lets runs go on that expired, in all or in some waves, when the clock showed a later time than now, and that may
     /// begin by now. Those that may not have expired now.
-    pub(super) async fn open_again(&self) -> Result<()> {
+    pub(super) async fn open_again(&self, applied: Option<&Applied>) -> Result<()> {
         let now = self.clock.now();
         let mut reader = self.store.read().await?;
         let found = expired::ahead(&mut reader, now).await?;
@@ -25,14 +28,19 @@ impl Sender {
                 Ok(opens) => opens,
                 Err(error) if error.may_pass() => return Err(error),
                 Err(error) => {
-                    warn!(run = %run.id, %error, "the run stays expired");
+                    warn!(run = %run.id, %error, "the run cannot be opened again");
                     false
                 }
             };
+            let version = self.version_now(&run, applied, now).await?.filter(|_| opens);
             let mut tx = self.store.write().await?;
-            if !opens {
+            let Some(version) = version else {
+                warn!(campaign = run.campaign, run = %run.id, "the run, which expired by a wrong clock, stays so");
                 expired::end_now(&mut tx, run.id, now).await?;
-            } else if expired::open_run(&mut tx, run.id, now).await? {
+                tx.commit().await?;
+                continue;
+            };
+            if expired::open_run(&mut tx, run.id, version, now).await? {
                 info!(campaign = run.campaign, run = %run.id, "the run had expired by a wrong clock and goes on");
                 self.pause_after_returns(&mut tx, &run, now).await?;
             }
@@ -63,6 +71,24 @@ impl Sender {
         Ok(parts.iter().any(|part| !closed(part) && part.may_begin(now, run.any_hour)))
     }
 
+    /// The version that a run is sent by if it is opened: one that has begun goes on with its own; for another one the
+    /// applied version must still have its occasion, at the same times. `None`: it has not, or there is none.
+    async fn version_now(&self, run: &Run, applied: Option<&Applied>, now: Micros) -> store::Result<Option<VersionId>> {
+        if run.state != RunState::Expired || is_by_hand(run) {
+            return Ok(Some(run.version));
+        }
+        let Some((applied, campaign)) = applied.and_then(|a| Some((a, a.loaded.campaigns.get(&run.campaign)?))) else {
+            return Ok(None);
+        };
+        let current = campaign.schedule.iter().flat_map(|s| occasion::current(s, &campaign.timing, now));
+        let Some(occasion) = current.into_iter().find(|occasion| occasion.to_string() == run.occasion) else {
+            return Ok(None);
+        };
+        let waves = waves::of(&mut self.store.read().await?, run.id).await?;
+        let same = waves.into_iter().map(|stored| stored.wave).eq(occasion.waves(&campaign.timing));
+        Ok(same.then_some(applied.version))
+    }
+
     /// Pauses a run that begins now if it must wait for a person: too much came back of the one before it.
     pub(super) async fn pause_after_returns(&self, tx: &mut Session, run: &Run, now: Micros) -> store::Result<()> {
         let Some(reason) = self.came_back(tx, run).await? else { return Ok(()) };
@@ -73,6 +99,11 @@ impl Sender {
 
 async fn sent_by_hand_since(reader: &mut Session, run: &Run) -> store::Result<bool> {
     let all = runs::recent(reader, Some(&run.campaign)).await?;
-    let by_hand = |other: &Run| other.occasion.parse::<u64>().is_ok() && other.state != RunState::Expired;
-    Ok(all.iter().any(|other| other.id > run.id && by_hand(other)))
+    let instead = |other: &Run| is_by_hand(other) && other.resend.is_none() && other.state != RunState::Expired;
+    Ok(all.iter().any(|other| other.id > run.id && instead(other)))
+}
+
+/// Runs by hand are numbered, those of a schedule are called by their instants.
+fn is_by_hand(run: &Run) -> bool {
+    run.occasion.parse::<u64>().is_ok()
 }

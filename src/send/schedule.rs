@@ -22,10 +22,10 @@ use crate::store::{self, Session, returns, versions, waves};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The applied version, read once.
-struct Applied {
-    version: VersionId,
+pub(super) struct Applied {
+    pub(super) version: VersionId,
     since: Micros,
-    loaded: Loaded,
+    pub(super) loaded: Loaded,
 }
 
 impl Sender {
@@ -59,7 +59,7 @@ impl Sender {
         if let Some(applied) = applied {
             self.make_due_runs(applied).await?;
         }
-        self.open_again().await?;
+        self.open_again(applied.as_ref()).await?;
         for run in runs::open(&mut self.store.read().await?).await? {
             if run.state != RunState::Running || !driven.lock().await.insert(run.id) {
                 continue;

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::sql::any;
 use super::{EngineKind, Result, Script, Store, Value, notices, values};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
@@ -158,8 +159,7 @@ async fn of_messages(store: &Store, node: NodeId, now: Micros, marks: Marks<'_>)
         let (values, mut args) = rows(chunk, 3, |m| args![m.message.run, m.message.recipient, m.attempt]);
         let n = args.len() + 1;
         args.push(node.into());
-        let runs = chunk.iter().map(|m| m.message.run);
-        args.extend(args![runs.clone().min(), runs.max()]);
+        args.extend(runs(chunk.iter().map(|m| m.message)));
         let sql = format!(
             "WITH v(run_id, recipient_id, attempt) AS (VALUES {values})
              SELECT v.run_id, v.recipient_id FROM v
@@ -213,6 +213,21 @@ fn padded(rows: usize) -> usize {
     rows.next_multiple_of(step)
 }
 
+/// Whether the message of a row in `table` exists, in one of the [`runs`] that are bound at `first` and the place after it.
+fn exists(table: &str, first: usize) -> String {
+    any(&format!(
+        "SELECT 1 FROM messages m WHERE m.run_id = {table}.run_id AND m.recipient_id = {table}.recipient_id
+             AND NOT (m.run_id < ${first} OR m.run_id > ${})",
+        first + 1
+    ))
+}
+
+/// The first and the last of their runs: what PostgreSQL needs in order to leave the partitions of others alone.
+fn runs(messages: impl Iterator<Item = MessageKey> + Clone) -> [Value; 2] {
+    let runs = messages.map(|message| message.run.0);
+    [runs.clone().min().into(), runs.max().into()]
+}
+
 /// One row of [`take`].
 #[derive(Clone, Copy)]
 enum Step<'a> {
@@ -258,11 +273,13 @@ impl Step<'_> {
 /// attempt changes nothing; nor does a mark whose message is not `claimed` by the node in a running
 /// run. Words about an erased person are not kept.
 ///
-/// Every message that was claimed has its row, and no row of a message is ever removed: nothing is inserted. Written so,
-/// each row is found by its key, in its partition. An UPDATE that joins the marks leaves a choice: PostgreSQL takes a run
+/// Nothing is inserted: a row that is missing, because the database was set back beneath the node, stays so. Written so, each
+/// row is found by its key, in its partition. An UPDATE that joins the marks leaves a choice: PostgreSQL takes a run
 /// that is younger than its statistics for empty, and walks it.
 fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
     let (values, mut args) = rows(steps, 10, |step| step.row());
+    let n = args.len() + 1;
+    args.extend(runs(steps.iter().map(|step| step.message())));
     args.push(node.into());
     script.push(
         format!(
@@ -272,7 +289,7 @@ fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
              SELECT v.run_id, v.recipient_id, v.attempt, v.at, v.state, v.code,
                  CASE WHEN (SELECT e.erased_at FROM recipients e WHERE e.id = v.recipient_id) IS NULL THEN v.reply END,
                  v.due_at, v.relay, v.revision
-             FROM v WHERE v.run_id IS NOT NULL
+             FROM v WHERE {}
              ON CONFLICT (run_id, recipient_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
                  at = excluded.at, code = excluded.code, due_at = excluded.due_at, reply = excluded.reply,
                  relay = excluded.relay,
@@ -286,7 +303,8 @@ fn take(script: &mut Script, node: NodeId, steps: &[Step<'_>]) {
                  ELSE messages.state IN ('sending', 'unknown')
                      AND messages.attempt = excluded.attempt + CASE excluded.state WHEN 'waiting' THEN 1 ELSE 0 END
                  END",
-            args.len()
+            exists("v", n),
+            n + 2
         ),
         args,
     );
@@ -321,6 +339,8 @@ fn note_attempts(script: &mut Script, failed: &[&Finish]) {
 /// that [`take`] wrote because PostgreSQL shows one statement no erasure that it had to wait for.
 fn hush_erased(script: &mut Script, marks: &[Finish]) {
     let (values, args) = rows(marks, 2, |m| args![m.message.run, m.message.recipient]);
+    let mut bound = args.clone();
+    bound.extend(runs(marks.iter().map(|m| m.message)));
     let erased = format!(
         "WITH v(run_id, recipient_id) AS (VALUES {values}),
              gone AS (SELECT v.run_id, v.recipient_id FROM v
@@ -330,10 +350,11 @@ fn hush_erased(script: &mut Script, marks: &[Finish]) {
         format!(
             "{erased}
              INSERT INTO messages (run_id, recipient_id, state, at)
-             SELECT gone.run_id, gone.recipient_id, 'skipped', 0 FROM gone WHERE gone.run_id IS NOT NULL
-             ON CONFLICT (run_id, recipient_id) DO UPDATE SET reply = NULL"
+             SELECT gone.run_id, gone.recipient_id, 'skipped', 0 FROM gone WHERE {}
+             ON CONFLICT (run_id, recipient_id) DO UPDATE SET reply = NULL",
+            exists("gone", args.len() + 1)
         ),
-        args.clone(),
+        bound,
     );
     if marks.iter().any(|mark| fails(mark.state)) {
         script.push(
@@ -354,16 +375,19 @@ fn give_back(script: &mut Script, node: NodeId, now: Micros, returns: &[Return])
         args![m.message.run, m.message.recipient, state.as_str(), m.due_at, m.reason.clone()]
     });
     let n = args.len() + 1;
-    args.extend(args![now, node]);
+    args.push(now.into());
+    args.extend(runs(returns.iter().map(|m| m.message)));
+    args.push(node.into());
     script.push(
         format!(
             "WITH v(run_id, recipient_id, state, due_at, reason) AS (VALUES {values})
              INSERT INTO messages (run_id, recipient_id, state, due_at, reply, at)
-             SELECT v.run_id, v.recipient_id, v.state, v.due_at, v.reason, ${n} FROM v WHERE v.run_id IS NOT NULL
+             SELECT v.run_id, v.recipient_id, v.state, v.due_at, v.reason, ${n} FROM v WHERE {}
              ON CONFLICT (run_id, recipient_id) DO UPDATE SET state = excluded.state, due_at = excluded.due_at,
                  reply = COALESCE(excluded.reply, messages.reply), node_id = NULL, at = excluded.at
              WHERE messages.state = 'claimed' AND messages.node_id = ${}",
-            n + 1
+            exists("v", n + 1),
+            n + 3
         ),
         args,
     );

@@ -61,6 +61,26 @@ async fn died(store: &Store) -> (NodeId, MessageKey, MessageKey) {
 }
 
 on_both_engines! {
+    /// A standby that was promoted has forgotten what was claimed last.
+    async fn marks_of_messages_that_the_database_has_forgotten_bring_none_into_it_and_let_none_leave(db) {
+        let store = &db.store;
+        let who = people(store, 4, BEGAN).await;
+        let (run, node) = (run(store, "1", BEGAN).await, node(store, BEGAN).await);
+        let keys = claim_all(store, claimant(run, node, BEGAN), &who).await;
+        mark(store, node, Marks { sending: &[sending(keys[0], 1)], ..Marks::default() }).await;
+        let mut tx = store.write().await.unwrap();
+        tx.execute("DELETE FROM messages WHERE recipient_id <> $1", args![who[3]]).await.unwrap();
+        tx.commit().await.unwrap();
+        let marks = Marks {
+            finish: &[finish(keys[0], 1, MessageState::Accepted)],
+            returns: &[Return { message: keys[1], due_at: Some(LATER), reason: None }],
+            sending: &[sending(keys[2], 1), sending(keys[3], 1)],
+        };
+        assert_eq!(mark(store, node, marks).await, Held::Only(HashSet::from([keys[3]])));
+        let left = messages(store).await;
+        assert_eq!(left.into_keys().collect::<Vec<_>>(), [(run, who[3])]);
+    }
+
     async fn what_a_dead_node_held_waits_again_and_what_it_was_sending_is_unknown(db) {
         let store = &db.store;
         let who = people(store, 6, BEGAN).await;

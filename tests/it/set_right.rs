@@ -97,6 +97,38 @@ on_both_engines! {
         service.stop().await;
     }
 
+    async fn a_run_whose_time_was_changed_meanwhile_is_sent_once_at_the_new_one(db) {
+        let mut project = project(db, NINE).await;
+        let store = project.db.store.clone();
+        let (clock, service) = expired(&project).await;
+        clock.set(at("2026-12-01T08:30:00Z"));
+        let moved = format!("{HEAD}{}", NINE.replace("T09", "T11"));
+        std::fs::write(project.db.dir.path().join("config/campaigns/hello.toml"), moved).unwrap();
+        apply(&open(&project, &clock), &store, at("2026-12-01T08:30:00Z")).await;
+        later(&store, &clock).await;
+        clock.set(at("2026-12-01T10:00:00Z"));
+        assert_eq!((later(&store, &clock).await.state, project.drain().len()), (RunState::Expired, 0));
+        clock.set(at("2026-12-01T11:00:00Z"));
+        until(&store, &clock, 2, |run| run.state == RunState::Done).await;
+        assert_eq!((run(&store, 1).await.unwrap().state, project.drain().len()), (RunState::Expired, 3));
+        service.stop().await;
+    }
+
+    async fn a_run_that_had_expired_before_it_was_copied_stays_so_after_a_restore(db) {
+        let mut project = project(db, NINE).await;
+        let store = project.db.store.clone();
+        let (clock, service) = expired(&project).await;
+        service.stop().await;
+        clock.set(at("2026-12-01T08:30:00Z"));
+        let mut tx = store.write().await.unwrap();
+        hold(&mut tx, "restored", clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let service = Service::start(&open(&project, &clock), &store).await;
+        clock.set(at("2026-12-01T10:00:00Z"));
+        assert_eq!((later(&store, &clock).await.state, project.drain().len()), (RunState::Expired, 0));
+        service.stop().await;
+    }
+
     async fn a_run_that_somebody_has_cancelled_stays_so_when_the_clock_goes_back(db) {
         let mut project = project(db, &format!("{NINE}window = [\"10:00\", \"20:00\"]\n")).await;
         let store = project.db.store.clone();
