@@ -10,7 +10,8 @@ use crate::domain::occasion;
 use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 use crate::store::runs::{self, Run};
-use crate::store::{self, Session, expired, waves};
+use crate::store::waves::{self, StoredWave};
+use crate::store::{self, Session, expired};
 
 impl Sender {
     /// Lets runs go on that expired, in all or in some waves, when the clock showed a later time than now, and that may
@@ -21,10 +22,11 @@ impl Sender {
         let found = expired::ahead(&mut reader, now).await?;
         drop(reader);
         for run in found {
-            if self.is_ahead(&run, now).await? {
+            let waves = waves::of(&mut self.store.read().await?, run.id).await?;
+            if is_ahead(&run, &waves, now) {
                 continue;
             }
-            let opens = match self.may_begin(&run, now).await {
+            let opens = match self.may_begin(&run, &waves, now).await {
                 Ok(opens) => opens,
                 Err(error) if error.may_pass() => return Err(error),
                 Err(error) => {
@@ -32,7 +34,7 @@ impl Sender {
                     false
                 }
             };
-            let version = self.version_now(&run, applied, now).await?.filter(|_| opens);
+            let version = version_now(&run, waves, applied, now).filter(|_| opens);
             let mut tx = self.store.write().await?;
             let Some(version) = version else {
                 warn!(campaign = run.campaign, run = %run.id, "the run, which expired by a wrong clock, stays so");
@@ -49,44 +51,16 @@ impl Sender {
         Ok(())
     }
 
-    /// Whether the time of a run has not come yet.
-    async fn is_ahead(&self, run: &Run, now: Micros) -> store::Result<bool> {
-        let waves = waves::of(&mut self.store.read().await?, run.id).await?;
-        let due = waves.first().map(|wave| wave.wave.due).or_else(|| Micros::parse_rfc3339(&run.occasion).ok());
-        Ok(due.is_some_and(|due| due > now))
-    }
-
     /// Whether something of a run may begin by now, and nobody has sent the campaign by hand in its place.
-    async fn may_begin(&self, run: &Run, now: Micros) -> Result<bool> {
-        let mut reader = self.store.read().await?;
-        if sent_by_hand_since(&mut reader, run).await? {
+    async fn may_begin(&self, run: &Run, waves: &[StoredWave], now: Micros) -> Result<bool> {
+        if sent_by_hand_since(&mut self.store.read().await?, run).await? {
             return Ok(false);
         }
-        let waves = waves::of(&mut reader, run.id).await?;
-        drop(reader);
         let run = Run { at: run.at.min(now), ..run.clone() };
-        let parts = Part::all_of(&run, &self.times(&run).await?, &waves);
+        let parts = Part::all_of(&run, &self.times(&run).await?, waves);
         // A wave that has begun, or whose time was over by a clock that was right, stays as it is.
         let closed = |part: &Part| part.claimed_all && part.expired.is_none_or(|at| at <= now);
         Ok(parts.iter().any(|part| !closed(part) && part.may_begin(now, run.any_hour)))
-    }
-
-    /// The version that a run is sent by if it is opened: one that has begun goes on with its own; for another one the
-    /// applied version must still have its occasion, at the same times. `None`: it has not, or there is none.
-    async fn version_now(&self, run: &Run, applied: Option<&Applied>, now: Micros) -> store::Result<Option<VersionId>> {
-        if run.state != RunState::Expired || is_by_hand(run) {
-            return Ok(Some(run.version));
-        }
-        let Some((applied, campaign)) = applied.and_then(|a| Some((a, a.loaded.campaigns.get(&run.campaign)?))) else {
-            return Ok(None);
-        };
-        let current = campaign.schedule.iter().flat_map(|s| occasion::current(s, &campaign.timing, now));
-        let Some(occasion) = current.into_iter().find(|occasion| occasion.to_string() == run.occasion) else {
-            return Ok(None);
-        };
-        let waves = waves::of(&mut self.store.read().await?, run.id).await?;
-        let same = waves.into_iter().map(|stored| stored.wave).eq(occasion.waves(&campaign.timing));
-        Ok(same.then_some(applied.version))
     }
 
     /// Pauses a run that begins now if it must wait for a person: too much came back of the one before it.
@@ -95,6 +69,26 @@ impl Sender {
         warn!(campaign = run.campaign, run = %run.id, reason, "run pauses itself");
         runs::change(tx, run.id, RunState::Running, RunState::Paused, Some(&reason), now).await.map(drop)
     }
+}
+
+/// Whether the time of a run has not come yet.
+fn is_ahead(run: &Run, waves: &[StoredWave], now: Micros) -> bool {
+    let due = waves.first().map(|wave| wave.wave.due).or_else(|| Micros::parse_rfc3339(&run.occasion).ok());
+    due.is_some_and(|due| due > now)
+}
+
+/// The version that a run is sent by if it is opened: one that has begun goes on with its own; for another one the
+/// applied version must still have its occasion, at the same times. `None`: it has not, or there is none.
+fn version_now(run: &Run, waves: Vec<StoredWave>, applied: Option<&Applied>, now: Micros) -> Option<VersionId> {
+    if run.state != RunState::Expired || is_by_hand(run) {
+        return Some(run.version);
+    }
+    let applied = applied?;
+    let campaign = applied.loaded.campaigns.get(&run.campaign)?;
+    let current = occasion::current(campaign.schedule.as_ref()?, &campaign.timing, now);
+    let occasion = current.into_iter().find(|occasion| occasion.to_string() == run.occasion)?;
+    let same = waves.into_iter().map(|stored| stored.wave).eq(occasion.waves(&campaign.timing));
+    same.then_some(applied.version)
 }
 
 async fn sent_by_hand_since(reader: &mut Session, run: &Run) -> store::Result<bool> {
