@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::account;
-use super::form::{Row, form};
+use super::form::Row;
 use super::kills::{free_port, until_done};
 use super::sink::{Journal, sink};
 use crate::http::get_from;
@@ -199,12 +199,9 @@ impl Drop for Disk {
     }
 }
 
-/// Mounting takes root, so the short form leaves it out.
 #[tokio::test]
+#[ignore = "only root may mount a disk that gets full; scripts/faults runs it"]
 async fn a_service_on_a_full_disk_sends_nothing_unmarked_and_recovers_by_itself() {
-    if form(true, false) {
-        return;
-    }
     let mut db = database(EngineKind::Sqlite).await;
     let directory = db.dir.path().to_owned();
     let disk = Disk::mount(&directory.join("disk"), "16m").await;
