@@ -6,7 +6,7 @@ const MAX_LINE: usize = 998;
 /// Longest line of quoted-printable, without the soft break's `=`.
 const QP_LINE: usize = 75;
 /// Octets that are looked at together.
-const STEP: usize = 8;
+const BLOCK: usize = 64;
 
 /// Writes the encoding's field, an empty line, and the encoded text, which ends with CRLF.
 pub(super) fn part(text: &str, out: &mut Vec<u8>) {
@@ -19,14 +19,12 @@ pub(super) fn part(text: &str, out: &mut Vec<u8>) {
 
 /// The text's lines without their ends, nothing after the last end.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
+    let mut ends = memchr::memchr_iter(b'\n', text.as_bytes());
+    let mut start = 0;
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = memchr::memchr(b'\n', rest.as_bytes());
-        let line = &rest[..end.unwrap_or(rest.len())];
-        rest = end.map_or("", |end| &rest[end + 1..]);
+        let end = ends.next().unwrap_or(text.len());
+        let line = text.get(start..end).filter(|_| start < text.len())?;
+        start = end + 1;
         Some(line)
     })
 }
@@ -51,64 +49,90 @@ fn seven_bit(text: &str, out: &mut Vec<u8>) -> bool {
 
 fn quoted_printable(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-    for line in lines(text) {
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        for line in line.split('\r') {
-            quoted_line(line.as_bytes(), out);
-        }
-    }
-}
-
-/// Writes one line and its end. Output is gathered in a buffer with room for a whole step, so that
-/// steps are copied at their full length and cut by what comes next.
-fn quoted_line(line: &[u8], out: &mut Vec<u8>) {
-    let mut buffer = [0; QP_LINE + STEP];
-    let mut column = 0;
+    let text = text.as_bytes();
+    let ends_line = |at: usize| matches!(text.get(at), None | Some(b'\r' | b'\n'));
+    let mut quoted = Quoted { out, column: 0 };
     let mut at = 0;
-    while at < line.len() {
-        if let Some((step, [_, ..])) = line[at..].split_first_chunk::<STEP>() {
-            buffer[column..column + STEP].copy_from_slice(step);
-            let run = literal_run(*step).min(QP_LINE - column);
-            column += run;
-            at += run;
+    for (n, block) in text.chunks(BLOCK).enumerate() {
+        let mut specials = specials(block);
+        while specials != 0 {
+            let special = n * BLOCK + specials.trailing_zeros() as usize;
+            specials &= specials - 1;
+            // The LF of a CRLF has been dealt with.
+            let Some(literals) = text.get(at..special) else { continue };
+            quoted.literals(literals);
+            at = special + 1;
+            match text[special] {
+                byte @ (b'\r' | b'\n') => {
+                    quoted.end_line();
+                    at += usize::from(byte == b'\r' && text.get(at) == Some(&b'\n'));
+                }
+                b'\t' if !ends_line(at) => quoted.literals(b"\t"),
+                byte => quoted.encoded(byte),
+            }
         }
-        let byte = line[at];
-        let blank = byte == b' ' || byte == b'\t';
-        let literal = if blank { at + 1 < line.len() } else { is_literal(byte) };
-        if column + if literal { 1 } else { 3 } > QP_LINE {
-            out.extend_from_slice(&buffer[..column]);
-            out.extend_from_slice(b"=\r\n");
-            column = 0;
-        }
-        if literal {
-            buffer[column] = byte;
-            column += 1;
-        } else {
-            let digit = |half: u8| b"0123456789ABCDEF"[usize::from(half)];
-            buffer[column..column + 3].copy_from_slice(&[b'=', digit(byte >> 4), digit(byte & 15)]);
-            column += 3;
-        }
-        at += 1;
     }
-    out.extend_from_slice(&buffer[..column]);
-    out.extend_from_slice(b"\r\n");
+    quoted.literals(text.get(at..).unwrap_or_default());
+    if !matches!(text.last(), None | Some(b'\r' | b'\n')) {
+        quoted.end_line();
+    }
 }
 
-/// What stands for itself in quoted-printable. Blanks do, a tab too, except at the end of a line.
-fn is_literal(byte: u8) -> bool {
-    (b' '..127).contains(&byte) & (byte != b'=')
+/// A text that is being written as quoted-printable.
+struct Quoted<'a> {
+    out: &'a mut Vec<u8>,
+    column: usize,
 }
 
-/// How many octets from the beginning stand for themselves, all looked at in one word: a borrow may
-/// mark octets behind the first that does not, never before it.
-fn literal_run(step: [u8; STEP]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; STEP]);
-    const TOPS: u64 = ONES << 7;
-    let word = u64::from_le_bytes(step);
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let marks = (word | below(word, b' ') | equal(b'=') | equal(127)) & TOPS;
-    marks.trailing_zeros() as usize / 8
+impl Quoted<'_> {
+    fn literals(&mut self, mut text: &[u8]) {
+        while !text.is_empty() {
+            self.make_room(1);
+            let (now, later) = text.split_at(text.len().min(QP_LINE - self.column));
+            self.out.extend_from_slice(now);
+            self.column += now.len();
+            text = later;
+        }
+    }
+
+    fn encoded(&mut self, byte: u8) {
+        self.make_room(3);
+        let digit = |half: u8| b"0123456789ABCDEF"[usize::from(half)];
+        self.out.extend_from_slice(&[b'=', digit(byte >> 4), digit(byte & 15)]);
+        self.column += 3;
+    }
+
+    /// Breaks the line softly unless it has room for so many octets.
+    fn make_room(&mut self, octets: usize) {
+        if self.column + octets > QP_LINE {
+            self.out.extend_from_slice(b"=\r\n");
+            self.column = 0;
+        }
+    }
+
+    /// A space does not stand for itself at the end of a line.
+    fn end_line(&mut self) {
+        if self.column > 0 && self.out.last() == Some(&b' ') {
+            self.out.pop();
+            self.column -= 1;
+            self.encoded(b' ');
+        }
+        self.out.extend_from_slice(b"\r\n");
+        self.column = 0;
+    }
+}
+
+/// Which of up to [`BLOCK`] octets do not simply stand for themselves in quoted-printable: a bit for each, the first the
+/// lowest.
+fn specials(block: &[u8]) -> u64 {
+    /// Brings the lowest bits of eight octets together in the highest octet.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let mut special = [0; BLOCK];
+    for (special, byte) in special.iter_mut().zip(block) {
+        *special = u8::from(!(b' '..127).contains(byte) | (*byte == b'='));
+    }
+    let words = special.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56);
+    words.rev().fold(0, |bits, word| bits << 8 | word)
 }
 
 #[cfg(test)]
@@ -135,14 +159,24 @@ mod tests {
     }
 
     #[test]
-    fn a_step_ends_at_the_first_octet_that_needs_encoding() {
+    fn lines_end_and_break_where_they_should() {
+        let quoted = |text: &str| encoded(text).split_once("\r\n\r\n").unwrap().1.to_owned();
+        assert_eq!(quoted("ü\r\n\ra\n\n=\r"), "=C3=BC\r\n\r\na\r\n\r\n=3D\r\n");
+        let (line, soft) = ("x".repeat(QP_LINE), "=\r\n");
+        assert_eq!(quoted(&format!("{line}x ü")), format!("{line}{soft}x =C3=BC\r\n"));
+        assert_eq!(quoted(&format!("{}\u{1}", &line[2..])), format!("{}{soft}=01\r\n", &line[2..]));
+        assert_eq!(quoted(&format!("{} \n\u{1}", &line[1..])), format!("{}{soft}=20\r\n=01\r\n", &line[1..]));
+    }
+
+    #[test]
+    fn every_octet_that_does_not_stand_for_itself_is_found_at_every_place() {
         for byte in 0..=u8::MAX {
-            for at in 0..STEP {
-                let mut step = [b'~'; STEP];
-                step[at] = byte;
-                assert_eq!(literal_run(step), if is_literal(byte) { STEP } else { at }, "{byte} at {at}");
-                step[STEP - 1] = byte;
-                assert_eq!(literal_run(step), if is_literal(byte) { STEP } else { at }, "{byte} at {at}");
+            let literal = (b' '..127).contains(&byte) && byte != b'=';
+            for at in 0..BLOCK {
+                let mut block = [b'~'; BLOCK];
+                block[at] = byte;
+                assert_eq!(specials(&block), u64::from(!literal) << at, "{byte} at {at}");
+                assert_eq!(specials(&block[..at]), 0);
             }
         }
     }
