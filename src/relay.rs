@@ -4,7 +4,7 @@
 //! make the state `sending` durable in between:
 //!
 //! ```text
-//! let offer = session.offer(&envelope, &message).await?;   // MAIL, RCPT, DATA; nothing is out yet
+//! let offer = session.offer(&envelope, message).await?;    // MAIL, RCPT, DATA; nothing is out yet
 //! …mark the message as sending…
 //! let outcome = offer.deliver(None).await;                 // the text, the final dot, the answer
 //! ```

@@ -70,7 +70,7 @@ impl Trial<'_> {
         let envelope = relay::Envelope { return_path: Some(&return_path), recipient: to, id };
         let mut failures = Vec::new();
         for relay in self.relays {
-            match hand_over(relay, &envelope, &message).await {
+            match hand_over(relay, &envelope, message.clone()).await {
                 Ok(verdict) => return Ok(verdict),
                 Err(words) => failures.push(format!("{}: {words}", relay.config().name)),
             }
@@ -91,7 +91,7 @@ impl Trial<'_> {
 }
 
 /// What the relay made of the message; the error when it certainly did not get it.
-async fn hand_over(relay: &Relay, envelope: &relay::Envelope<'_>, message: &Message) -> Result<Verdict, String> {
+async fn hand_over(relay: &Relay, envelope: &relay::Envelope<'_>, message: Message) -> Result<Verdict, String> {
     let mut session = relay.open().await.map_err(|error| error.to_string())?;
     let outcome = match session.offer(envelope, message).await {
         Ok(offer) => offer.deliver(None).await,

@@ -4,7 +4,6 @@
 //! it is not, so that a cancelled or half-finished conversation is never taken up by the next
 //! message.
 
-use std::fmt;
 use std::pin::pin;
 
 use tokio::time::timeout;
@@ -19,16 +18,6 @@ const CLOSING: u16 = 421;
 
 /// The server waits for the text.
 const GO_AHEAD: u16 = 354;
-
-/// What goes out in one write.
-struct TextAndCommands<'a>(&'a str, Option<[String; 3]>);
-
-impl fmt::Display for TextAndCommands<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)?;
-        self.1.iter().flatten().try_for_each(|command| f.write_str(command))
-    }
-}
 
 /// Writes ASCII as `xtext` (RFC 3461 §4).
 fn xtext(text: &str, out: &mut String) {
@@ -98,17 +87,19 @@ impl Connection {
     /// Sends the text and the final dot in one write and waits for the answer. Follows an
     /// [`Self::offer`] that was taken. Where the server takes that, the same write announces the
     /// message that is offered `next` (RFC 2920 §3.1), which saves a round trip for each.
-    pub(super) async fn deliver(&mut self, message: &Message, next: Option<(&Envelope<'_>, &Message)>) -> Outcome {
-        let wire = message.wire();
+    pub(super) async fn deliver(&mut self, message: Message, next: Option<(&Envelope<'_>, &Message)>) -> Outcome {
+        let mut wire = message.into_wire();
+        let end = wire.len() as u64;
         let before = self.meter.written();
         let meter = self.meter.clone();
         // Nothing can have been taken as long as its end has not left.
-        let kept_back = || meter.written() - before < wire.len() as u64;
+        let kept_back = || meter.written() - before < end;
         let commands = next.filter(|_| self.features.pipelining);
         let commands = commands.and_then(|(envelope, message)| self.commands(envelope, message).ok());
         self.announced = commands.is_some();
+        commands.iter().flatten().for_each(|command| wire.push_str(command));
         self.meter.expect_answers(if self.announced { 1 + STAGES.len() } else { 0 });
-        let mut answer = pin!(self.smtp.command(TextAndCommands(wire, commands)));
+        let mut answer = pin!(self.smtp.command(wire.as_str()));
         let answer = match timeout(self.timeouts.block, &mut answer).await {
             Ok(result) => answer::read(result),
             Err(_) if kept_back() => Err(answer::too_late(self.timeouts.block)),

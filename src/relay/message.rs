@@ -72,8 +72,8 @@ impl Message {
     }
 
     /// What crosses the wire after the answer to `DATA`, final dot included.
-    pub(super) fn wire(&self) -> &str {
-        &self.wire
+    pub(super) fn into_wire(self) -> String {
+        self.wire
     }
 
     /// Octets of the message itself, as `SIZE` counts them (RFC 1870).
@@ -101,19 +101,20 @@ impl Message {
 /// Checks the lines of a text that ends with CRLF; how many begin with a dot.
 fn count_dots(text: &[u8]) -> Result<usize, MalformedMessage> {
     let mut dots = usize::from(text.starts_with(b"."));
-    let mut line = 0;
-    let mut breaks = memchr::memchr2_iter(b'\r', b'\n', text);
-    while let Some(at) = breaks.next() {
-        if text[at] != b'\r' || breaks.next() != Some(at + 1) || text[at + 1] != b'\n' {
+    let (mut line, mut lines) = (0, 0);
+    for at in memchr::memchr_iter(b'\n', text) {
+        if at == line || text[at - 1] != b'\r' {
             return Err(MalformedMessage::BareLineBreak);
         }
-        if at - line > MAX_LINE {
+        if at - 1 - line > MAX_LINE {
             return Err(MalformedMessage::LongLine);
         }
-        line = at + 2;
+        line = at + 1;
+        lines += 1;
         dots += usize::from(text.get(line) == Some(&b'.'));
     }
-    Ok(dots)
+    // As many as stand before a LF: none stands elsewhere.
+    if memchr::memchr_iter(b'\r', text).count() == lines { Ok(dots) } else { Err(MalformedMessage::BareLineBreak) }
 }
 
 fn stuff(text: &str, dots: usize) -> String {
@@ -140,15 +141,15 @@ mod tests {
     fn leading_dots_are_doubled_on_the_wire_only() {
         let text = "Subject: x\r\n\r\n.\r\n..a\r\n.b.\r\nc.\r\n";
         let message = message(text).unwrap();
-        assert_eq!(message.wire(), "Subject: x\r\n\r\n..\r\n...a\r\n..b.\r\nc.\r\n.\r\n");
+        assert_eq!(message.wire, "Subject: x\r\n\r\n..\r\n...a\r\n..b.\r\nc.\r\n.\r\n");
         assert_eq!(message.content(), text);
         assert_eq!(message.size(), text.len());
     }
 
     #[test]
     fn a_missing_last_line_end_is_added() {
-        assert_eq!(message("a: b\r\n\r\nc").unwrap().wire(), "a: b\r\n\r\nc\r\n.\r\n");
-        assert_eq!(message("").unwrap().wire(), "\r\n.\r\n");
+        assert_eq!(message("a: b\r\n\r\nc").unwrap().wire, "a: b\r\n\r\nc\r\n.\r\n");
+        assert_eq!(message("").unwrap().wire, "\r\n.\r\n");
     }
 
     #[test]
@@ -173,7 +174,7 @@ mod tests {
         fn the_only_lone_dot_on_the_wire_is_the_last_line(lines in proptest::collection::vec("[.a]{0,4}", 0..20)) {
             let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
             let message = message(&text).unwrap();
-            prop_assert_eq!(message.wire().find("\r\n.\r\n").map_or(0, |at| at + 2), message.wire().len() - 3);
+            prop_assert_eq!(message.wire.find("\r\n.\r\n").map_or(0, |at| at + 2), message.wire.len() - 3);
             if !text.is_empty() { prop_assert_eq!(message.content(), text); }
         }
     }

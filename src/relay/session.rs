@@ -61,13 +61,9 @@ impl Session {
     /// # Errors
     /// The attempt's outcome when it ends here: `Deferred`, `Rejected` or `NotSent`, never
     /// `Accepted` or `Unknown`.
-    pub async fn offer<'a>(
-        &'a mut self,
-        envelope: &'a Envelope<'a>,
-        message: &'a Message,
-    ) -> Result<Offer<'a>, Outcome> {
+    pub async fn offer<'a>(&'a mut self, envelope: &'a Envelope<'a>, message: Message) -> Result<Offer<'a>, Outcome> {
         if let Kind::Smtp(connection) = &mut self.0 {
-            connection.offer(envelope, message).await?;
+            connection.offer(envelope, &message).await?;
         }
         Ok(Offer { session: self, envelope, message })
     }
@@ -85,7 +81,7 @@ impl Session {
 pub struct Offer<'a> {
     session: &'a mut Session,
     envelope: &'a Envelope<'a>,
-    message: &'a Message,
+    message: Message,
 }
 
 impl Offer<'_> {
@@ -96,7 +92,7 @@ impl Offer<'_> {
     pub async fn deliver(self, next: Option<(&Envelope<'_>, &Message)>) -> Outcome {
         match &mut self.session.0 {
             Kind::Smtp(connection) => connection.deliver(self.message, next).await,
-            Kind::File(outbox) => outbox.put(self.envelope, self.message).await,
+            Kind::File(outbox) => outbox.put(self.envelope, &self.message).await,
         }
     }
 }

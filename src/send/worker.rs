@@ -70,17 +70,22 @@ pub struct Worker {
     pub swift: bool,
 }
 
-/// A message as the wire wants it, with its envelope's sender.
+/// A message as the wire wants it.
 struct Letter {
     job: Job,
     message: Message,
+    cover: Cover,
+}
+
+/// What the envelope says besides the recipient.
+struct Cover {
     return_path: Address,
     id: String,
 }
 
-impl Letter {
-    fn envelope(&self) -> Envelope<'_> {
-        Envelope { return_path: Some(&self.return_path), recipient: &self.job.profile.address, id: &self.id }
+impl Cover {
+    fn envelope<'a>(&'a self, job: &'a Job) -> Envelope<'a> {
+        Envelope { return_path: Some(&self.return_path), recipient: &job.profile.address, id: &self.id }
     }
 }
 
@@ -183,9 +188,9 @@ impl Worker {
         let (message, attempt, revision) = (job.key(), job.attempts + 1, job.profile.revision);
         let mark = Sending { message, attempt, at: self.shared.clock.now(), relay, revision };
         let looks_ahead = self.swift && session.looks_ahead();
-        let envelope = letter.envelope();
+        let envelope = letter.cover.envelope(job);
         let (offer, marked, next) =
-            tokio::join!(session.offer(&envelope, &letter.message), self.shared.ledger.sending(mark), async {
+            tokio::join!(session.offer(&envelope, letter.message), self.shared.ledger.sending(mark), async {
                 if looks_ahead { self.upcoming(scratch).await } else { None }
             });
         if !marked {
@@ -196,7 +201,7 @@ impl Worker {
         }
         let outcome = match offer {
             Ok(offer) => {
-                let following = next.as_ref().map(|next| (next.envelope(), &next.message));
+                let following = next.as_ref().map(|next| (next.cover.envelope(&next.job), &next.message));
                 let sent = Instant::now();
                 let outcome = offer.deliver(following.as_ref().map(|(envelope, message)| (envelope, *message))).await;
                 self.swift = sent.elapsed() < SWIFT;
@@ -241,7 +246,7 @@ impl Worker {
         match self.render(&job, scratch).await {
             Ok((message, return_path)) => {
                 let id = format!("{}-{}", job.context.run, job.profile.recipient);
-                Some(Letter { message, return_path, id, job })
+                Some(Letter { message, cover: Cover { return_path, id }, job })
             }
             Err(reason) => {
                 debug!(run = %job.context.run, recipient = %job.profile.recipient, reason, "message skipped");

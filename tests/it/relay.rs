@@ -69,7 +69,7 @@ fn message(text: &str) -> Message {
 async fn send(session: &mut Session, recipient: &str, message: &Message) -> Outcome {
     let (return_path, recipient) = (Address::parse("b@b.example").unwrap(), Address::parse(recipient).unwrap());
     let envelope = Envelope { return_path: Some(&return_path), recipient: &recipient, id: "1-2" };
-    match session.offer(&envelope, message).await {
+    match session.offer(&envelope, message.clone()).await {
         Ok(offer) => offer.deliver(None).await,
         Err(outcome) => outcome,
     }

@@ -12,7 +12,7 @@ async fn chain(session: &mut Session, locals: &[&str]) -> Vec<String> {
     let mut outcomes = Vec::new();
     for (n, envelope) in envelopes.iter().enumerate() {
         let next = envelopes.get(n + 1).map(|envelope| (envelope, &text));
-        let outcome = match session.offer(envelope, &text).await {
+        let outcome = match session.offer(envelope, text.clone()).await {
             Ok(offer) => offer.deliver(next).await,
             Err(outcome) => outcome,
         };
@@ -71,7 +71,7 @@ async fn a_session_that_ends_after_an_announcement_sends_nothing_more() {
     let (a, b) = (Address::parse("a@example.org").unwrap(), Address::parse("b@example.org").unwrap());
     let envelope = |recipient| Envelope { return_path: None, recipient, id: "1-2" };
     let (text, first, second) = (message(TEXT), envelope(&a), envelope(&b));
-    let offer = session.offer(&first, &text).await.unwrap();
+    let offer = session.offer(&first, text.clone()).await.unwrap();
     assert_eq!(summary(&offer.deliver(Some((&second, &text))).await), "accepted");
     session.quit().await;
     assert_eq!(peer.caught().len(), 1);

@@ -153,7 +153,7 @@ async fn an_offer_that_is_dropped_sends_nothing_and_ends_the_session() {
     let recipient = Address::parse("anna@example.org").unwrap();
     let envelope = Envelope { return_path: None, recipient: &recipient, id: "1-2" };
     let message = message(TEXT);
-    drop(session.offer(&envelope, &message).await.unwrap());
+    drop(session.offer(&envelope, message.clone()).await.unwrap());
     assert!(!session.is_usable());
     let again = send(&mut session, "anna@example.org", &message).await;
     assert_eq!(summary(&again), "not_sent@mail");

@@ -73,6 +73,6 @@ async fn an_address_cannot_smuggle_a_command() {
     let recipient = Address::from_normalised("a>\r\nRSET\r\nx@example.org".into());
     let envelope = Envelope { return_path: None, recipient: &recipient, id: "1-2" };
     let message = message(TEXT);
-    let outcome = session.offer(&envelope, &message).await.err().unwrap();
+    let outcome = session.offer(&envelope, message).await.err().unwrap();
     assert_eq!(summary(&outcome), "rejected@mail");
 }
