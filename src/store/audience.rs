@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::eligibility::{self, Own, Permission};
 use super::segment::Writer;
+use super::sql::number;
 use super::{EngineKind, Result, Session, Value, list, resends};
 use crate::args;
 use crate::domain::id::{RecipientId, RunId};
@@ -99,11 +100,17 @@ pub async fn page(
     limit: u32,
 ) -> Result<Vec<RecipientId>> {
     let Selection { from, filter, args: filled } = audience.select(session.kind(), 3);
-    let sql = format!("SELECT r.id FROM {from} WHERE r.id > $1 AND {filter} ORDER BY r.id LIMIT $2");
+    let sql = format!(
+        "SELECT string_agg(CAST(id AS TEXT), ',') FROM
+             (SELECT r.id AS id FROM {from} WHERE r.id > $1 AND {filter} ORDER BY r.id LIMIT $2) page"
+    );
     let mut values = args![after, limit];
     values.extend(filled);
-    let rows: Vec<(i64,)> = session.all(sql, values).await?;
-    Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
+    let (page,) = session.one::<(Option<String>,)>(sql, values).await?;
+    let ids = page.iter().flat_map(|ids| ids.split(',')).map(|id| number(id).map(RecipientId));
+    let mut ids: Vec<_> = ids.collect::<Result<_>>()?;
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// How many recipients an audience has after this one.

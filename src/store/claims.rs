@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::eligibility::{self, Own, Permission};
 use super::runs::{self, Run};
-use super::sql::by_holder;
+use super::sql::{by_holder, number};
 use super::{EngineKind, Result, Session, keys, waves};
 use crate::args;
 use crate::domain::id::{NodeId, RecipientId, RunId};
@@ -281,6 +281,8 @@ async fn lock(tx: &mut Session, people: &[RecipientId]) -> Result<Vec<RecipientI
 
 type Judged = (Vec<RecipientId>, HashMap<RecipientId, Exclusion>);
 
+/// Who may be mailed, in order, and why the others may not. One text says so of all: SQLite's thread hands rows over one by
+/// one, and nobody else may write until the last is taken.
 async fn judge(tx: &mut Session, claimant: Claimant<'_>, own: Own, people: &[RecipientId]) -> Result<Judged> {
     if people.is_empty() {
         return Ok(Judged::default());
@@ -289,17 +291,22 @@ async fn judge(tx: &mut Session, claimant: Claimant<'_>, own: Own, people: &[Rec
     let reason = eligibility::reason_sql(own, args.len() + 1);
     let Claimant { run, topic, cap, now, .. } = claimant;
     args.extend(Permission { topic, at: now, run: Some(run), cap }.args_of(tx, people).await?);
-    let sql = format!("SELECT r.id, {reason} FROM recipients r WHERE r.id IN ({places}) ORDER BY r.id");
-    let mut judged = Judged::default();
-    for (id, reason) in tx.all::<(i64, Option<String>)>(sql, args).await? {
-        match reason {
-            None => judged.0.push(RecipientId(id)),
-            Some(word) => {
-                judged.1.insert(RecipientId(id), Exclusion::parse(&word).unwrap_or(Exclusion::NoConsent));
+    let sql = format!(
+        "SELECT string_agg(CAST(r.id AS TEXT) || COALESCE(' ' || {reason}, ''), ',') FROM recipients r
+         WHERE r.id IN ({places})"
+    );
+    let (judged,) = tx.one::<(Option<String>,)>(sql, args).await?;
+    let (mut allowed, mut excluded) = Judged::default();
+    for person in judged.iter().flat_map(|people| people.split(',')) {
+        match person.split_once(' ') {
+            None => allowed.push(RecipientId(number(person)?)),
+            Some((id, word)) => {
+                excluded.insert(RecipientId(number(id)?), Exclusion::parse(word).unwrap_or(Exclusion::NoConsent));
             }
         }
     }
-    Ok(judged)
+    allowed.sort_unstable();
+    Ok((allowed, excluded))
 }
 
 async fn insert(tx: &mut Session, claimant: Claimant<'_>, state: &'static str, people: &[RecipientId]) -> Result<()> {

@@ -4,7 +4,6 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
-use super::sql::unnumbered;
 use super::{Engine, Error, Result, Sql, Store, Value, value};
 
 /// Statements of one transaction. On SQLite they go to the database's thread together, so that the
@@ -64,13 +63,16 @@ fn together(script: Script) -> Result<(String, SqliteArguments)> {
     let mut texts = Vec::with_capacity(script.len() + 2);
     let mut arguments = SqliteArguments::default();
     for (sql, args) in script.0 {
-        let unordered = || Error::Corrupt(format!("placeholders out of order: {}", sql.0));
-        texts.push(unnumbered(&sql.0, args.len()).ok_or_else(unordered)?);
+        let sql = sql.unnumbered(args.len());
+        if sql.is_numbered() {
+            return Err(Error::Corrupt(format!("placeholders out of order: {}", sql.0)));
+        }
+        texts.push(sql.0);
         value::add_to_sqlite(args, &mut arguments)?;
     }
     if !single {
-        texts.insert(0, "BEGIN IMMEDIATE".to_owned());
-        texts.push("COMMIT".to_owned());
+        texts.insert(0, "BEGIN IMMEDIATE".into());
+        texts.push("COMMIT".into());
     }
     Ok((texts.join(";\n"), arguments))
 }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
-use super::{EngineKind, Value};
+use super::{EngineKind, Error, Result, Value};
 
 /// A statement's text. What is put together at run time holds placeholders, never data.
 #[derive(Clone, Debug)]
@@ -21,6 +22,30 @@ impl From<String> for Sql {
     }
 }
 
+/// A statement's texts for up to `MOST` rows, each put together once.
+pub(super) struct Texts<const MOST: usize>([[OnceLock<String>; MOST]; 2]);
+
+impl<const MOST: usize> Texts<MOST> {
+    pub(super) const fn new() -> Self {
+        Self([const { [const { OnceLock::new() }; MOST] }; 2])
+    }
+
+    /// The text for `rows` rows with so many placeholders in all, in order and once each.
+    pub(super) fn text(
+        &'static self,
+        kind: EngineKind,
+        rows: usize,
+        arguments: usize,
+        make: impl Fn(usize) -> String,
+    ) -> Sql {
+        let text = self.0[usize::from(kind == EngineKind::Sqlite)][rows - 1].get_or_init(|| match kind {
+            EngineKind::Sqlite => Sql::from(make(rows)).unnumbered(arguments).0.into_owned(),
+            EngineKind::Postgres => make(rows),
+        });
+        text.as_str().into()
+    }
+}
+
 /// From so many arguments on it matters how SQLite finds a placeholder's number.
 const MANY: usize = 32;
 
@@ -28,15 +53,21 @@ impl Sql {
     /// The text for SQLite. It finds the name of a placeholder by walking over all names, so that
     /// binding n numbered ones takes n² steps: many that come once each and in order become `?`.
     pub(super) fn for_sqlite(self, arguments: usize) -> Self {
-        if arguments < MANY {
-            return self;
-        }
+        if arguments < MANY { self } else { self.unnumbered(arguments) }
+    }
+
+    /// The text with `?` for `$1, $2, … $arguments`, unless they are not exactly these in order.
+    pub(super) fn unnumbered(self, arguments: usize) -> Self {
         unnumbered(&self.0, arguments).map_or(self, Self::from)
+    }
+
+    /// Whether its placeholders bear numbers.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.0.contains('$')
     }
 }
 
-/// The text with `?` for `$1, $2, … $arguments`; `None` when they are not exactly these in order.
-pub(super) fn unnumbered(text: &str, arguments: usize) -> Option<String> {
+fn unnumbered(text: &str, arguments: usize) -> Option<String> {
     let mut result = String::with_capacity(text.len());
     let mut pieces = text.split('$');
     result.push_str(pieces.next()?);
@@ -83,6 +114,11 @@ pub(super) fn padded<T>(items: &[T], len: usize) -> impl Iterator<Item = &T> {
 pub(super) fn keys<T: Clone + Into<Value>>(first: usize, keys: &[T]) -> (String, Vec<Value>) {
     let (text, len) = list(first, keys.len());
     (text, padded(keys, len).map(|key| key.clone().into()).collect())
+}
+
+/// A number out of a list that the database wrote as text.
+pub(super) fn number(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| Error::Corrupt(format!("'{text}' is no number")))
 }
 
 /// Whether a SELECT of ones finds a row. PostgreSQL turns EXISTS into a join with everything that there is, or looks all of
