@@ -56,9 +56,7 @@ async fn the_database_gives_up_connections_of_whom_it_has_lost_sight_and_takes_t
     let sender = inside(&network, project.db.dir.path(), "sender");
     until(async || !nodes(store).await.is_empty()).await;
     assert_ne!(connections(store, &network).await, 0);
-    network.cut(Cut::Both).await;
-    until(async || connections(store, &network).await == 0).await;
-    network.mend(Cut::Both).await;
+    network.cut(Cut::Both, until(async || connections(store, &network).await == 0)).await;
     until(async || connections(store, &network).await > 0).await;
     assert!(sender.stop().await, "it ended badly");
 }
@@ -93,20 +91,22 @@ async fn play(service: &Service, network: &Network, seed: u64, row: &mut Row) {
 
     // From a hiccup to beyond the lease.
     let lasts = Duration::from_millis(random.random_range(1_000..14_000));
-    network.cut(cut).await;
-    let began = Instant::now();
-    let mut buried = None;
-    while began.elapsed() < lasts {
-        account::standing(&service.project, &service.journal).await;
-        service.act(&mut random).await;
-        if buried.is_none() && !nodes(store).await.contains(&node) {
-            buried = Some(began.elapsed());
+    let meanwhile = async {
+        let began = Instant::now();
+        let mut buried = None;
+        while began.elapsed() < lasts {
+            account::standing(&service.project, &service.journal).await;
+            service.act(&mut random).await;
+            if buried.is_none() && !nodes(store).await.contains(&node) {
+                buried = Some(began.elapsed());
+            }
+            sleep(Duration::from_millis(100)).await;
         }
-        sleep(Duration::from_millis(100)).await;
-    }
-    network.mend(cut).await;
+        (began.elapsed(), buried)
+    };
+    let (lasted, buried) = network.cut(cut, meanwhile).await;
     row.times += 1;
-    println!("seed {seed}: {cut:?} for {:?}, taken over after {buried:?}", began.elapsed());
+    println!("seed {seed}: {cut:?} for {lasted:?}, taken over after {buried:?}");
     sleep(Duration::from_secs(2)).await;
 
     over.cancel();

@@ -86,33 +86,26 @@ impl Network {
         command
     }
 
-    /// Cuts the link to the database.
-    pub async fn cut(&self, cut: Cut) {
-        let (name, out) = (self.name.as_str(), format!("{}d", self.name));
-        let (theirs, ours) = (self.address(1).to_string(), self.address(2).to_string());
-        if cut == Cut::Down {
-            self.ip(["-n", name, "link", "set", "d0", "down"]).await;
-        }
-        if matches!(cut, Cut::Asking | Cut::Both) {
-            self.ip(["-n", name, "neigh", "replace", &theirs, "lladdr", NOBODY, "dev", "d0", "nud", "permanent"]).await;
-        }
-        if matches!(cut, Cut::Answers | Cut::Both) {
-            self.ip(["neigh", "replace", &ours, "lladdr", NOBODY, "dev", &out, "nud", "permanent"]).await;
-        }
+    /// Cuts the link to the database for as long as this takes.
+    pub async fn cut<T>(&self, cut: Cut, meanwhile: impl Future<Output = T>) -> T {
+        self.turn(cut, "down", "replace").await;
+        let came = meanwhile.await;
+        self.turn(cut, "up", "del").await;
+        came
     }
 
-    /// Mends what was cut so.
-    pub async fn mend(&self, cut: Cut) {
+    /// Turns the interface of those inside up or down, or replaces or deletes what they or the database know of each other.
+    async fn turn(&self, cut: Cut, interface: &str, neighbour: &str) {
         let (name, out) = (self.name.as_str(), format!("{}d", self.name));
         let (theirs, ours) = (self.address(1).to_string(), self.address(2).to_string());
         if cut == Cut::Down {
-            self.ip(["-n", name, "link", "set", "d0", "up"]).await;
+            self.ip(["-n", name, "link", "set", "d0", interface]).await;
         }
         if matches!(cut, Cut::Asking | Cut::Both) {
-            self.ip(["-n", name, "neigh", "del", &theirs, "dev", "d0"]).await;
+            self.ip(["-n", name, "neigh", neighbour, &theirs, "lladdr", NOBODY, "dev", "d0", "nud", "permanent"]).await;
         }
         if matches!(cut, Cut::Answers | Cut::Both) {
-            self.ip(["neigh", "del", &ours, "dev", &out]).await;
+            self.ip(["neigh", neighbour, &ours, "lladdr", NOBODY, "dev", &out, "nud", "permanent"]).await;
         }
     }
 
