@@ -11,15 +11,29 @@ use tokio::time::Instant;
 use super::account;
 use super::form::{Row, form, seeds};
 use super::kills::until_done;
-use super::sink::sink;
+use super::sink::{Journal, sink};
 use crate::hours::apply;
 use crate::mailing::people;
 use crate::project::{Project, Settings};
 use crate::support::process::Process;
-use crate::support::{database, on_both_engines};
+use crate::support::{Database, database, on_both_engines};
 
 const PEOPLE: usize = 600;
-const CONNECTIONS: usize = 4;
+pub const CONNECTIONS: usize = 4;
+
+/// A project that is applied, whose relay takes a while to answer: a node is on the wire with a message on each connection.
+pub async fn behind_a_slow_relay(db: Database) -> (Project, Journal) {
+    let (catcher, journal) = sink(db.dir.path(), "slow");
+    let slowly = |step, _: &str| {
+        let answer = Act::Say("250 2.0.0 taken".into());
+        (step == Step::Dot).then(|| Act::After(Duration::from_millis(60), Box::new(answer)))
+    };
+    let project = Project::before(db, Settings::default(), catcher.with_script(slowly)).await;
+    project.import(PEOPLE).await;
+    let app = project.app();
+    apply(&app, &project.db.store, app.clock.now()).await;
+    (project, journal)
+}
 
 pub async fn nodes(store: &Store) -> Vec<NodeId> {
     nodes::all(&mut store.write().await.unwrap()).await.unwrap().into_iter().map(|node| node.id).collect()
@@ -45,18 +59,10 @@ pub async fn freeze(node: &Process, store: &Store) {
 }
 
 on_both_engines! {
-    /// It is on the wire with a message on each connection: the relay takes a while to answer.
     async fn a_frozen_node_is_fenced_and_what_it_was_told_meanwhile_counts(db) {
         let mut row = Row::begin("a node is frozen beyond its lease", db.store.kind());
-        let (catcher, journal) = sink(db.dir.path(), "frozen");
-        let slowly = |step, _: &str| {
-            let answer = Act::Say("250 2.0.0 taken".into());
-            (step == Step::Dot).then(|| Act::After(Duration::from_millis(60), Box::new(answer)))
-        };
-        let project = Project::before(db, Settings::default(), catcher.with_script(slowly)).await;
-        project.import(PEOPLE).await;
+        let (project, journal) = behind_a_slow_relay(db).await;
         let (app, store) = (project.app(), project.db.store.clone());
-        apply(&app, &store, app.clock.now()).await;
         let start = || Process::start(project.db.dir.path(), &["run", "--role", "sender"]);
         for seed in seeds(1, 3) {
             let run = app.begin(&store, app.campaign("hello").unwrap(), true).await.unwrap();

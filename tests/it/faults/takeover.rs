@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use colloquy::args;
-use colloquy::demo::catcher::{Act, Step};
 use colloquy::domain::id::NodeId;
 use colloquy::store::Store;
 use rand::rngs::StdRng;
@@ -12,31 +11,18 @@ use tokio::time::Instant;
 
 use super::account;
 use super::form::{Row, seeds};
-use super::frozen::{freeze, nodes, until};
+use super::frozen::{CONNECTIONS, behind_a_slow_relay, freeze, nodes, until};
 use super::kills::until_done;
-use super::sink::sink;
-use crate::hours::apply;
-use crate::project::{Project, Settings};
 use crate::support::on_both_engines;
 use crate::support::process::Process;
-
-const PEOPLE: usize = 600;
-const CONNECTIONS: usize = 4;
 
 on_both_engines! {
     /// Whoever survives has messages of the run in hand, as on machines of their own. No time is asserted: what it took is
     /// printed.
     async fn the_work_of_a_node_that_dies_or_is_frozen_is_resumed(db) {
         let mut row = Row::begin("a node dies or is frozen beside another", db.store.kind());
-        let (catcher, journal) = sink(db.dir.path(), "takeover");
-        let slowly = |step, _: &str| {
-            let answer = Act::Say("250 2.0.0 taken".into());
-            (step == Step::Dot).then(|| Act::After(Duration::from_millis(60), Box::new(answer)))
-        };
-        let project = Project::before(db, Settings::default(), catcher.with_script(slowly)).await;
-        project.import(PEOPLE).await;
+        let (project, journal) = behind_a_slow_relay(db).await;
         let (app, store) = (project.app(), project.db.store.clone());
-        apply(&app, &store, app.clock.now()).await;
         let start = || Process::start(project.db.dir.path(), &["run", "--role", "sender"]);
         for seed in seeds(1, 20) {
             let mut random = StdRng::seed_from_u64(seed);
