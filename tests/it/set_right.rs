@@ -23,15 +23,28 @@ async fn project(db: Database, lines: &str) -> Project {
     project
 }
 
-/// A service whose clock is a day ahead of half past eight, by which the run at nine has expired.
-async fn expired(project: &Project) -> (Clock, Service) {
+/// A service whose project is applied, and whose clock shows this.
+async fn start(project: &Project, now: &str) -> (Clock, Service) {
     let store = &project.db.store;
-    let clock = Clock::stepped(at("2026-12-02T08:30:00Z"));
+    let clock = Clock::stepped(at(now));
     let app = open(project, &clock);
     apply(&app, store, at("2026-11-20T00:00:00Z")).await;
     let service = Service::start(&app, store).await;
-    until(store, &clock, 1, |run| run.state == RunState::Expired).await;
     (clock, service)
+}
+
+/// A service whose clock is a day ahead of half past eight, by which the run at nine has expired.
+async fn expired(project: &Project) -> (Clock, Service) {
+    let (clock, service) = start(project, "2026-12-02T08:30:00Z").await;
+    until(&project.db.store, &clock, 1, |run| run.state == RunState::Expired).await;
+    (clock, service)
+}
+
+/// Keeps back what a copy of the database must not send.
+async fn restore(store: &Store, clock: &Clock) {
+    let mut tx = store.write().await.unwrap();
+    hold(&mut tx, "restored", clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// The first run after some seconds in which it could have changed.
@@ -73,10 +86,7 @@ on_both_engines! {
     async fn a_run_that_expired_on_a_day_without_mail_stays_so_when_the_clock_goes_back(db) {
         let mut project = project(db, &format!("{NINE}blackout = [\"2026-12-01\"]\n")).await;
         let store = project.db.store.clone();
-        let clock = Clock::stepped(at("2026-12-01T10:00:00Z"));
-        let app = open(&project, &clock);
-        apply(&app, &store, at("2026-11-20T00:00:00Z")).await;
-        let service = Service::start(&app, &store).await;
+        let (clock, service) = start(&project, "2026-12-01T10:00:00Z").await;
         let reason = until(&store, &clock, 1, |run| run.state == RunState::Expired).await.reason.unwrap();
         clock.set(at("2026-12-01T09:30:00Z"));
         let expired = later(&store, &clock).await;
@@ -120,9 +130,7 @@ on_both_engines! {
         let (clock, service) = expired(&project).await;
         service.stop().await;
         clock.set(at("2026-12-01T08:30:00Z"));
-        let mut tx = store.write().await.unwrap();
-        hold(&mut tx, "restored", clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
+        restore(&store, &clock).await;
         let service = Service::start(&open(&project, &clock), &store).await;
         clock.set(at("2026-12-01T10:00:00Z"));
         assert_eq!((later(&store, &clock).await.state, project.drain().len()), (RunState::Expired, 0));
@@ -132,10 +140,7 @@ on_both_engines! {
     async fn a_run_that_somebody_has_cancelled_stays_so_when_the_clock_goes_back(db) {
         let mut project = project(db, &format!("{NINE}window = [\"10:00\", \"20:00\"]\n")).await;
         let store = project.db.store.clone();
-        let clock = Clock::stepped(at("2026-12-01T09:30:00Z"));
-        let app = open(&project, &clock);
-        apply(&app, &store, at("2026-11-20T00:00:00Z")).await;
-        let service = Service::start(&app, &store).await;
+        let (clock, service) = start(&project, "2026-12-01T09:30:00Z").await;
         let waiting = until(&store, &clock, 1, |run| run.wait.is_some()).await;
         let mut tx = store.write().await.unwrap();
         let (from, to) = (RunState::Running, RunState::Cancelled);
@@ -156,9 +161,7 @@ on_both_engines! {
         let clock = Clock::stepped(at("2026-12-02T08:30:00Z"));
         let app = open(&project, &clock);
         apply(&app, &store, at("2026-11-20T00:00:00Z")).await;
-        let mut tx = store.write().await.unwrap();
-        hold(&mut tx, "restored", clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
+        restore(&store, &clock).await;
         let service = Service::start(&app, &store).await;
         clock.set(at("2026-12-01T10:00:00Z"));
         assert_eq!(later(&store, &clock).await.state, RunState::Expired);
@@ -190,10 +193,7 @@ on_both_engines! {
         let lines = NINE.to_owned() + "timezone = \"recipient\"\nfallback_timezone = \"Europe/Berlin\"\n";
         let mut project = project(db, &lines).await;
         let store = project.db.store.clone();
-        let clock = Clock::stepped(at("2026-12-01T06:00:00Z"));
-        let app = open(&project, &clock);
-        apply(&app, &store, at("2026-11-20T00:00:00Z")).await;
-        let service = Service::start(&app, &store).await;
+        let (clock, service) = start(&project, "2026-12-01T06:00:00Z").await;
         let begun = until(&store, &clock, 1, |run| run.wait.is_some()).await;
         clock.set(at("2026-12-02T06:00:00Z"));
         until(&store, &clock, 1, |run| run.state == RunState::Done).await;
