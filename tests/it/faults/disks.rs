@@ -18,6 +18,7 @@ use super::account;
 use super::form::Row;
 use super::kills::{free_port, until_done};
 use super::sink::{Journal, sink};
+use crate::hours::apply;
 use crate::http::get_from;
 use crate::project::{Project, Settings};
 use crate::score::support::rows;
@@ -49,7 +50,7 @@ impl Stage {
         project.listen(web, console);
         project.import(PEOPLE).await;
         let app = project.app();
-        crate::hours::apply(&app, &project.db.store, app.clock.now()).await;
+        apply(&app, &project.db.store, app.clock.now()).await;
         let run = app.begin(&project.db.store, app.campaign("hello").unwrap(), true).await.unwrap().id;
         let keys = app.secrets().unwrap().keyring();
         // So that the write-ahead log is empty.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::sink::{Journal, sink};
-use crate::hours::open;
+use crate::hours::{HEAD, open};
 use crate::project::{Project, Settings};
 use crate::support::Database;
 
@@ -47,8 +47,7 @@ impl<'a> Staged<'a> {
         script: impl Fn(Step, &str) -> Option<Act> + Send + Sync + 'static,
     ) -> Self {
         let directory = project.db.dir.path();
-        let campaign = "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n";
-        std::fs::write(directory.join(format!("config/campaigns/{name}.toml")), campaign).unwrap();
+        std::fs::write(directory.join(format!("config/campaigns/{name}.toml")), HEAD).unwrap();
         let (catcher, journal) = sink(directory, &name);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -6,6 +6,7 @@ use colloquy::store::runs;
 use super::account;
 use super::form::{Row, form};
 use super::sink::sink;
+use crate::hours::HEAD;
 use crate::project::{Project, Settings};
 use crate::support::on_both_engines;
 use crate::support::process::Process;
@@ -21,8 +22,7 @@ on_both_engines! {
         let directory = project.db.dir.path();
         for number in 0..form(4, 100) {
             let name = format!("twin{number}");
-            let campaign = "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n";
-            std::fs::write(directory.join(format!("config/campaigns/{name}.toml")), campaign).unwrap();
+            std::fs::write(directory.join(format!("config/campaigns/{name}.toml")), HEAD).unwrap();
             let start = || Process::start(directory, &["send", &name]).end();
             // One may come when the run is done, and is told so.
             let ended = tokio::join!(start(), start());
