@@ -14,6 +14,8 @@ macro_rules! eprintln {
 mod actions;
 mod apply;
 mod backup;
+#[cfg(target_os = "linux")]
+mod batch;
 mod calendar;
 mod check;
 mod consent;
@@ -117,6 +119,18 @@ enum Command {
     Demo(demo::Args),
 }
 
+impl Command {
+    /// Whether nobody waits for an answer of this process.
+    #[cfg(target_os = "linux")]
+    fn only_sends(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::Resend(_) => true,
+            Self::Run(args) => args.only_sends(),
+            _ => false,
+        }
+    }
+}
+
 /// Runs the command line of this process and reports an error once.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -132,6 +146,10 @@ pub fn main() -> ExitCode {
     // The demo tells its own story, and to a mail server a word is a failure; only what goes wrong is worth one.
     let quiet = matches!(cli.command, Command::Demo(_) | Command::Inbox(_));
     start_logs(&cli.log, if quiet { "warn" } else { "info" });
+    #[cfg(target_os = "linux")]
+    if cli.command.only_sends() {
+        batch::work_in_batches();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -21,6 +21,14 @@ pub struct Args {
     role: Vec<Role>,
 }
 
+impl Args {
+    /// Whether these parts answer nobody.
+    #[cfg(target_os = "linux")]
+    pub(super) fn only_sends(&self) -> bool {
+        self.role.contains(&Role::Sender) && self.role.iter().all(|role| matches!(role, Role::Sender | Role::Scorer))
+    }
+}
+
 pub async fn run(args: Args, site: Site) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let roles = if args.role.is_empty() { Role::ALL.to_vec() } else { args.role };
