@@ -3,7 +3,7 @@
 use rustix::process::nice;
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
+    set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
 };
 
 /// What the library makes a niceness of zero of.
@@ -11,9 +11,10 @@ const NOT_NICE: u8 = 47;
 
 /// Has this thread, and those that it starts, work in batches (`SCHED_BATCH`, sched(7)): an answer that arrives does not
 /// interrupt whoever runs, so that several are dealt with in a row. It costs a fifth of the switches between threads, and
-/// nobody waits for a sender. A process whose niceness somebody has set is left as it is.
+/// nobody waits for a sender. A process whose niceness or policy somebody has set is left as it is.
 pub(super) fn work_in_batches() {
-    if nice(0) != Ok(0) {
+    let usual = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
+    if nice(0) != Ok(0) || thread_schedule_policy().ok() != Some(usual) {
         return;
     }
     let Ok(priority) = ThreadPriorityValue::try_from(NOT_NICE) else { return };
@@ -25,7 +26,6 @@ pub(super) fn work_in_batches() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use thread_priority::thread_schedule_policy;
 
     #[test]
     fn threads_of_a_sender_work_in_batches_and_are_as_nice_as_before() {
@@ -35,9 +35,10 @@ mod tests {
             (look(), std::thread::spawn(look).join().unwrap())
         });
         let before = look();
-        let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-        let expected = if before.1 == 0 { (batch, 0) } else { before };
+        let [usual, batch] = [NormalThreadSchedulePolicy::Other, NormalThreadSchedulePolicy::Batch];
+        let usual = before == (ThreadSchedulePolicy::Normal(usual), 0);
+        let expected = if usual { (ThreadSchedulePolicy::Normal(batch), 0) } else { before };
         assert_eq!(started.join().unwrap(), (expected, expected));
-        assert_ne!(before.0, batch, "others stay as they are");
+        assert_eq!(look(), before, "other threads stay as they are");
     }
 }

@@ -63,11 +63,8 @@ fn together(script: Script) -> Result<(String, SqliteArguments)> {
     let mut texts = Vec::with_capacity(script.len() + 2);
     let mut arguments = SqliteArguments::default();
     for (sql, args) in script.0 {
-        let sql = sql.unnumbered(args.len());
-        if sql.is_numbered() {
-            return Err(Error::Corrupt(format!("placeholders out of order: {}", sql.0)));
-        }
-        texts.push(sql.0);
+        let unordered = |sql: Sql| Error::Corrupt(format!("placeholders out of order: {}", sql.0));
+        texts.push(sql.unnumbered(args.len()).map_err(unordered)?.0);
         value::add_to_sqlite(args, &mut arguments)?;
     }
     if !single {

@@ -38,9 +38,10 @@ impl<const MOST: usize> Texts<MOST> {
         arguments: usize,
         make: impl Fn(usize) -> String,
     ) -> Sql {
-        let text = self.0[usize::from(kind == EngineKind::Sqlite)][rows - 1].get_or_init(|| match kind {
-            EngineKind::Sqlite => Sql::from(make(rows)).unnumbered(arguments).0.into_owned(),
-            EngineKind::Postgres => make(rows),
+        let text = self.0[usize::from(kind == EngineKind::Sqlite)][rows - 1].get_or_init(|| {
+            let numbered = make(rows);
+            let unnumbered = (kind == EngineKind::Sqlite).then(|| unnumbered(&numbered, arguments)).flatten();
+            unnumbered.unwrap_or(numbered)
         });
         text.as_str().into()
     }
@@ -53,17 +54,19 @@ impl Sql {
     /// The text for SQLite. It finds the name of a placeholder by walking over all names, so that
     /// binding n numbered ones takes n² steps: many that come once each and in order become `?`.
     pub(super) fn for_sqlite(self, arguments: usize) -> Self {
-        if arguments < MANY { self } else { self.unnumbered(arguments) }
-    }
-
-    /// The text with `?` for `$1, $2, … $arguments`, unless they are not exactly these in order.
-    pub(super) fn unnumbered(self, arguments: usize) -> Self {
+        if arguments < MANY {
+            return self;
+        }
         unnumbered(&self.0, arguments).map_or(self, Self::from)
     }
 
-    /// Whether its placeholders bear numbers.
-    pub(super) fn is_numbered(&self) -> bool {
-        self.0.contains('$')
+    /// The text with `?` for its placeholders; as it was unless there are so many, in order and once each.
+    pub(super) fn unnumbered(self, arguments: usize) -> std::result::Result<Self, Self> {
+        if self.0.contains('$') {
+            return unnumbered(&self.0, arguments).map(Self::from).ok_or(self);
+        }
+        let places = self.0.bytes().filter(|byte| *byte == b'?').count();
+        if places == arguments { Ok(self) } else { Err(self) }
     }
 }
 
@@ -157,5 +160,12 @@ mod tests {
         let twice = format!("UPDATE t SET a = $1 WHERE a <> $1 AND b IN ({places})");
         assert_eq!(Sql::from(twice.clone()).for_sqlite(65).0, twice);
         assert_eq!(Sql::from("SELECT $1").for_sqlite(1).0, "SELECT $1");
+        let unnumbered = |text: &'static str, arguments| Sql::from(text).unnumbered(arguments).ok().map(|sql| sql.0);
+        assert_eq!(unnumbered("SELECT ?, ?", 2).unwrap(), "SELECT ?, ?");
+        assert_eq!(unnumbered("SELECT $1, $2", 2).unwrap(), "SELECT ?, ?");
+        assert_eq!(
+            [unnumbered("SELECT ?", 2), unnumbered("SELECT $2, $1", 2), unnumbered("SELECT 1", 1)],
+            [None, None, None]
+        );
     }
 }

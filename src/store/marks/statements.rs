@@ -24,10 +24,10 @@ fn rows<T, R: IntoIterator<Item = Value>>(items: &[T], columns: usize, row: impl
     (values(1, args.len() / columns, columns), args)
 }
 
-/// What to bind to the rows. Few different numbers of them arise: rows of nothing fill them up, and have no run.
+/// What to bind to the rows. Few different numbers of rows arise: rows of nothing fill them up, and have no run.
 fn bound<T, R: IntoIterator<Item = Value>>(items: &[T], columns: usize, row: impl Fn(&T) -> R) -> Vec<Value> {
     let padded = padded(items.len());
-    let mut args = Vec::with_capacity(padded * columns + 3);
+    let mut args = Vec::with_capacity(padded * columns + 4);
     args.extend(items.iter().flat_map(row));
     for n in 0..(padded - items.len()) * columns {
         args.push(args[n % columns].nothing());
