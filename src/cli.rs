@@ -120,7 +120,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether nobody waits for an answer of this process.
+    /// Whether nobody but operators waits for an answer of this process.
     #[cfg(target_os = "linux")]
     fn only_sends(&self) -> bool {
         match self {
