@@ -10,7 +10,7 @@ use thread_priority::{
 const NOT_NICE: u8 = 47;
 
 /// Has this thread, and those that it starts, work in batches (`SCHED_BATCH`, sched(7)): an answer that arrives does not
-/// interrupt whoever runs, so that several are dealt with in a row. It costs a fifth of the switches between threads, and
+/// interrupt whoever runs, so that several are dealt with in a row. It saves a fifth of the switches between threads, and
 /// nobody waits for a sender. A process whose niceness or policy somebody has set is left as it is.
 pub(super) fn work_in_batches() {
     let usual = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);

@@ -103,10 +103,8 @@ fn count_dots(text: &[u8]) -> Result<usize, MalformedMessage> {
     let mut dots = usize::from(text.starts_with(b"."));
     let (mut line, mut lines) = (0, 0);
     for at in memchr::memchr_iter(b'\n', text) {
-        if at == line || text[at - 1] != b'\r' {
-            return Err(MalformedMessage::BareLineBreak);
-        }
-        if at - 1 - line > MAX_LINE {
+        let Some((b'\r', words)) = text[line..at].split_last() else { return Err(MalformedMessage::BareLineBreak) };
+        if words.len() > MAX_LINE {
             return Err(MalformedMessage::LongLine);
         }
         line = at + 1;

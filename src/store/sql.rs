@@ -39,9 +39,11 @@ impl<const MOST: usize> Texts<MOST> {
         make: impl Fn(usize) -> String,
     ) -> Sql {
         let text = self.0[usize::from(kind == EngineKind::Sqlite)][rows - 1].get_or_init(|| {
-            let numbered = make(rows);
-            let unnumbered = (kind == EngineKind::Sqlite).then(|| unnumbered(&numbered, arguments)).flatten();
-            unnumbered.unwrap_or(numbered)
+            let numbered = Sql::from(make(rows));
+            match kind {
+                EngineKind::Sqlite => numbered.unnumbered(arguments).unwrap_or_else(|numbered| numbered).0.into_owned(),
+                EngineKind::Postgres => numbered.0.into_owned(),
+            }
         });
         text.as_str().into()
     }
@@ -54,10 +56,7 @@ impl Sql {
     /// The text for SQLite. It finds the name of a placeholder by walking over all names, so that
     /// binding n numbered ones takes n² steps: many that come once each and in order become `?`.
     pub(super) fn for_sqlite(self, arguments: usize) -> Self {
-        if arguments < MANY {
-            return self;
-        }
-        unnumbered(&self.0, arguments).map_or(self, Self::from)
+        if arguments < MANY { self } else { self.unnumbered(arguments).unwrap_or_else(|numbered| numbered) }
     }
 
     /// The text with `?` for its placeholders; as it was unless there are so many, in order and once each.
