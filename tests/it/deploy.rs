@@ -11,6 +11,8 @@ use std::process::{Child, Command, Output};
 
 use tempfile::TempDir;
 
+use crate::support::ports::free_port;
+
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -148,10 +150,6 @@ impl Proxy {
         let claim = ["-H", "X-Forwarded-For: 203.0.113.9", "-w", "%{http_code}", &url];
         words(&run("curl", &[&["-s", "-k"], &retry[..], &claim[..]].concat()))
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Answers every request with its own head.

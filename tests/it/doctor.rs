@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::project::{Project, Settings};
 use crate::relay::tls::acceptor;
 use crate::support::dns::{self, Record};
+use crate::support::ports::free_port;
 use crate::support::{database, on_both_engines};
 
 const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/authority.pem");
@@ -54,10 +55,10 @@ fn edit(project: &Project, edits: &[(&str, &str)]) {
 
 /// Puts TLS in front of a port; the certificate is that of `localhost`.
 async fn secured(plain: u16) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let port = free_port();
     // `localhost` has two addresses.
-    for listener in [listener, TcpListener::bind(("::1", port)).await.unwrap()] {
+    for address in ["127.0.0.1", "::1"] {
+        let listener = TcpListener::bind((address, port)).await.unwrap();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(async move {
@@ -94,7 +95,7 @@ on_both_engines! {
     async fn a_project_in_order_fails_nothing(db) {
         let project = Project::new(db, Settings::default(), |_, _| None).await;
         project.import(1).await;
-        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let plain = free_port();
         let port = secured(plain).await;
         edit(&project, &[
             ("base_url = \"http://127.0.0.1:1\"\nlisten = \"127.0.0.1:0\"",
@@ -148,7 +149,7 @@ on_both_engines! {
 #[tokio::test]
 async fn an_address_that_only_this_machine_does_not_reach_is_warned_of_and_spf_is_evaluated_for_those_named() {
     let project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), |_, _| None).await;
-    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let plain = free_port();
     edit(
         &project,
         &[(

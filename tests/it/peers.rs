@@ -1,7 +1,6 @@
 //! Sending to mail servers that others wrote: Postfix's `smtp-sink`, and Postfix as a smarthost.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,11 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::project::{Project, Settings};
 use crate::support::database;
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use crate::support::ports::free_port;
 
 pub async fn wait_for(port: u16) {
     for _ in 0..600 {

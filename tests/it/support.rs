@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod dns;
 pub mod dump;
 pub mod network;
+pub mod ports;
 pub mod process;
 pub mod program;
 

@@ -16,12 +16,13 @@ use tokio::process::Command;
 
 use super::account;
 use super::form::Row;
-use super::kills::{free_port, until_done};
+use super::kills::until_done;
 use super::sink::{Journal, sink};
 use crate::hours::apply;
 use crate::http::get_from;
 use crate::project::{Project, Settings};
 use crate::score::support::rows;
+use crate::support::ports::free_address;
 use crate::support::process::Process;
 use crate::support::{Database, database};
 
@@ -46,7 +47,7 @@ impl Stage {
         let (catcher, journal) = sink(db.dir.path(), "disks");
         let settings = Settings { relay: "connections = 4\nrate = \"500/s\"", ..Settings::default() };
         let project = Project::before(db, settings, catcher).await;
-        let (web, console) = (free_port().await, free_port().await);
+        let (web, console) = (free_address(), free_address());
         project.listen(web, console);
         project.import(PEOPLE).await;
         let app = project.app();

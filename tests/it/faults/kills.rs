@@ -1,6 +1,5 @@
 //! `kill -9` of the processes at random instants: two senders, tracker with pages, scorer.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use colloquy::args;
@@ -75,17 +74,6 @@ async fn every_wave_was_sent(store: &Store, run: RunId, messages: usize) {
     let sql = "SELECT COUNT(DISTINCT wave), COUNT(*) FROM messages WHERE run_id = $1 AND wave > 0";
     let found: (i64, i64) = store.read().await.unwrap().one(sql, args![run]).await.unwrap();
     assert_eq!(found, (ZONES.len() as i64, messages as i64));
-}
-
-/// A port on loopback that is free, and not one of those that the kernel gives to whoever connects.
-pub async fn free_port() -> SocketAddr {
-    let mut random = colloquy::clock::random();
-    loop {
-        let address = SocketAddr::from(([127, 0, 0, 1], random.random_range(10_000..30_000)));
-        if tokio::net::TcpListener::bind(address).await.is_ok() {
-            return address;
-        }
-    }
 }
 
 /// Gives everybody a zone.

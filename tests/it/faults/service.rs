@@ -18,12 +18,13 @@ use tokio::net::TcpStream;
 
 use super::account::{self, Account};
 use super::form::Row;
-use super::kills::{free_port, until_done};
+use super::kills::until_done;
 use super::readers::{Answered, Readers};
 use super::sink::{Journal, sink};
 use crate::hours::apply;
 use crate::project::{Project, Settings};
 use crate::support::Database;
+use crate::support::ports::free_address;
 use crate::support::process::Process;
 
 pub const PEOPLE: usize = 2_000;
@@ -45,7 +46,7 @@ impl Service {
     pub async fn of(db: Database, more: &[(&str, &str)]) -> Self {
         let (catcher, journal) = sink(db.dir.path(), "service");
         let project = Project::before(db, Settings { relay: RELAY, ..Settings::default() }, catcher).await;
-        Self::over(project, journal, free_port().await, more).await
+        Self::over(project, journal, free_address(), more).await
     }
 
     /// The same over this project, answering readers there.

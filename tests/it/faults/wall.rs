@@ -13,11 +13,11 @@ use colloquy::store::{EngineKind, Store, versions};
 use tokio::process::Command;
 
 use super::account;
-use super::kills::free_port;
 use super::sink::sink;
 use crate::hours::HEAD;
 use crate::project::{Project, Settings};
 use crate::service::get;
+use crate::support::ports::free_address;
 use crate::support::process::Process;
 use crate::support::{Database, database};
 
@@ -46,8 +46,8 @@ impl Machine {
             let lines = format!("{HEAD}[schedule]\nat = {at}\nlatest_start = \"1h\"\n");
             std::fs::write(project.db.dir.path().join(format!("config/campaigns/{name}.toml")), lines).unwrap();
         }
-        let console = free_port().await;
-        project.listen(free_port().await, console);
+        let console = free_address();
+        project.listen(free_address(), console);
         let wall = project.db.dir.path().join("wall");
         let machine = Self { project, console, wall };
         machine.show(off);

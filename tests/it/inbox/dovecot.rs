@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::kept;
 use super::maildir::{Basket, Crashing, maildir};
-use crate::peers::{free_port, wait_for};
+use crate::peers::wait_for;
 use crate::project::{Settings, write_project};
 use crate::support::on_both_engines;
+use crate::support::ports::free_port;
 
 const AUTHORITY: &[u8] = include_bytes!("../tls/authority.pem");
 /// Debian's `nobody` and `nogroup`, to whom the mailbox belongs.

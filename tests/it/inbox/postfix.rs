@@ -93,7 +93,7 @@ on_both_engines! {
     }
 
     async fn by_lmtp_a_report_is_taken_and_handled(db) {
-        let port = crate::peers::free_port();
+        let port = crate::support::ports::free_port();
         let inbox = format!("[inbox]\nlisten = \"127.0.0.1:{port}\"\n");
         let (project, _postfix) = project(db, &format!("lmtp:inet:127.0.0.1:{port}"), "", &inbox).await;
         let stop = Stop::default();

@@ -10,10 +10,11 @@ use colloquy::services::{Role, Services};
 
 use super::{BROWSER, at, counter, holds, last_run, until, until_taken};
 use crate::http::get_from;
-use crate::peers::{free_port, wait_for};
+use crate::peers::wait_for;
 use crate::project::{Project, Settings};
 use crate::support::Database;
 use crate::support::cluster::{Cluster, Pooler};
+use crate::support::ports::free_port;
 use crate::support::process::Process;
 
 const PEOPLE: usize = 1_500;

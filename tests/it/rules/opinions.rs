@@ -58,7 +58,7 @@ impl Rspamd {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().display();
-        let port = crate::peers::free_port().to_string();
+        let port = crate::support::ports::free_port().to_string();
         let config = format!(
             ".include \"$CONFDIR/common.conf\"\n\
              options {{\n  pidfile = \"{at}/pid\";\n  .include \"$CONFDIR/options.inc\"\n  disable_hyperscan = true;\n  \

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::peers::{Killed, free_port, wait_for};
+use super::ports::free_port;
+use crate::peers::{Killed, wait_for};
 
 /// A cluster of the test's own; it goes with it.
 pub struct Cluster {
