@@ -53,7 +53,7 @@ impl Dovecot {
         fs::write(dovecot.config(), dovecot.text()).unwrap();
         let started =
             Command::new("/usr/sbin/dovecot").arg("-c").arg(dovecot.config()).stderr(Stdio::inherit()).status();
-        assert!(started.expect("Dovecot is installed by scripts/setup").success(), "it needs root");
+        assert!(started.expect("Dovecot is installed by scripts/setup").success(), "Dovecot starts; it needs root");
         for port in [dovecot.imap, dovecot.imaps, dovecot.pop3, dovecot.pop3s, dovecot.lmtp] {
             wait_for(port).await;
         }
