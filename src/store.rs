@@ -5,6 +5,7 @@
 //! engines must differ, two texts stand side by side.
 
 mod connection;
+mod embedded;
 mod error;
 mod group;
 mod pool;
@@ -72,8 +73,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::SqliteConnectOptions;
 
 /// Builds the arguments of a statement from anything that converts into a [`Value`].
 #[macro_export]
@@ -275,6 +275,17 @@ impl Store {
         }
     }
 
+    /// Prepares for many large transactions: SQLite's log may become longer until it is written back.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn expect_bulk(&self) -> Result<()> {
+        if let Engine::Sqlite { writer, .. } = &self.engine {
+            sqlx::query(embedded::LONGER_LOG).execute(&mut *writer.acquire().await?).await?;
+        }
+        Ok(())
+    }
+
     /// Takes what was deleted out of the database's files. SQLite would keep it in free pages and in its
     /// log until something else is written there; PostgreSQL's vacuum sees to it.
     ///
@@ -332,7 +343,7 @@ impl Store {
 fn engine(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<Engine> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = root.join(path.trim_start_matches("//"));
-        let options = sqlite_options(&path);
+        let options = embedded::options(&path);
         let writer = options.clone().create_if_missing(true).pragma("cache_size", "-16384");
         let writer = Pool::new(1, writer, PATIENCE);
         let readers = Pool::new(READERS, options.pragma("query_only", "ON"), PATIENCE);
@@ -344,20 +355,6 @@ fn engine(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<Engine> {
     let pool = Pool::new(POSTGRES_CONNECTIONS, Servers::new(url, direct_url.is_some())?, PATIENCE);
     let direct = direct_url.map(|url| Servers::new(url, false)).transpose()?.map(Arc::new);
     Ok(Engine::Postgres { pool, direct })
-}
-
-/// WAL and `synchronous=FULL`: what was committed survives a power cut.
-fn sqlite_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(PATIENCE)
-        .pragma("wal_autocheckpoint", "16000")
-        .pragma("secure_delete", "FAST")
-        .statement_cache_capacity(200)
-        .disable_statement_logging()
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ pub async fn run(
     };
     let (sender, mut batches) = mpsc::channel(AHEAD);
     let reading = tokio::task::spawn_blocking(move || reader.read(&sender));
+    store.expect_bulk().await?;
     let (mut tally, mut done) = (Tally::default(), Progress { octets: 0, rows: 0 });
     let mut strangers = after == RecipientId(0);
     while let Some(batch) = batches.recv().await {

@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Error, Result, Session, sqlite_options};
+use super::{Error, Result, Session, embedded};
 use crate::args;
 use crate::domain::address::Address;
 
@@ -48,7 +48,7 @@ pub async fn damage(path: &Path) -> Result<Option<String>> {
 
 async fn open(path: &Path) -> Result<SqliteConnection> {
     let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
-    sqlite_options(path).connect().await.map_err(unreachable)
+    embedded::options(path).connect().await.map_err(unreachable)
 }
 
 /// Somebody's address with its keyed hash, to see whether a key is the right one; `None` where nobody has any.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::hits::{COLUMNS, HitRow, arguments};
 use super::pool::Pool;
-use super::{Error, Result, Session, Sql, keys, padded, sqlite_options, values};
+use super::{Error, Result, Session, Sql, embedded, keys, padded, values};
 use crate::args;
 use crate::domain::hit::Hit;
 use crate::domain::id::RecipientId;
@@ -99,7 +99,7 @@ impl Spool {
     /// # Errors
     /// When the file cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
-        let options = sqlite_options(path);
+        let options = embedded::options(path);
         let writer = Pool::new(1, options.clone().create_if_missing(true), PATIENCE);
         sqlx::raw_sql(TABLES).execute(&mut *writer.acquire().await?).await?;
         let reader = Pool::new(1, options.pragma("query_only", "ON"), PATIENCE);

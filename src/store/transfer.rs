@@ -23,7 +23,7 @@ use self::cell::Cell;
 use self::chunk::Chunk;
 use super::pool::Open as _;
 use super::servers::Servers;
-use super::{Error, Session, Store, nodes, partitions, sqlite_options};
+use super::{Error, Session, Store, embedded, nodes, partitions};
 use crate::domain::hex::hex;
 use crate::domain::time::Micros;
 
@@ -152,7 +152,7 @@ pub async fn run(from: &str, to: &str, root: &Path, now: Micros, mut told: impl 
     refuse_living(&store).await?;
     store.close().await;
     let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
-    let mut source = sqlite_options(&path).connect().await.map_err(unreachable)?;
+    let mut source = embedded::options(&path).connect().await.map_err(unreachable)?;
     source.execute("BEGIN IMMEDIATE").await?;
     let store = Store::connect(to, root).await?;
     store.update_schema().await?;
