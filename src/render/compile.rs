@@ -18,7 +18,7 @@ use super::locale::Formats;
 use super::mailing::Mailing;
 use super::message_helpers::OFFERS;
 use super::mime::Enclosure;
-use super::problem::{TemplateProblem, nearest, problem};
+use super::problem::{TemplateProblem, nearest, problem, unreadable};
 use super::program::Program;
 use super::signatures::{is_variable_alone, signature};
 use super::tag::{Kind, Tag, closing, scan};
@@ -65,8 +65,9 @@ pub(super) fn compile(
 ) -> Result<Mailing, Vec<TemplateProblem>> {
     let offers: Vec<Value> = (1..).zip(&campaign.offers.items).map(|(number, item)| offer(number, item)).collect();
     let offer_fields = offers.iter().filter_map(Value::as_object).flat_map(|o| o.keys().cloned());
-    let offer_fields = offer_fields.chain(["image".to_owned()]).collect();
-    let names = Names { offer_fields, ..Names::default() };
+    let offer_fields = offer_fields.chain(offers.first().map(|_| "image".to_owned())).collect();
+    let categories = project.categories.keys().cloned().collect();
+    let names = Names { offer_fields, categories, ..Names::default() };
     let (problems, links) = Default::default();
     let (content, is_own, tag) = (&campaign.content, true, project.sender.locale.as_str());
     let formats = Formats::new(tag, &project.sender.timezone);
@@ -273,16 +274,16 @@ impl Compiler<'_> {
     }
 
     fn parse(&mut self, source: &Traced) -> Option<Template> {
-        let parsed = Template::compile(source.text());
-        let error = match parsed {
-            Ok(template) => return Some(template),
-            Err(error) => error,
-        };
-        let (line, column) = error.pos().unwrap_or((1, 1));
-        let hint = "a block may have to be closed in the file, and in the element, where it is opened".to_owned();
-        let message = error.reason().to_string().replace('\n', " ");
-        self.problems.push(problem(&source.place_of(line, column), message, Some(hint)));
-        None
+        match Template::compile(source.text()) {
+            Ok(template) => Some(template),
+            Err(error) => {
+                let mut fault = unreadable(source, &error);
+                let hint = "a block may have to be closed in the file, and in the element, where it is opened";
+                fault.hint.get_or_insert_with(|| hint.to_owned());
+                self.problems.push(fault);
+                None
+            }
+        }
     }
 
     /// Where the campaign's file says something about the language at hand.

@@ -4,13 +4,14 @@
 //! Parameters of a partial become the block `__scope` around its text. Partials are found by their
 //! path under `templates/` without its ending: a MJML template takes `.mjml` before `.hbs`.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
 use handlebars::Template;
 
-use super::problem::{TemplateProblem, nearest, problem};
+use super::problem::{TemplateProblem, nearest, problem, unreadable};
 use super::tag::{Kind, Tag, closing, scan, with_own_line};
 use super::traced::{Place, Traced};
 
@@ -25,15 +26,21 @@ struct Surroundings {
     /// Files that are being included, outermost first.
     open: Vec<String>,
     /// What `@partial-block` stands for.
-    block: Option<Rc<Traced>>,
+    block: Option<Rc<Block>>,
     /// What `{{#*inline}}` has defined.
     inlines: BTreeMap<String, Rc<Traced>>,
 }
 
-struct Unit<'a> {
-    source: &'a str,
+/// What stands in `{{#> …}}`.
+struct Block {
+    text: Traced,
+    /// Whether it was put in somewhere.
+    used: Cell<bool>,
+}
+
+struct Unit {
+    source: Traced,
     tags: Vec<Tag>,
-    start: Place,
 }
 
 struct Flattener<'a> {
@@ -59,32 +66,27 @@ pub(super) fn flatten(
 impl Flattener<'_> {
     fn file(&mut self, path: &str, around: &mut Surroundings, out: &mut Traced) -> Option<()> {
         let files = self.files;
-        let source = files.get(path)?;
-        let start = Place::start(path);
-        if let Err(e) = Template::compile(source) {
-            let (line, column) = e.pos().unwrap_or((1, 1));
-            let reason = e.reason().to_string();
-            self.problems.push(problem(&Place { line, column, ..start }, reason.replace('\n', " "), None));
+        let mut source = Traced::default();
+        source.push(files.get(path)?, Place::start(path));
+        if let Err(error) = Template::compile(source.text()) {
+            self.problems.push(unreadable(&source, &error));
             return Some(());
         }
-        match scan(source) {
+        match scan(source.text()) {
             Ok(tags) => {
-                let unit = Unit { source, tags, start };
+                let unit = Unit { source, tags };
                 around.open.push(path.to_owned());
-                self.part(&unit, 0..unit.tags.len(), 0..source.len(), around, out);
+                self.part(&unit, 0..unit.tags.len(), 0..unit.text().len(), around, out);
                 around.open.pop();
             }
-            Err(at) => {
-                let place = start.after(&source[..at]);
-                self.problems.push(problem(&place, "this tag is never closed".into(), None));
-            }
+            Err(at) => self.problems.push(problem(&source.place(at), "this tag is never closed".into(), None)),
         }
         Some(())
     }
 
     fn part(
         &mut self,
-        unit: &Unit<'_>,
+        unit: &Unit,
         tags: Range<usize>,
         text: Range<usize>,
         around: &mut Surroundings,
@@ -94,7 +96,7 @@ impl Flattener<'_> {
         let mut next = tags.start;
         while next < tags.end {
             let tag = &unit.tags[next];
-            let line = with_own_line(unit.source, &tag.range);
+            let line = with_own_line(unit.text(), &tag.range);
             let line = line.start.max(at)..line.end.min(text.end);
             if matches!(tag.kind, Kind::Comment | Kind::Partial | Kind::PartialBlock | Kind::Inline) {
                 unit.copy(at..line.start, out);
@@ -107,15 +109,15 @@ impl Flattener<'_> {
                 }
                 Kind::PartialBlock | Kind::Inline => {
                     let Some(close) = closing(&unit.tags, next).filter(|c| *c < tags.end) else { return };
-                    let end = with_own_line(unit.source, &unit.tags[close].range);
+                    let end = with_own_line(unit.text(), &unit.tags[close].range);
                     let mut within = around.clone();
                     let mut body = Traced::default();
                     self.part(unit, next + 1..close, at..end.start.max(at), &mut within, &mut body);
                     if tag.kind == Kind::Inline {
-                        let name = tag.body(unit.source).trim_matches(['"', '\'']).to_owned();
+                        let name = tag.body(unit.text()).trim_matches(['"', '\'']).to_owned();
                         around.inlines.insert(name, Rc::new(body));
                     } else {
-                        within.block = Some(Rc::new(body));
+                        within.block = Some(Rc::new(Block { text: body, used: Cell::new(false) }));
                         self.include(unit, tag, Some(within), around, out);
                     }
                     at = end.end.min(text.end);
@@ -130,14 +132,14 @@ impl Flattener<'_> {
     /// Writes the partial that a tag names; `within` is the tag's own block.
     fn include(
         &mut self,
-        unit: &Unit<'_>,
+        unit: &Unit,
         tag: &Tag,
         within: Option<Surroundings>,
         around: &Surroundings,
         out: &mut Traced,
     ) {
-        let place = unit.start.after(&unit.source[..tag.range.start]);
-        let body = tag.body(unit.source);
+        let place = unit.source.place(tag.range.start);
+        let body = tag.body(unit.text());
         let (name, arguments) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
         let name = name.trim_matches(['"', '\'', '[', ']']);
         let arguments = arguments.trim();
@@ -149,7 +151,7 @@ impl Flattener<'_> {
         let path = paths().find(|path| self.files.contains_key(path)).unwrap_or_default();
         if name == "@partial-block" {
             match around.block.as_ref().or(within.as_ref().and_then(|w| w.block.as_ref())) {
-                Some(block) => out.push_part(block, 0..block.text().len()),
+                Some(block) => block.put_in(out),
                 None => self.problems.push(problem(
                     &place,
                     "nothing is given for @partial-block here".into(),
@@ -160,15 +162,29 @@ impl Flattener<'_> {
             out.push_part(inline, 0..inline.text().len());
         } else if around.open.contains(&path) {
             self.problems.push(problem(&place, format!("'{name}' includes itself"), None));
-        } else if self.file(&path, &mut inner, out).is_none() {
-            match within.and_then(|w| w.block).filter(|_| !name.contains('/')) {
-                Some(fallback) => out.push_part(&fallback, 0..fallback.text().len()),
-                None => self.unknown(name, &place),
+        } else {
+            let before = self.problems.len();
+            let found = self.file(&path, &mut inner, out).is_some();
+            match within.and_then(|w| w.block) {
+                Some(block) if found => {
+                    if block.is_lost() && self.problems.len() == before {
+                        self.lost(name, &path, &place);
+                    }
+                }
+                Some(fallback) if !name.contains('/') => fallback.put_in(out),
+                _ if !found => self.unknown(name, &place),
+                _ => {}
             }
         }
         if !arguments.is_empty() {
             out.push("{{/__scope}}", place);
         }
+    }
+
+    fn lost(&mut self, name: &str, path: &str, place: &Place) {
+        let message = format!("'{name}' shows nothing of what this block holds");
+        let hint = format!("write {{{{> @partial-block}}}} in {path} where it belongs, or include it without a block");
+        self.problems.push(problem(place, message, Some(hint)));
     }
 
     fn unknown(&mut self, name: &str, place: &Place) {
@@ -182,10 +198,25 @@ impl Flattener<'_> {
     }
 }
 
-impl Unit<'_> {
+impl Block {
+    fn put_in(&self, out: &mut Traced) {
+        self.used.set(true);
+        out.push_part(&self.text, 0..self.text.text().len());
+    }
+
+    /// Whether a reader would have seen something of it.
+    fn is_lost(&self) -> bool {
+        !self.used.get() && !self.text.text().trim().is_empty()
+    }
+}
+
+impl Unit {
+    fn text(&self) -> &str {
+        self.source.text()
+    }
+
     fn copy(&self, range: Range<usize>, out: &mut Traced) {
-        let place = self.start.after(&self.source[..range.start]);
-        out.push(&self.source[range], place);
+        out.push_part(&self.source, range);
     }
 }
 
@@ -231,7 +262,42 @@ mod tests {
                 "templates/self.hbs:1:1: 'self' includes itself",
             ]
         );
-        let (_, problems) = flat(&[("main", "{{> b}}"), ("b", "x\n{{#if a}}")]);
-        assert!(problems[0].starts_with("templates/b.hbs:2:"), "{problems:?}");
+        let (_, problems) = flat(&[("main", "{{> b}}"), ("b", "x\n{{#if a}}\ny\n")]);
+        let expected = "templates/b.hbs:2:1: the block {{#if a}} is never closed (write {{/if}} in the same file, and in the same element)";
+        assert_eq!(problems, [expected]);
+    }
+
+    #[test]
+    fn a_layout_that_shows_nothing_of_its_block_is_refused_where_it_is_called() {
+        let (_, problems) = flat(&[
+            ("main", "a\n {{#> layouts/x}}<p>{{b}}</p>{{/layouts/x}}"),
+            ("layouts/x", "<{{> head}}>"),
+            ("head", ""),
+        ]);
+        assert_eq!(
+            problems,
+            [
+                "templates/main.hbs:2:2: 'layouts/x' shows nothing of what this block holds (write {{> @partial-block}} in templates/layouts/x.hbs where it belongs, or include it without a block)"
+            ]
+        );
+        let (_, problems) = flat(&[
+            ("main", "{{#> outer}}x{{/outer}}"),
+            ("outer", "{{#> inner}}<{{> @partial-block}}>{{/inner}}"),
+            ("inner", ""),
+        ]);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("templates/outer.hbs:1:1: 'inner' shows nothing"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_block_may_be_passed_on_or_hold_nothing_but_inline_parts() {
+        let (text, problems) = flat(&[
+            ("main", "{{#> outer}}x{{/outer}}{{#> slots}}{{! none }}\n{{#*inline \"head\"}}H{{/inline}}\n{{/slots}}"),
+            ("outer", "{{#> inner}}<{{> @partial-block}}>{{/inner}}"),
+            ("inner", "[{{> @partial-block}}]"),
+            ("slots", "|{{> head}}"),
+        ]);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(text, "[<x>]|H");
     }
 }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use css_inline::CSSInliner;
 
 use super::html::{self, Attribute, Event, Start};
-use super::tag::{Kind, Tag};
+use super::tag::{Kind, Tag, within};
 use super::traced::Traced;
 
 /// On `<style>`: `ignore` leaves it alone, `keep` keeps it besides. On an element: `ignore`.
@@ -74,14 +74,14 @@ fn starts(events: &[Event]) -> impl Iterator<Item = (usize, &Start)> {
 }
 
 fn has_tags(tags: &[Tag], range: &Range<usize>) -> bool {
-    tags.iter().any(|t| range.contains(&t.range.start))
+    !within(tags, range).is_empty()
 }
 
 /// Whether tags decide which rules fit an element: they write its class, its id, or a whole attribute.
 fn is_changing(tags: &[Tag], start: &Start) -> bool {
     let harmless = |a: &&Attribute| a.name != "class" && a.name != "id";
-    tags.iter()
-        .filter(|t| (start.at..start.end).contains(&t.range.start))
+    within(tags, &(start.at..start.end))
+        .iter()
         .any(|tag| !start.attributes.iter().filter(harmless).any(|a| a.value.contains(&tag.range.start)))
 }
 
@@ -121,7 +121,8 @@ fn copy(text: &str, tags: &[Tag], events: &[Event], stays: &dyn Fn(&Start) -> bo
     let texts: Vec<&Range<usize>> =
         events.iter().filter_map(|e| if let Event::Text(r) = e { Some(r) } else { None }).collect();
     for tag in tags {
-        let between = texts.iter().any(|r| r.contains(&tag.range.start)) && tag.kind != Kind::Value;
+        let before = &texts[..texts.partition_point(|text| text.start <= tag.range.start)];
+        let between = before.last().is_some_and(|r| r.contains(&tag.range.start)) && tag.kind != Kind::Value;
         edits.push((tag.range.clone(), if between { "<!---->" } else { "h" }.to_owned()));
     }
     edits.sort_by_key(|(range, _)| (range.start, range.end));

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::html::{Event, Start};
-use super::problem::{TemplateProblem, nearest, problem};
+use super::problem::{TemplateProblem, problem, unknown_category};
 use super::tag::Tag;
 use super::target::{Target, end_of_url};
-use super::traced::{Place, Traced};
+use super::traced::Traced;
 use super::utm::Tagger;
 use crate::domain::campaign::LinkRule;
 
@@ -173,14 +173,11 @@ fn category(source: &Traced, start: &Start, rules: &Rules<'_>, problems: &mut Ve
     if rules.categories.contains_key(name) {
         return Some(name.to_owned());
     }
-    let place: Place = source.place(attribute.value.start);
-    let hint = match nearest(name, rules.categories.keys().map(String::as_str)) {
-        Some(near) => format!("did you mean '{near}'?"),
-        None if name.contains("{{") => {
-            "write a plain name; links of offers have the offer's category by themselves".into()
-        }
-        None => "name it under [categories] in config/colloquy.toml".into(),
-    };
-    problems.push(problem(&place, format!("there is no category '{name}'"), Some(hint)));
+    let place = source.place(attribute.value.start);
+    let mut fault = unknown_category(&place, name, rules.categories.keys().map(String::as_str));
+    if name.contains("{{") {
+        fault.hint = Some("write a plain name; links of offers have the offer's category by themselves".into());
+    }
+    problems.push(fault);
     None
 }

@@ -19,7 +19,7 @@ use mrml::prelude::render::RenderOptions;
 use self::words::Words;
 use super::html::{self, Event};
 use super::problem::{TemplateProblem, problem};
-use super::tag::{Kind, Tag};
+use super::tag::{Kind, Tag, within};
 use super::traced::{Place, Traced};
 
 /// Elements whose text goes into the page's head as it is: no comment may stand there.
@@ -106,8 +106,9 @@ fn hide(source: &Traced, tags: &[Tag], events: &[Event], words: &mut Words) -> V
         }
     }
     for tag in tags {
-        let within = in_texts.iter().find(|(range, _)| range.contains(&tag.range.start));
-        let comment = within.is_some_and(|(_, plain)| !plain) && !matches!(tag.kind, Kind::Value | Kind::Raw);
+        let before = &in_texts[..in_texts.partition_point(|(range, _)| range.start <= tag.range.start)];
+        let around = before.last().filter(|(range, _)| range.contains(&tag.range.start));
+        let comment = around.is_some_and(|(_, plain)| !plain) && !matches!(tag.kind, Kind::Value | Kind::Raw);
         edits.push((tag.range.clone(), words.tag(&text[tag.range.clone()], comment, source.place(tag.range.start))));
     }
     edits.sort_by_key(|(range, _)| (range.start, range.end));
@@ -118,7 +119,7 @@ fn hide(source: &Traced, tags: &[Tag], events: &[Event], words: &mut Words) -> V
 fn runs(text: &str, piece: &Range<usize>, tags: &[Tag]) -> Vec<usize> {
     let mut at = piece.start;
     let mut runs = Vec::new();
-    let inside = tags.iter().map(|t| t.range.clone()).filter(|r| piece.contains(&r.start));
+    let inside = within(tags, piece).iter().map(|t| t.range.clone());
     for stop in inside.chain(std::iter::once(piece.end..piece.end)) {
         let run = &text[at.min(stop.start)..stop.start];
         let blank = run.len() - run.trim_start().len();

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::traced::Place;
+use handlebars::{TemplateError, TemplateErrorReason};
+
+use super::tag::{Kind, scan, unpaired};
+use super::traced::{Place, Traced};
 
 /// A fault in a template, found before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +49,39 @@ pub struct RenderError {
 /// A problem at a place.
 pub(super) fn problem(place: &Place, message: String, hint: Option<String>) -> TemplateProblem {
     TemplateProblem { file: place.file.to_string(), line: place.line, column: place.column, message, hint }
+}
+
+/// What Handlebars could not read. It looks for the end of a block up to the end of the text: such a block is named here.
+pub(super) fn unreadable(source: &Traced, error: &TemplateError) -> TemplateProblem {
+    let text = source.text();
+    let tags = scan(text).unwrap_or_default();
+    let is_syntax = matches!(error.reason(), TemplateErrorReason::InvalidSyntax(_));
+    if let Some(tag) = unpaired(text, &tags).filter(|_| is_syntax) {
+        let written = &text[tag.range.clone()];
+        let (message, hint) = match tag.kind {
+            Kind::Close => (format!("{written} closes no block"), None),
+            _ => (
+                format!("the block {written} is never closed"),
+                Some(format!("write {{{{/{}}}}} in the same file, and in the same element", tag.name(text))),
+            ),
+        };
+        return problem(&source.place(tag.range.start), message, hint);
+    }
+    let (line, column) = error.pos().unwrap_or((1, 1));
+    problem(&source.place_of(line, column), error.reason().to_string().replace('\n', " "), None)
+}
+
+/// A category that the project does not have.
+pub(super) fn unknown_category<'a>(
+    place: &Place,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> TemplateProblem {
+    let hint = nearest(name, known).map_or_else(
+        || "name it under [categories] in config/colloquy.toml".to_owned(),
+        |near| format!("did you mean '{near}'?"),
+    );
+    problem(place, format!("there is no category '{name}'"), Some(hint))
 }
 
 /// The known name that someone who typed `name` probably meant.

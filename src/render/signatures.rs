@@ -39,7 +39,7 @@ const SIGNATURES: [Signature; 39] = [
     own("__utm"),
     any("and", 2, ANY, &[], "(and a b)"),
     value("capitalize", 1, &[], "{{capitalize city}}"),
-    any("cluster", 0, ANY, &[], "{{#cluster \"running\"}}"),
+    any("cluster", 1, ANY, &[], "{{#cluster \"running\"}}"),
     value("date", 2, &["pattern"], "{{date birthday \"long\"}}"),
     any("default", 2, 2, &[], "{{default first_name \"there\"}}"),
     any("each", 1, 1, &[], "{{#each (offers)}}"),
@@ -190,7 +190,7 @@ impl Signature {
 }
 
 /// A value that is written out in the template.
-fn literal(parameter: &Parameter) -> Option<&Value> {
+pub(super) fn literal(parameter: &Parameter) -> Option<&Value> {
     match parameter {
         Parameter::Literal(value) => Some(value),
         _ => None,

@@ -47,6 +47,16 @@ impl Tag {
         };
         inner.strip_prefix(mark).unwrap_or(inner).trim()
     }
+
+    /// The name of the block that is opened or closed.
+    pub fn name<'a>(&self, source: &'a str) -> &'a str {
+        if self.kind == Kind::Inline {
+            return "inline";
+        }
+        let body = self.body(source);
+        let end = body.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(body.len());
+        body[..end].trim_matches(['"', '\'', '[', ']'])
+    }
 }
 
 /// All tags in order; an offset where a tag is opened and never closed is the error.
@@ -81,6 +91,33 @@ pub(super) fn closing(tags: &[Tag], open: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// A tag that opens a block which nothing closes, or closes one that nothing opens.
+pub(super) fn unpaired<'a>(source: &str, tags: &'a [Tag]) -> Option<&'a Tag> {
+    let mut open: Vec<&Tag> = Vec::new();
+    for tag in tags {
+        match tag.kind {
+            Kind::Open | Kind::PartialBlock | Kind::Inline => open.push(tag),
+            Kind::Close => {
+                let name = tag.name(source);
+                match open.iter().rposition(|block| name.is_empty() || block.name(source) == name) {
+                    Some(at) if at + 1 < open.len() => return Some(open[at + 1]),
+                    Some(at) => open.truncate(at),
+                    None => return Some(tag),
+                }
+            }
+            _ => {}
+        }
+    }
+    open.pop()
+}
+
+/// Those of a text's tags that begin within a range.
+pub(super) fn within<'a>(tags: &'a [Tag], range: &Range<usize>) -> &'a [Tag] {
+    let from = tags.partition_point(|tag| tag.range.start < range.start);
+    let to = tags.partition_point(|tag| tag.range.start < range.end);
+    &tags[from..to.max(from)]
 }
 
 /// The tag with its line, when nothing else stands on that line: such a line leaves no trace.
@@ -193,6 +230,34 @@ mod tests {
     fn braces_in_quotes_and_escaped_tags_are_text() {
         assert_eq!(kinds(r#"{{default x "}}"}}\{{no}}"#), [(Kind::Value, r#"default x "}}""#)]);
         assert_eq!(scan("ab{{x"), Err(2));
+    }
+
+    #[test]
+    fn the_tags_of_a_range_are_those_that_begin_in_it() {
+        let tags = scan("{{a}}-{{b}}{{c}}").unwrap();
+        for (range, expected) in
+            [(0..16, 0..3), (0..6, 0..1), (1..6, 1..1), (5..7, 1..2), (6..12, 1..3), (16..20, 3..3)]
+        {
+            assert_eq!(within(&tags, &range), &tags[expected], "{range:?}");
+        }
+        assert_eq!(within(&tags, &Range { start: 12, end: 3 }), []);
+    }
+
+    #[test]
+    fn a_tag_without_its_counterpart_is_found() {
+        for (source, expected) in [
+            (
+                "{{#if a}}{{else}}{{/if}}{{#> \"l\" x=1}}{{/l}}{{#*inline \"i\"}}{{/inline}}{{#each(offers)}}{{/each}}",
+                None,
+            ),
+            ("{{#> l/m}}{{/}}{{#if a}}{{~/if~}}", None),
+            ("{{#if a}}{{#if b}}{{/if}}", Some("{{#if a}}")),
+            ("{{#if a}}{{#each b}}{{/if}}", Some("{{#each b}}")),
+            ("{{#if a}}{{/if}}{{/if}}{{#if b}}", Some("{{/if}}")),
+        ] {
+            let tags = scan(source).unwrap();
+            assert_eq!(unpaired(source, &tags).map(|tag| &source[tag.range.clone()]), expected, "{source}");
+        }
     }
 
     #[test]

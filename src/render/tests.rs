@@ -192,6 +192,24 @@ fn a_template_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_block_that_is_never_closed_is_named_in_every_part() {
+    let hint = "(write {{/if}} in the same file, and in the same element)";
+    let problems = compile("<p>\n {{#if country}}a</p>\n<p>b</p>\n").err().unwrap();
+    assert_eq!(
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [format!("templates/spring.hbs:2:2: the block {{{{#if country}}}} is never closed {hint}")]
+    );
+    let mut campaign = campaign();
+    campaign.content.subject = "{{#if first_name}}Hello".into();
+    let problems = Mailing::compile(&campaign, &project(), &files(&[("spring", "x")])).err().unwrap();
+    assert!(problems[0].to_string().ends_with(&format!("the block {{{{#if first_name}}}} is never closed {hint}")));
+    let problems = compile("{{#if country}}a{{/if}}\n{{/if}}").err().unwrap();
+    assert_eq!(problems[0].to_string(), "templates/spring.hbs:2:1: {{/if}} closes no block");
+    let problems = compile("{{#if country}}{{default first_name=}}{{/if}}").err().unwrap();
+    assert!(problems[0].message.contains("invalid handlebars syntax"), "{problems:?}");
+}
+
+#[test]
 fn a_text_part_by_hand_shares_numbers_with_the_html() {
     let mut campaign = campaign();
     campaign.content.text_template = Some("spring.txt.hbs".into());

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::body::lines;
 use super::html::{Event, Start, decode};
-use super::tag::{Kind, Tag};
+use super::tag::{Kind, Tag, within};
 use super::traced::Traced;
 
 /// What stands between two visible things.
@@ -43,7 +43,7 @@ pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &
             Event::Text(range) => writer.text(range.clone()),
             Event::Start(start) => {
                 if is_hidden(source, start) {
-                    hidden_until = events.iter().position(|e| *e == Event::End(i));
+                    hidden_until = (i..events.len()).find(|end| events[*end] == Event::End(i));
                     continue;
                 }
                 writer.widen(gap_around(&start.name));
@@ -130,7 +130,7 @@ impl Writer<'_> {
 
     fn text(&mut self, range: Range<usize>) {
         let mut at = range.start;
-        for tag in self.tags.iter().filter(|t| range.contains(&t.range.start)) {
+        for tag in within(self.tags, &range) {
             self.words(at..tag.range.start);
             let text = &self.source.text()[tag.range.clone()];
             let block = matches!(tag.kind, Kind::Open | Kind::Close | Kind::Else);

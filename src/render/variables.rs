@@ -10,8 +10,8 @@ use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElemen
 use handlebars::{Path, Template};
 
 use super::locale::Formats;
-use super::problem::{TemplateProblem, nearest, problem};
-use super::signatures::{is_variable_alone, names, signature};
+use super::problem::{TemplateProblem, nearest, problem, unknown_category};
+use super::signatures::{is_variable_alone, literal, names, signature};
 use super::traced::{Place, Traced};
 
 /// What every template can use besides the recipient's attributes.
@@ -30,6 +30,9 @@ pub(super) const SENDER: [&str; 9] = [
     "reply_to",
     "timezone",
 ];
+
+/// Said once, whatever of them a template uses.
+const NO_OFFERS: &str = "the campaign has no offers";
 
 /// What a name without `../` belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,8 +56,10 @@ pub(super) struct Names {
     pub numbers: BTreeSet<String>,
     /// Of [`BUILT_IN`], what is used.
     pub built_in: BTreeSet<&'static str>,
-    /// Fields that offers have.
+    /// Fields that offers have; none where there are no offers.
     pub offer_fields: BTreeSet<String>,
+    /// The project's categories.
+    pub categories: BTreeSet<String>,
 }
 
 struct Walk<'a> {
@@ -84,8 +89,9 @@ impl Names {
 
 impl Walk<'_> {
     fn template(&mut self, template: &Template) {
-        for (element, place) in template.elements.iter().zip(&template.mapping) {
-            self.here = (place.0, place.1);
+        for (i, element) in template.elements.iter().enumerate() {
+            // Handlebars keeps no place of `{{else if …}}`.
+            self.here = template.mapping.get(i).map_or(self.here, |place| (place.0, place.1));
             match element {
                 TemplateElement::Expression(ht) | TemplateElement::HtmlExpression(ht) => self.expression(ht),
                 TemplateElement::HelperBlock(ht) => self.block(ht),
@@ -114,6 +120,7 @@ impl Walk<'_> {
     }
 
     fn block(&mut self, ht: &HelperTemplate) {
+        let here = self.here;
         self.helper(ht, true);
         self.parameters(ht);
         let locals = self.locals.len();
@@ -136,6 +143,7 @@ impl Walk<'_> {
         if pushed.is_some() {
             self.scopes.pop();
         }
+        self.here = here;
         if let Some(inverse) = &ht.inverse {
             self.template(inverse);
         }
@@ -172,10 +180,20 @@ impl Walk<'_> {
             self.report(fault.message, fault.hint);
         }
         match name {
+            "cluster" | "interested" => self.categories(call),
             "date" => self.names.dates.extend(variable(call)),
             "money" | "number" | "plural" => self.names.numbers.extend(variable(call)),
             _ => {}
         }
+    }
+
+    fn categories(&mut self, call: &HelperTemplate) {
+        let place = self.place();
+        let known = &self.names.categories;
+        let written = call.params.iter().filter_map(literal);
+        let written = written.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let unknown = written.filter(|name| !known.contains(name));
+        self.problems.extend(unknown.map(|name| unknown_category(&place, &name, known.iter().map(String::as_str))));
     }
 
     fn path(&mut self, raw: &str) {
@@ -210,6 +228,12 @@ impl Walk<'_> {
     }
 
     fn offer_field(&mut self, name: &str) {
+        if self.names.offer_fields.is_empty() {
+            if self.problems.iter().all(|problem| problem.message != NO_OFFERS) {
+                self.report(NO_OFFERS.to_owned(), Some("add [[offers.item]] to its file".to_owned()));
+            }
+            return;
+        }
         if !self.names.offer_fields.contains(name) {
             let near = nearest(name, self.names.offer_fields.iter().map(String::as_str));
             let hint =
@@ -225,8 +249,12 @@ impl Walk<'_> {
     }
 
     fn report(&mut self, message: String, hint: Option<String>) {
-        let place: Place = self.source.place_of(self.here.0, self.here.1);
+        let place = self.place();
         self.problems.push(problem(&place, message, hint));
+    }
+
+    fn place(&self) -> Place {
+        self.source.place_of(self.here.0, self.here.1)
     }
 }
 

@@ -8,7 +8,7 @@ use super::look::{self, Look};
 use crate::render::html::{self, Event, Start, decode};
 use crate::render::mailing::Mailing;
 use crate::render::problem::{TemplateProblem, problem};
-use crate::render::tag::{Kind, Tag, scan};
+use crate::render::tag::{Kind, Tag, scan, within};
 use crate::render::traced::Traced;
 
 /// A template's HTML, its styles inlined and its links numbered.
@@ -145,7 +145,7 @@ impl Page<'_> {
     /// Where something is written that a reader sees.
     fn first_visible(&self, range: &Range<usize>) -> Option<usize> {
         let mut at = range.start;
-        for tag in self.tags.iter().filter(|t| range.contains(&t.range.start)) {
+        for tag in within(&self.tags, range) {
             let before = letter(&self.source.text()[at..tag.range.start]);
             let value = (tag.kind == Kind::Value).then_some(tag.range.start);
             if let Some(found) = before.map(|offset| at + offset).or(value) {

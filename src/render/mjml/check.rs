@@ -5,7 +5,7 @@ use super::known::{ATTRIBUTES, ELEMENTS, WITHOUT_TEXT, parents};
 use super::{end_of, runs};
 use crate::render::html::{Event, Start};
 use crate::render::problem::{TemplateProblem, nearest, problem};
-use crate::render::tag::{Kind, Tag};
+use crate::render::tag::{Kind, Tag, within};
 use crate::render::traced::Traced;
 
 /// Adds what is wrong to `problems`.
@@ -54,7 +54,7 @@ pub(super) fn check(source: &Traced, tags: &[Tag], events: &[Event], problems: &
                 if !WITHOUT_TEXT.contains(&parent.name.as_str()) {
                     continue;
                 }
-                let value = tags.iter().find(|t| range.contains(&t.range.start) && t.kind == Kind::Value);
+                let value = within(tags, range).iter().find(|t| t.kind == Kind::Value);
                 let first =
                     runs(text, range, tags).first().copied().into_iter().chain(value.map(|t| t.range.start)).min();
                 if let Some(at) = first {

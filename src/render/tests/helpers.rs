@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::domain::profile::Profile;
+use crate::render::Mailing;
 use crate::render::RenderError;
-use crate::render::testing::{compile, profile, render};
+use crate::render::testing::{campaign, compile, files, profile, project, render};
 
 /// The text part that someone with these attributes gets, as the sender's German language writes it.
 fn written(template: &str, attributes: &Value) -> Result<String, RenderError> {
@@ -112,6 +113,68 @@ fn a_wrong_argument_is_refused_with_its_place() {
     assert_eq!(plural.len(), 1);
     assert!(plural[0].contains("needs other="), "{plural:?}");
     assert!(refused("{{date birthday pattern=\"HH:mm zzzz\"}}")[0].contains("is not a pattern for dates"));
+}
+
+#[test]
+fn a_category_that_the_project_does_not_have_is_refused_wherever_a_template_names_it() {
+    let near = "there is no category 'runing' (did you mean 'running'?)";
+    for (template, expected) in [
+        ("\n {{#cluster \"runing\"}}a{{else}}b{{/cluster}}", "2:2"),
+        ("{{#interested \"trail\" \"runing\"}}a{{/interested}}", "1:1"),
+        ("a {{#if (and (has first_name) (interested \"runing\"))}}b{{/if}}", "1:3"),
+        ("a {{#if (has first_name)}}b\n{{else cluster \"runing\"}}c{{/if}}", "1:3"),
+    ] {
+        assert_eq!(refused(template), [format!("templates/spring.hbs:{expected}: {near}")]);
+    }
+    let unknown = "(name it under [categories] in config/colloquy.toml)";
+    assert_eq!(
+        refused("{{#cluster \"sailing\" 5}}{{/cluster}}"),
+        ["5", "sailing"].map(|name| format!("templates/spring.hbs:1:1: there is no category '{name}' {unknown}"))
+    );
+    for template in ["{{#cluster}}a{{/cluster}}", "{{#if (cluster)}}a{{/if}}"] {
+        let few = "'cluster' has too few arguments (as in {{#cluster \"running\"}})";
+        assert_eq!(refused(template), [format!("templates/spring.hbs:1:1: {few}")]);
+    }
+    assert_eq!(refused("{{cluster}} {{#cluster \"running\" \"trail\"}}a{{/cluster}}"), [""; 0]);
+}
+
+#[test]
+fn a_category_in_a_subject_or_a_text_part_is_checked_too() {
+    let mut campaign = campaign();
+    campaign.content.subject = "{{#cluster \"runing\"}}Run{{else}}Walk{{/cluster}}".into();
+    campaign.content.text_template = Some("spring.txt.hbs".into());
+    let text = "a\n{{#interested \"gardn\"}}b{{/interested}}";
+    let problems = Mailing::compile(&campaign, &project(), &files(&[("spring", "x"), ("spring.txt", text)]));
+    let problems: Vec<_> = problems.err().unwrap_or_default().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "config/campaigns/spring-running.toml:1:1: there is no category 'runing' (did you mean 'running'?)",
+            "templates/spring.txt.hbs:2:1: there is no category 'gardn' (did you mean 'garden'?)",
+        ]
+    );
+}
+
+#[test]
+fn names_behind_else_if_are_checked_and_filled_in() {
+    assert_eq!(
+        refused("a\n{{#if (has nick)}}a{{else if (eq country \"AT\")}}{{uper country}}{{/if}}"),
+        ["templates/spring.hbs:2:49: there is no helper 'uper' (did you mean 'upper'?)"]
+    );
+    let mailing = compile("{{#if (has nick)}}a{{else if (has country)}}{{country}} {{view_url}}{{/if}}").unwrap();
+    assert!(mailing.variables().contains("country"));
+    assert!(render(&mailing, &profile()).unwrap().text.starts_with("DE https://t.alpenlauf.example/"));
+}
+
+#[test]
+fn offers_in_a_campaign_that_has_none_are_refused_once() {
+    let mut campaign = campaign();
+    campaign.offers.items.clear();
+    let compiled = |html: &str| Mailing::compile(&campaign, &project(), &files(&[("spring", html)]));
+    let problems = compiled("a\n{{#each (offers)}}{{url}} {{title}} {{image}}{{/each}}").err().unwrap_or_default();
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, ["templates/spring.hbs:2:19: the campaign has no offers (add [[offers.item]] to its file)"]);
+    assert!(compiled("{{#each (offers)}}a{{else}}none{{/each}}").is_ok(), "nothing of an offer is used");
 }
 
 #[test]
