@@ -15,7 +15,12 @@ use crate::store::suppressions;
 ///
 /// Only a keyed hash of each is kept, so that a suppression outlives erasure. Letter case makes no
 /// difference.
+///
+/// Ends with 1 when rows of the file were passed over and nothing was taken.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "colloquy suppress <ADDRESS>... --reason <REASON>\n       \
+    colloquy suppress --file <FILE> --reason <REASON>\n       \
+    colloquy suppress --remove <ADDRESS>\n       colloquy suppress --count")]
 #[command(after_help = "Examples:\n  colloquy suppress anna@example.org --reason 'asked by phone'\n  \
     colloquy suppress --file robinson-list.txt --reason 'Robinson list 2026'\n  \
     colloquy suppress --remove anna@example.org\n  colloquy suppress --count")]
@@ -24,10 +29,12 @@ pub struct Args {
     /// Addresses to suppress.
     #[arg(value_name = "ADDRESS", requires = "reason")]
     addresses: Vec<String>,
-    /// A list of addresses, one a line, or a CSV file with a column `address` or `email`.
+    /// A list of addresses, one a line, or a CSV file with a column `address` or `email`. Lines of a list,
+    /// or before a header, that begin with `#` are comments.
     #[arg(long, requires = "reason")]
     file: Option<PathBuf>,
-    /// Kept with the suppression. It then stays until `--remove`, whatever the person does.
+    /// Why: needed with addresses, and kept with the suppression. It then stays until `--remove`, whatever
+    /// the person does.
     #[arg(long, value_parser = reason)]
     reason: Option<String>,
     /// Take a suppression back.
@@ -48,18 +55,27 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         println!("{}", if removed { "the suppression is taken back" } else { "the address was not suppressed" });
     }
     let (mut taken, mut added) = (addresses.len() as u64, suppress::addresses(&store, &order, &addresses).await?);
+    let mut passed_over = 0;
     if let Some(file) = &args.file {
-        let rejected = |line, reason: &str| eprintln!("{}:{line}: {reason}; passed over", file.display());
+        let rejected = |line, reason: &str| {
+            passed_over += 1;
+            eprintln!("{}:{line}: {reason}; passed over", file.display());
+        };
         let (more, new) = suppress::file(&store, &order, file, rejected).await?;
         (taken, added) = (taken + more, added + new);
     }
-    if taken > 0 {
-        println!("{added} suppressed, {} were already", taken - added);
+    if taken > 0 || args.file.is_some() {
+        let known = taken - added;
+        let rows = args.file.as_ref().map(|_| format!(", {passed_over} passed over")).unwrap_or_default();
+        println!("{added} suppressed, {known} {} already{rows}", if known == 1 { "was" } else { "were" });
     }
     if args.count {
-        println!("{} addresses are suppressed", suppressions::count(&mut store.read().await?).await?);
+        match suppressions::count(&mut store.read().await?).await? {
+            1 => println!("1 address is suppressed"),
+            count => println!("{count} addresses are suppressed"),
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if passed_over > 0 && taken == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn reason(typed: &str) -> Result<String, String> {

@@ -222,8 +222,8 @@ fn attributes(section: &Section<'_>) -> BTreeMap<String, Attribute> {
     section.fields().into_iter().map(read).collect()
 }
 
-/// Names that templates already know.
-const BUILT_IN: [&str; 9] =
+/// Names that templates already know, and that no attribute can have.
+pub(crate) const BUILT_IN: [&str; 9] =
     ["address", "cluster", "email", "keep_url", "preferences_url", "score", "sender", "unsubscribe_url", "view_url"];
 
 pub(super) fn attribute_name(text: &str) -> Result<(), Complaint> {

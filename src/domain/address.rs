@@ -7,6 +7,9 @@ use aws_lc_rs::hmac;
 /// What suppressed addresses are kept as: HMAC-SHA256 under the project's suppression key.
 pub type AddressHash = [u8; 32];
 
+/// What copying leaves around an address: zero-width space, word joiner, byte order mark.
+const ZERO_WIDTH: [char; 3] = ['\u{200b}', '\u{2060}', '\u{feff}'];
+
 /// An address in normal form: local part as typed, domain in lower-case A-labels (IDNA 2008).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
@@ -21,7 +24,7 @@ impl Address {
     /// # Errors
     /// A short sentence that names the fault; it never repeats the address.
     pub fn parse(typed: &str) -> Result<Self, &'static str> {
-        let typed = typed.trim();
+        let typed = typed.trim_matches(|c: char| c.is_whitespace() || ZERO_WIDTH.contains(&c));
         if typed.is_empty() {
             return Err("the address is empty");
         }
@@ -107,6 +110,9 @@ fn check_local(local: &str) -> Result<(), &'static str> {
     if local.starts_with('.') || local.ends_with('.') || local.contains("..") {
         return Err("the part before the @ has a misplaced dot");
     }
+    if local.chars().any(is_invisible) {
+        return Err("the part before the @ has an invisible character; type it anew");
+    }
     let allowed = |c: char| {
         c.is_ascii_alphanumeric()
             || ".!#$%&'*+/=?^_`{|}~-".contains(c)
@@ -116,6 +122,19 @@ fn check_local(local: &str) -> Result<(), &'static str> {
         return Err("the part before the @ has a character that does not belong there");
     }
     Ok(())
+}
+
+/// Whether a character shows nothing by itself, so that two addresses that look alike are not the same: those
+/// of format (Unicode `Cf`, as the controls of writing direction) and others that programs ignore, without
+/// variation selectors, which stand in emoji.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+        | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}'
+        | '\u{e01f0}'..='\u{e0fff}')
 }
 
 fn normalise_domain(domain: &str) -> Result<String, &'static str> {
@@ -147,6 +166,7 @@ fn normalise_domain(domain: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regex_syntax::hir::{Class, HirKind};
 
     #[test]
     fn the_domain_is_lowered_and_converted_and_the_local_part_kept() {
@@ -173,6 +193,23 @@ mod tests {
         assert_eq!(hash(1, "Änne@Example.org"), hash(1, "änne@example.org"));
         assert_ne!(hash(1, "anne@example.org"), hash(1, "anna@example.org"));
         assert_ne!(hash(1, "anne@example.org"), hash(2, "anne@example.org"));
+    }
+
+    #[test]
+    fn an_invisible_character_is_refused_within_and_taken_away_around() {
+        let class = r"[[\p{Cf}\p{Default_Ignorable_Code_Point}]--\p{Variation_Selector}]";
+        let class = regex_syntax::parse(class).unwrap();
+        let HirKind::Class(Class::Unicode(invisible)) = class.kind() else { panic!("{class:?}") };
+        for c in invisible.iter().flat_map(|range| range.start()..=range.end()) {
+            let fault = Address::parse(&format!("an{c}na@example.org")).unwrap_err();
+            assert!(fault.contains("invisible"), "{c:?}: {fault}");
+        }
+        for other in ["an\u{2764}\u{fe0f}na", "b\u{e9}r", "\u{5d0}\u{5e0}\u{5d4}"] {
+            assert!(Address::parse(&format!("{other}@example.org")).is_ok(), "{other:?}");
+        }
+        let around = Address::parse("\u{feff} \u{200b}anna@example.org\u{2060} \u{200b}").unwrap();
+        assert_eq!(around.as_str(), "anna@example.org");
+        assert!(Address::parse("\u{202e}anna@example.org").is_err());
     }
 
     #[test]

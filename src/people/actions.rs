@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::columns::address_column;
 use super::table::{Rejects, Table};
 use super::{Error, Result};
 use crate::clock::Clock;
+use crate::domain::action::kind;
 use crate::domain::address::Address;
 use crate::domain::project::Project;
 use crate::domain::time::Micros;
@@ -77,23 +79,23 @@ struct Columns {
 
 impl Columns {
     fn find(table: &Table) -> Result<Self> {
-        let place = |names: &[&str]| {
-            table.header().iter().position(|column| names.iter().any(|name| name.eq_ignore_ascii_case(column)))
-        };
-        let needed = |names: &[&str]| {
-            place(names).ok_or_else(|| {
+        let place = |name: &str| table.header().iter().position(|column| name.eq_ignore_ascii_case(column));
+        let address = address_column(table.header().iter().map(String::as_str))
+            .map_err(|(message, hint)| table.refuse(message, hint))?;
+        let needed = |name: &str, place: Option<usize>| {
+            place.ok_or_else(|| {
                 table.refuse(
-                    format!("there is no column `{}`", names[0]),
+                    format!("there is no column `{name}`"),
                     "the columns are id, address, kind, category, at".to_owned(),
                 )
             })
         };
         Ok(Self {
-            id: needed(&["id"])?,
-            address: needed(&["address", "email"])?,
-            kind: needed(&["kind"])?,
-            category: place(&["category"]),
-            at: needed(&["at"])?,
+            id: needed("id", place("id"))?,
+            address: needed("address", address)?,
+            kind: needed("kind", place("kind"))?,
+            category: place("category"),
+            at: needed("at", place("at"))?,
         })
     }
 }
@@ -154,7 +156,7 @@ impl Reader {
                 raw: record.raw.clone(),
                 address: Address::parse(cell(columns.address))?,
                 id: named("id", cell(columns.id), LONGEST_ID)?,
-                kind: named("kind", cell(columns.kind), LONGEST_KIND)?,
+                kind: own_kind(named("kind", cell(columns.kind), LONGEST_KIND)?)?,
                 category: rules.category(columns.category.map_or("", cell))?,
                 at,
             })
@@ -191,6 +193,16 @@ impl Reader {
         let inserted = actions::insert(&mut session, &new).await?;
         session.commit().await?;
         Ok((new.len() as u64, inserted))
+    }
+}
+
+/// A kind that actions from elsewhere may have.
+fn own_kind(kind: String) -> std::result::Result<String, String> {
+    match kind.as_str() {
+        kind::VOID => {
+            Err("the kind `void` is ours and marks what turned out to be no action; give it another".to_owned())
+        }
+        _ => Ok(kind),
     }
 }
 

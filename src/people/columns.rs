@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::records::Record;
-use super::table::{REJECTED_COLUMNS, Table};
+use super::table::{Table, is_of_rejects};
 use super::{Error, Result};
+use crate::config::BUILT_IN;
 use crate::domain::attribute;
 use crate::domain::project::{AttributeType, Project};
 
@@ -37,19 +38,19 @@ impl Columns {
     /// # Errors
     /// When there is not exactly one address column, or a name cannot be an attribute's.
     pub fn read(table: &Table, project: &Project) -> Result<Self> {
-        let (mut address, mut attributes) = (None, Vec::new());
+        let address = address_column(table.header().iter().map(String::as_str))
+            .map_err(|(message, hint)| table.refuse(message, hint))?
+            .ok_or_else(|| no_address(table))?;
+        let mut attributes = Vec::new();
         for (n, name) in table.header().iter().enumerate() {
-            if REJECTED_COLUMNS.contains(&name.as_str()) {
+            if n == address || is_of_rejects(name) {
                 continue;
             }
-            if ADDRESS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                if let Some(first) = address.replace(n) {
-                    return Err(table.refuse(
-                        format!("columns {} and {} both are the address", first + 1, n + 1),
-                        "leave one of `address` and `email`".to_owned(),
-                    ));
-                }
-                continue;
+            if BUILT_IN.contains(&name.as_str()) {
+                return Err(table.refuse(
+                    format!("column {}: `{name}` is built in and cannot be an attribute", n + 1),
+                    format!("rename the column, as in `own_{name}`, or take it out"),
+                ));
             }
             if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
                 return Err(table.refuse(
@@ -62,10 +63,7 @@ impl Columns {
             let key = format!("{}:", Value::from(name.as_str()));
             attributes.push(Attribute { column: n, name: name.clone(), kind, key });
         }
-        match address {
-            Some(address) => Ok(Self { address, attributes }),
-            None => Err(no_address(table)),
-        }
+        Ok(Self { address, attributes })
     }
 
     /// The address as typed.
@@ -104,6 +102,24 @@ impl Columns {
         }
         json.push(b'}');
         Ok(())
+    }
+}
+
+/// Where a header has the address, if anywhere.
+///
+/// # Errors
+/// What is wrong and what to do, when two columns are the address.
+pub(super) fn address_column<'a>(
+    header: impl Iterator<Item = &'a str>,
+) -> std::result::Result<Option<usize>, (String, String)> {
+    let is_address = |name: &str| ADDRESS.iter().any(|known| known.eq_ignore_ascii_case(name.trim()));
+    let mut places = header.enumerate().filter(|(_, name)| is_address(name)).map(|(n, _)| n);
+    match (places.next(), places.next()) {
+        (Some(first), Some(second)) => Err((
+            format!("columns {} and {} both are the address", first + 1, second + 1),
+            "leave one of `address` and `email`".to_owned(),
+        )),
+        (first, _) => Ok(first),
     }
 }
 

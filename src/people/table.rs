@@ -7,8 +7,15 @@ use std::path::{Path, PathBuf};
 use super::records::{Record, Records};
 use super::{Error, Result};
 
-/// Columns that a file of rejected rows brings along; passed over when it is imported after repair.
-pub const REJECTED_COLUMNS: [&str; 2] = ["rejected_line", "rejected_reason"];
+/// Columns that a file of rejected rows brings along; passed over when it is imported after repair, and
+/// not repeated in the file of what is rejected again.
+const REJECTED_COLUMNS: [&str; 2] = ["rejected_line", "rejected_reason"];
+
+/// Whether a column comes from a file of rejected rows.
+#[must_use]
+pub fn is_of_rejects(column: &str) -> bool {
+    REJECTED_COLUMNS.iter().any(|own| own.eq_ignore_ascii_case(column))
+}
 
 /// An open file, its header read.
 pub struct Table {
@@ -35,10 +42,7 @@ impl Table {
             message: message.to_owned(),
             hint: hint.to_owned(),
         };
-        let mut records = File::open(path).and_then(Records::new).map_err(Error::file(path))?;
-        if is_utf16(records.head()) {
-            return Err(refused(1, "the file is UTF-16", "save it as \"CSV UTF-8\""));
-        }
+        let mut records = records(path)?;
         let delimiter = delimiter(records.head());
         records.delimit(delimiter);
         let mut record = Record::default();
@@ -152,20 +156,23 @@ impl Table {
 
     fn write_reject(&mut self, line: u64, raw: &[u8], reason: &str) -> io::Result<()> {
         let delimiter = [self.delimiter];
+        let earlier =
+            |raw: &[u8]| without(raw, self.delimiter, |n| self.header.get(n).is_some_and(|c| is_of_rejects(c)));
         let out = match &mut self.rejects {
             Some(out) => out,
             None => {
                 let out = self.rejects.insert(BufWriter::new(File::create(rejects_path(&self.path))?));
-                let header = [REJECTED_COLUMNS[0].as_bytes(), REJECTED_COLUMNS[1].as_bytes(), &self.raw_header];
+                let header =
+                    [REJECTED_COLUMNS[0].as_bytes(), REJECTED_COLUMNS[1].as_bytes(), &earlier(&self.raw_header)];
                 out.write_all(&header.join(delimiter.as_slice()))?;
                 out.write_all(b"\n")?;
                 out
             }
         };
-        let line = line.to_string();
+        let (line, raw) = (line.to_string(), earlier(raw));
         // A stray quote must not spoil this file as well.
         let stray = raw.iter().filter(|&&octet| octet == b'"').count() % 2 == 1;
-        let raw = if stray { quoted(raw) } else { raw.to_vec() };
+        let raw = if stray { quoted(&raw) } else { raw };
         let row = [line.as_bytes(), &quoted(reason.as_bytes()), &raw];
         out.write_all(&row.join(delimiter.as_slice()))?;
         out.write_all(b"\n")
@@ -201,6 +208,36 @@ fn rejects_path(path: &Path) -> PathBuf {
 fn quoted(text: &[u8]) -> Vec<u8> {
     let inner = text.split(|&octet| octet == b'"').collect::<Vec<_>>().join(b"\"\"".as_slice());
     [b"\"", inner.as_slice(), b"\""].concat()
+}
+
+/// A row without some of its cells, the others as they stand in it, quotes and all.
+fn without(raw: &[u8], delimiter: u8, dropped: impl Fn(usize) -> bool) -> Vec<u8> {
+    let (mut first, mut opens, mut quoted) = (true, false, false);
+    let ends = |octet: &u8| {
+        opens = if first { *octet == b'"' } else { opens };
+        quoted ^= opens && *octet == b'"';
+        first = !quoted && *octet == delimiter;
+        first
+    };
+    let cells = raw.split(ends).enumerate().filter(|(n, _)| !dropped(*n)).map(|(_, cell)| cell);
+    cells.collect::<Vec<_>>().join([delimiter].as_slice())
+}
+
+/// Opens a file of records.
+///
+/// # Errors
+/// When it cannot be read, or is UTF-16.
+pub(super) fn records(path: &Path) -> Result<Records<File>> {
+    let records = File::open(path).and_then(Records::new).map_err(Error::file(path))?;
+    if is_utf16(records.head()) {
+        return Err(Error::Refused {
+            file: path.to_owned(),
+            line: 1,
+            message: "the file is UTF-16".to_owned(),
+            hint: "save it as \"CSV UTF-8\"".to_owned(),
+        });
+    }
+    Ok(records)
 }
 
 fn is_utf16(head: &[u8]) -> bool {
@@ -290,6 +327,24 @@ mod tests {
             String::from_utf8_lossy(&std::fs::read(rejects.file.unwrap()).unwrap()),
             String::from_utf8_lossy(expected)
         );
+    }
+
+    #[test]
+    fn what_is_rejected_twice_bears_only_the_later_line_and_reason() {
+        let (_dir, path) = written(
+            b"rejected_line,email,name,Rejected_Reason\n\
+            7,a@b.example,5\" x,\"not \"\"mine\"\", or so\"\n8,\"c,d\",\"e\nf\",of old\n9,\"c,\"\"d\"\n",
+        );
+        let mut table = Table::open(&path).unwrap();
+        while table.read().unwrap().is_some() {
+            table.reject("again").unwrap();
+        }
+        let rejects = table.finish().unwrap();
+        let written = std::fs::read_to_string(rejects.file.unwrap()).unwrap();
+        let expected = "rejected_line,rejected_reason,email,name\n\
+            2,\"again\",\"a@b.example,5\"\" x\"\n3,\"again\",\"c,d\",\"e\nf\"\n\
+            5,\"the row has 2 fields, the header has 4\",\"c,\"\"d\"\n";
+        assert_eq!(written, expected);
     }
 
     #[test]

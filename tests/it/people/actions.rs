@@ -61,8 +61,9 @@ on_both_engines! {
             ,anna@example.org,call,,2026-01-01T00:00:00Z\n\
             7,anna@example.org,,,2026-01-01T00:00:00Z\n\
             8,anna,call,,2026-01-01T00:00:00Z\n\
-            9,anna@example.org,call,,2026-01-01T00:00:00Z\n").await;
-        assert_eq!((summary.new, summary.rejects.rows), (1, 8));
+            9,anna@example.org,call,,2026-01-01T00:00:00Z\n\
+            10,anna@example.org,void,,2026-01-01T00:00:00Z\n").await;
+        assert_eq!((summary.new, summary.rejects.rows), (1, 9));
         let rejected = std::fs::read_to_string(summary.rejects.file.unwrap()).unwrap();
         for (id, reason) in [
             ("1", "no recipient has this address"),
@@ -73,6 +74,7 @@ on_both_engines! {
             ("", "the id is empty"),
             ("7", "the kind is empty"),
             ("8", "has no @"),
+            ("10", "the kind `void` is ours"),
         ] {
             let row = rejected.lines().find(|l| l.contains(&format!("\",{id},anna")) || l.contains(&format!("\",{id},no")) || l.contains(&format!("\",{id},pr")));
             assert!(row.is_some_and(|row| row.contains(reason)), "{id}: {rejected}");
@@ -91,10 +93,15 @@ on_both_engines! {
 }
 
 #[tokio::test]
-async fn a_file_without_a_needed_column_is_refused() {
+async fn a_file_with_a_needed_column_missing_or_twice_is_refused() {
     let db = crate::support::database(colloquy::store::EngineKind::Sqlite).await;
-    let path = file(&db, "actions.csv", "id,address,kind,category\n");
-    let error = import_actions(&db.store, &project(), &Clock::system(), &path, |_| ()).await.unwrap_err();
-    assert!(error.is_refusal());
-    assert!(error.to_string().contains("actions.csv:1: there is no column `at`"), "{error}");
+    for (header, complaint) in [
+        ("id,address,kind,category\n", "actions.csv:1: there is no column `at`"),
+        ("id,kind,at\n", "actions.csv:1: there is no column `address`"),
+        ("id,EMail,kind,at,Address\n", "actions.csv:1: columns 2 and 5 both are the address"),
+    ] {
+        let path = file(&db, "actions.csv", header);
+        let error = import_actions(&db.store, &project(), &Clock::system(), &path, |_| ()).await.unwrap_err();
+        assert!(error.is_refusal() && error.to_string().contains(complaint), "{error}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Importing.
 
 use colloquy::clock::Clock;
+use colloquy::config::{self, ProjectFiles};
 use colloquy::domain::consent::Salts;
 use colloquy::domain::time::Micros;
 use colloquy::people::import::{Options, run};
@@ -85,9 +86,14 @@ on_both_engines! {
     }
 
     async fn a_repaired_file_of_rejects_can_be_imported_as_it_is(db) {
-        let summary = import(&db, "email,age\nanna@example.org,x\n").await;
-        let repaired = std::fs::read_to_string(summary.rejects.file.unwrap()).unwrap().replace(",x\n", ",30\n");
-        assert_eq!(import(&db, &repaired).await.tally.new, 1);
+        let mut rejects = import(&db, "email,age\nanna@example.org,x\n").await.rejects;
+        // Repaired for a part only, it is rejected again.
+        for (wrong, mended) in [(",x\n", ",y\n"), (",y\n", ",30\n")] {
+            assert_eq!(rejects.rows, 1);
+            let repaired = std::fs::read_to_string(rejects.file.unwrap()).unwrap().replace(wrong, mended);
+            rejects = import(&db, &repaired).await.rejects;
+        }
+        assert_eq!(rejects.rows, 0);
         let anna = find(&db, "anna@example.org").await.unwrap();
         assert_eq!(serde_json::Value::Object(anna.attributes), json!({"age": 30}));
     }
@@ -214,6 +220,27 @@ on_both_engines! {
         run(&db.store, &project(), &key(), &Clock::system(), &options, |p| seen.push((p.rows, p.octets))).await.unwrap();
         assert_eq!(seen.len(), 2);
         assert_eq!(seen.last(), Some(&(6_000, csv.len() as u64)));
+    }
+}
+
+const DECLARING: &str = "[sender]\nfrom = \"Alpenlauf <news@alpenlauf.example>\"\n\
+    [web]\nbase_url = \"https://t.alpenlauf.example\"\n[[relay]]\nname = \"main\"\nurl = \"file:outbox\"\n\
+    [topics.offers]\ntitle = \"Offers\"\n";
+
+#[tokio::test]
+async fn a_column_named_as_what_templates_know_is_refused_as_its_declaration_is() {
+    let db = crate::support::database(colloquy::store::EngineKind::Sqlite).await;
+    let urls = ["keep_url", "preferences_url", "unsubscribe_url", "view_url"];
+    for name in ["cluster", "score", "sender"].into_iter().chain(urls) {
+        let options = options(file(&db, "people.csv", format!("address,city,{name}\n")));
+        let error =
+            run(&db.store, &project(), &key(), &Clock::system(), &options, |_| ()).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("people.csv:1: column 3: `{name}` is built in")), "{error}");
+        assert!(error.contains("rename the column"), "{error}");
+        let declared = format!("{DECLARING}[attributes.{name}]\ntype = \"text\"\n");
+        let files = ProjectFiles::Frozen([("config/colloquy.toml".to_owned(), declared)].into());
+        let problems = config::load(&files).err().expect("refused").0;
+        assert!(problems.iter().any(|p| p.message.starts_with(&format!("`{name}` is built in"))), "{problems:?}");
     }
 }
 
