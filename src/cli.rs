@@ -166,7 +166,7 @@ pub fn main() -> ExitCode {
         }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", out::told(&error));
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,7 @@ mod attachment;
 mod binary;
 mod campaign;
 mod check;
+mod credentials;
 pub mod dkim;
 pub mod files;
 mod inbox;
@@ -39,6 +40,7 @@ pub use init::init;
 pub use look::{BUILT_IN_LANGUAGES, Look, PAGES, STYLE};
 pub use machine::{Machine, Reach, machine};
 pub use problem::{Problem, Problems};
+pub(crate) use project::BUILT_IN;
 pub use secrets::Secrets;
 pub use settings::Settings;
 

@@ -24,8 +24,31 @@ pub fn tell(words: Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{words}");
 }
 
+/// An error and its causes, without those whose words were said before.
+pub fn told(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
 /// Whether all could be printed, as far as somebody read it.
 pub fn is_whole() -> bool {
     let flushed = io::stdout().lock().flush();
     flushed.err().is_none_or(|error| error.kind() == ErrorKind::BrokenPipe) && !FAILED.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let refused = || anyhow::Error::from(io::Error::other("refused"));
+        assert_eq!(told(&refused().context("no answer: refused")), "no answer: refused");
+        assert_eq!(told(&refused().context("no answer")), "no answer: refused");
+    }
 }

@@ -1,11 +1,14 @@
 //! Where a project's files come from: a directory, or an applied version kept elsewhere.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::credentials::{without_password, without_passwords};
 use crate::domain::hex::hex;
 use aws_lc_rs::digest;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The project's own file.
@@ -96,8 +99,8 @@ impl ProjectFiles {
     }
 
     /// Exactly the files that a version needs: the project's file, campaigns, templates, how pages look, and the
-    /// pictures and attachments that these name, in base64. A password in the database's
-    /// URL is taken out, as secrets never enter a version. What is applied should be loaded from the frozen files, so
+    /// pictures and attachments that these name, in base64. Passwords in the database's
+    /// URLs are taken out, as secrets never enter a version. What is applied should be loaded from the frozen files, so
     /// that it is what was checked.
     ///
     /// # Errors
@@ -170,19 +173,20 @@ pub(super) fn walk(root: &Path, directory: &str, paths: &mut Vec<String>) -> Res
 }
 
 fn without_database_password(mut text: String) -> String {
-    let range = DeTable::parse_recoverable(&text).0.get_ref().get("database").and_then(|section| {
-        let url = section.get_ref().get("url")?;
-        let DeValue::String(url_text) = url.get_ref() else { return None };
-        let authority = url_text.split_once("://")?.1.split('/').next()?;
-        let password = authority.rsplit_once('@')?.0.split_once(':')?.1;
-        let in_value = text[url.span()].find(&format!(":{password}@"))?;
-        let start = url.span().start + in_value;
-        Some(start..start + 1 + password.len())
-    });
-    if let Some(range) = range {
-        text.replace_range(range, "");
+    let mut changes = {
+        let (table, _) = DeTable::parse_recoverable(&text);
+        let database = table.get_ref().get("database").and_then(|section| section.get_ref().as_table());
+        let change = |value: &Spanned<DeValue<'_>>| {
+            let address = without_password(value.get_ref().as_str()?)?;
+            Some((value.span(), toml::Value::String(address).to_string()))
+        };
+        database.into_iter().flatten().filter_map(|(_, value)| change(value)).collect::<Vec<_>>()
+    };
+    changes.sort_by_key(|(span, _)| Reverse(span.start));
+    for (span, address) in changes {
+        text.replace_range(span, &address);
     }
-    text
+    without_passwords(text)
 }
 
 #[cfg(test)]
@@ -216,6 +220,27 @@ mod tests {
         );
         assert_eq!(frozen[PROJECT_FILE], "[database]\nurl = \"postgres://u@db.example/colloquy\"\n");
         assert_eq!(ProjectFiles::Frozen(frozen.clone()).freeze().unwrap(), frozen);
+    }
+
+    #[test]
+    fn no_password_of_the_database_gets_into_a_version_however_it_is_written() {
+        for (lines, kept) in [
+            (
+                "[database]\nurl = \"postgres://u:s3/c@r:et@db/x\"\ndirect_url = 'postgres://u:s3?c#ret@db:1/x'\n",
+                "[database]\nurl = \"postgres://u@db/x\"\ndirect_url = \"postgres://u@db:1/x\"\n",
+            ),
+            (
+                "database = { direct_url = \"postgres:\\u002f/u:s3\\u0040cret@a:1,b:2/x\", url = \"postgres://p/x\" }\n",
+                "database = { direct_url = \"postgres://u@a:1,b:2/x\", url = \"postgres://p/x\" }\n",
+            ),
+            (
+                "# url = \"postgres://u:s3cret@old/x\"\n[database]\nurl = \"postgres://u@[::1]:5432/x\"\n",
+                "# url = \"postgres://u@old/x\"\n[database]\nurl = \"postgres://u@[::1]:5432/x\"\n",
+            ),
+        ] {
+            let files = BTreeMap::from([(PROJECT_FILE.to_owned(), lines.to_owned())]);
+            assert_eq!(ProjectFiles::Frozen(files).freeze().unwrap()[PROJECT_FILE], kept);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::credentials::masked;
 use super::keys::{self, Key};
 use super::problem::{Complaint, Place, Problem, Severity, name_hint};
 use super::value::Field;
@@ -86,9 +87,9 @@ impl<'d> Doc<'d> {
     fn report(&self, severity: Severity, span: Option<&Range<usize>>, complaint: Complaint) {
         let place = span.map(|span| {
             let place = Place::of(self.text, span);
-            if self.secret { Place { text: String::new(), ..place } } else { place }
+            Place { text: if self.secret { String::new() } else { masked(&place.text) }, ..place }
         });
-        let Complaint { message, hint } = complaint;
+        let (message, hint) = (masked(&complaint.message), complaint.hint.as_deref().map(masked));
         self.problems.borrow_mut().push(Problem { severity, file: self.path.into(), place, message, hint });
     }
 

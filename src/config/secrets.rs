@@ -138,7 +138,7 @@ fn new_key(random: &dyn SecureRandom) -> io::Result<Key> {
 
 fn missing() -> Complaint {
     Complaint::new("there is no file with the project's keys")
-        .hint("`colloquy init` writes one; a project that has sent needs its old one back")
+        .hint("`colloquy init DIR` writes one with a new project; a database that is there needs its own back")
 }
 
 fn read(root: &Section<'_>) -> Option<Secrets> {

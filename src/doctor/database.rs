@@ -10,6 +10,10 @@ use crate::store::{self, Place, Schema, Standing, Store, transfer};
 /// Clocks further apart than this are worth a look.
 const APART: f64 = 2.0;
 
+/// What mends an embedded database.
+const FILE: &str =
+    "look at the file, its owner and rights, and the disk; a damaged one comes back by `colloquy restore`";
+
 pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
     let machine = &patient.loaded.settings.machine;
     let url = &machine.database_url;
@@ -21,12 +25,17 @@ pub(super) async fn look(patient: &Patient<'_>) -> Vec<Finding> {
     let store = match Store::connect(place, &patient.root).await {
         Ok(store) => store,
         Err(error) => {
-            let mend = "look at [database] url, PGPASSWORD, and whether the server runs";
+            let mend = if url.starts_with("sqlite:") {
+                FILE
+            } else {
+                "look at [database] url, PGPASSWORD, and whether the server runs"
+            };
             return vec![Finding::fail("database", error.to_string(), mend)];
         }
     };
     let found = asked(patient, &store).await;
-    let failed = |error: store::Error| vec![Finding::fail("database", error.to_string(), "look at the server's log")];
+    let mend = if url.starts_with("sqlite:") { FILE } else { "look at the server's log" };
+    let failed = |error: store::Error| vec![Finding::fail("database", error.to_string(), mend)];
     let mut findings = found.unwrap_or_else(failed);
     findings.extend(servers(&store.servers().await));
     store.close().await;

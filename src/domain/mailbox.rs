@@ -93,10 +93,13 @@ impl MailboxUrl {
             _ => return Err(format!("a mailbox cannot be reached by '{scheme}'")),
         };
         let (authority, folder) = rest.split_once('/').unwrap_or((rest, ""));
+        let holds_user = || String::from("a mailbox's URL holds no user or password");
         if authority.contains('@') {
-            return Err("a mailbox's URL holds no user or password".into());
+            return Err(holds_user());
         }
-        let (host, port) = host_and_port(authority, default_port)?;
+        // A password that holds a slash ends before the `@`, and must not be quoted as a port.
+        let quotable = |fault| if rest.contains('@') { holds_user() } else { fault };
+        let (host, port) = host_and_port(authority, default_port).map_err(quotable)?;
         if security == Security::None && !is_here(&host) {
             return Err(format!("a password is not sent in the clear to {host}"));
         }
@@ -184,6 +187,7 @@ mod tests {
         ] {
             assert!(MailboxUrl::parse(bad).is_err(), "{bad} was taken");
         }
+        assert!(!MailboxUrl::parse("imaps://me:s3/cret@imap.example").unwrap_err().contains("s3"));
     }
 
     #[test]

@@ -52,6 +52,16 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// The same for logs: of the server's answer its codes alone, as its words may quote an address.
+    #[must_use]
+    pub fn without_words(&self) -> String {
+        let Some(Reply { code, enhanced, .. }) = &self.reply else { return self.to_string() };
+        let enhanced = enhanced.map(|code| format!(" {code}")).unwrap_or_default();
+        Self { words: format!("{code}{enhanced}"), ..self.clone() }.to_string()
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = match self.permanence {
@@ -63,3 +73,17 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_gets_the_codes_of_an_answer_and_all_that_we_say_ourselves() {
+        let refused = OpenError::refused(Stage::Auth, Reply::new(535, "5.7.8 no: joe@shop.example"));
+        let told = "no session with the relay (auth): 535 5.7.8; check the relay's settings";
+        assert_eq!(refused.without_words(), told);
+        let away = OpenError::temporary(Stage::Connect, "connection refused");
+        assert_eq!(away.without_words(), away.to_string());
+    }
+}

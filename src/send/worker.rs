@@ -162,10 +162,11 @@ impl Worker {
     /// Gives the lane's messages away when the relay is down, and waits before the next try.
     async fn pause_after(&self, error: OpenError) {
         let relay = &self.lane.relay.config().name;
+        let told = error.without_words();
         if self.lane.is_up() {
-            warn!(relay, %error, "a connection to the relay cannot be opened");
+            warn!(relay, error = told, "a connection to the relay cannot be opened");
         } else {
-            debug!(relay, %error, "a connection to the relay cannot be opened");
+            debug!(relay, error = told, "a connection to the relay cannot be opened");
         }
         if let Some(reply) = &error.reply {
             self.slow_down(error.stage, reply, "");

@@ -1,4 +1,4 @@
-//! What can go wrong with the database.
+//! What can go wrong with the database. Each error says its cause itself, once, and has no source that would say it again.
 
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteError;
@@ -13,12 +13,12 @@ const SILENT: &str = "25P03";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody answers, or the file cannot be opened.
-    #[error("the database {what} cannot be opened")]
+    #[error("the database {what} cannot be opened: {}", said(cause))]
     Unreachable {
         /// The file, or host and name without credentials.
         what: String,
         /// Why.
-        source: sqlx::Error,
+        cause: sqlx::Error,
     },
     /// None of its servers is the one that takes writes.
     #[error("the database {what} has no server that takes writes: {found}")]
@@ -34,8 +34,8 @@ pub enum Error {
     #[error("database urls start with sqlite: or postgres://, not with '{0}:'")]
     Scheme(String),
     /// The schema cannot be brought up to date.
-    #[error("the database's schema cannot be brought up to date")]
-    Schema(#[from] MigrateError),
+    #[error("the database's schema cannot be brought up to date: {}", step_said(.0))]
+    Schema(MigrateError),
     /// The schema has steps that this program does not know.
     #[error(
         "the database belongs to a newer colloquy: its schema has step {step}, which this one (version {}) does not know; \
@@ -47,8 +47,8 @@ pub enum Error {
         step: i64,
     },
     /// A statement failed.
-    #[error("database: {0}")]
-    Sql(#[from] sqlx::Error),
+    #[error("database: {}", said(.0))]
+    Sql(sqlx::Error),
     /// A statement changed another number of rows than it must.
     #[error("a statement changed {actual} rows instead of {expected}: {statement}")]
     Rows {
@@ -89,7 +89,7 @@ impl Error {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Sql(error) | Self::Unreachable { source: error, .. } => passes(error),
+            Self::Sql(error) | Self::Unreachable { cause: error, .. } => passes(error),
             Self::Group(error) => error.may_pass(),
             Self::NoPrimary { may_pass, .. } => *may_pass,
             Self::Rebuilding => true,
@@ -103,6 +103,36 @@ impl Error {
             | Self::Moving
             | Self::Stopped => false,
         }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<MigrateError> for Error {
+    fn from(error: MigrateError) -> Self {
+        Self::Schema(error)
+    }
+}
+
+/// The words of the server or the system alone: sqlx adds that they are theirs, and a line of PostgreSQL's source.
+pub(super) fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_none() => error.message().to_owned(),
+        sqlx::Error::Database(error) => error.to_string(),
+        sqlx::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn step_said(error: &MigrateError) -> String {
+    match error {
+        MigrateError::Execute(error) => said(error),
+        MigrateError::ExecuteMigration(error, step) => format!("step {step}: {}", said(error)),
+        other => other.to_string(),
     }
 }
 
@@ -162,6 +192,24 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn an_error_says_its_cause_once() {
+        let refused = || sqlx::Error::from(io::Error::from(io::ErrorKind::ConnectionRefused));
+        for (error, words) in [
+            (
+                Error::Unreachable { what: "postgres://db:1/x".to_owned(), cause: refused() },
+                "the database postgres://db:1/x cannot be opened: connection refused",
+            ),
+            (Error::from(refused()), "database: connection refused"),
+            (
+                Error::from(MigrateError::ExecuteMigration(refused(), 7)),
+                "the database's schema cannot be brought up to date: step 7: connection refused",
+            ),
+        ] {
+            assert_eq!(format!("{:#}", anyhow::Error::from(error)), words);
+        }
+    }
 
     #[test]
     fn what_is_away_busy_or_full_passes() {

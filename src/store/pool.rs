@@ -36,7 +36,7 @@ impl Open for SqliteConnectOptions {
 
     async fn open(&self) -> Result<SqliteConnection> {
         let what = || self.get_filename().display().to_string();
-        SqliteConnection::connect_with(self).await.map_err(|source| store::Error::Unreachable { what: what(), source })
+        SqliteConnection::connect_with(self).await.map_err(|cause| store::Error::Unreachable { what: what(), cause })
     }
 
     async fn is_fresh(&self, _: &mut SqliteConnection, _: Duration) -> bool {

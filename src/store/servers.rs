@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::error::passes;
+use super::error::{passes, said};
 use super::pool::Open;
 use super::{Error, Result};
 
@@ -204,7 +204,7 @@ impl Servers {
         let looks = (0..self.servers.len()).map(|server| async move {
             let standing = match self.look(server).await {
                 Ok(_) => Standing::Primary,
-                Err(Unfit::Away(error)) => Standing::Away(error.to_string()),
+                Err(Unfit::Away(error)) => Standing::Away(said(&error)),
                 Err(Unfit::ReadOnly | Unfit::Stale) => Standing::Standby,
             };
             (name(&self.servers[server]), standing)
@@ -214,9 +214,9 @@ impl Servers {
 
     fn no_primary(&self, mut unfit: Vec<(usize, Unfit)>) -> Error {
         if self.servers.len() == 1
-            && let Some((_, Unfit::Away(source))) = unfit.pop_if(|(_, reason)| matches!(reason, Unfit::Away(_)))
+            && let Some((_, Unfit::Away(cause))) = unfit.pop_if(|(_, reason)| matches!(reason, Unfit::Away(_)))
         {
-            return Error::Unreachable { what: self.what.clone(), source };
+            return Error::Unreachable { what: self.what.clone(), cause };
         }
         let mut found = String::new();
         let mut may_pass = false;
@@ -226,7 +226,7 @@ impl Servers {
             let _ = match reason {
                 Unfit::Away(error) => {
                     may_pass |= passes(&error);
-                    write!(found, "{comma}{name}: {error}")
+                    write!(found, "{comma}{name}: {}", said(&error))
                 }
                 Unfit::ReadOnly => {
                     may_pass = true;

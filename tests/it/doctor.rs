@@ -233,3 +233,21 @@ async fn what_fails_says_how_to_mend_it_and_shows_no_secret() {
     }
     assert!(!words.contains("hunter2"), "{words}");
 }
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_is_told_with_its_cause_and_what_mends_that() {
+    let project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), |_, _| None).await;
+    fs::write(project.db.dir.path().join("broken.db"), "no database ".repeat(1_000)).unwrap();
+    let dns = dns::serve(Vec::new()).await;
+    let mut url = "sqlite:colloquy.db";
+    for (other, cause, mend) in [
+        ("sqlite:broken.db", "file is not a database", "a damaged one comes back by `colloquy restore`"),
+        ("postgres://joe:s3cr3tpw@127.0.0.1:1/x", "127.0.0.1:1/x cannot be opened: Connection refused", "PGPASSWORD"),
+    ] {
+        edit(&project, &[(url, other)]);
+        url = other;
+        let (code, words, findings) = examined(&project, dns).await;
+        assert!(code == 1 && findings.iter().any(|found| found == "fail database"), "{words}");
+        assert!(words.contains(cause) && words.contains(mend) && !words.contains("s3cr3tpw"), "{words}");
+    }
+}

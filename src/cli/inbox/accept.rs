@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 use crate::app::Site;
+use crate::cli::out;
 use crate::clock::Clock;
 use crate::config::Reach;
 use crate::inbox::{Arrival, Intake, MOST_KEPT};
@@ -47,7 +48,7 @@ pub async fn run(args: Args, root: &Path) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where nobody reads what is said, the mail is not lost either.
-            let _ = writeln!(io::stderr(), "not taken, try again: {error:#}");
+            let _ = writeln!(io::stderr(), "not taken, try again: {}", out::told(&error));
             ExitCode::from(TRY_AGAIN)
         }
     }

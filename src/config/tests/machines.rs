@@ -69,3 +69,43 @@ fn another_database_is_never_taken_by_mistake() {
     );
     assert_eq!(faults("[sender]\nfrom = \"a@b.example\"\n", Reach::Database), [""; 0], "the default is meant");
 }
+
+#[test]
+fn no_complaint_shows_a_password() {
+    for lines in [
+        "[database]\nurl = \"postgress://bob:s3cr3tpw@db1/x\"",
+        "[database]\nurl = \"Postgres://bob:s3cr3tpw@db1/x\"",
+        "[database]\nurl = \"mysql://bob:s3cr3tpw@h/x\"",
+        "[database]\nurl = \"postgres://bob:s3cr3tpw@h/x",
+        "[database]\nurl = \"bob:s3cr3tpw@h/x\"",
+        "[database]\nurl = \"postgres://bob@h/x?password=s3cr3tpw\"",
+        "[database]\nurll = \"postgres://bob:s3cr3tpw@h/x\"",
+        "[database]\ndirect_url = \"pg://bob:s3cr3tpw@h/x\"",
+        "[database]\npassword = \"s3cr3tpw\"",
+        "[[relay]]\nname = \"b\"\nurl = \"smtp://joe:s3cr3tpw@h\"",
+        "[[relay]]\nname = \"b\"\nurl = \"smpt://joe:s3cr3tpw@h\"",
+        "[[relay]]\nname = \"b\"\nurl = \"joe:s3cr3tpw@h\"",
+        "[[inbox.mailbox]]\nname = \"b\"\nurl = \"imaps://joe:s3cr3tpw/x@h\"",
+    ] {
+        let files = files(&format!("{PROJECT}{lines}\n"), CAMPAIGN);
+        let told = load(&files).unwrap_err().to_string();
+        assert!(!told.contains("s3cr3tpw"), "{told}");
+        if let Err(problems) = machine(&files, Reach::Services) {
+            assert!(!problems.to_string().contains("s3cr3tpw"), "{problems}");
+        }
+    }
+}
+
+#[test]
+fn a_hidden_password_leaves_the_underline_below_its_text() {
+    let files = files("[database]\nurl = \"mysql://bob:s3cr3tpw@h/x\" # old\n", CAMPAIGN);
+    assert_eq!(
+        machine(&files, Reach::Database).unwrap_err().to_string(),
+        r#"error: this is not a database's URL
+ --> config/colloquy.toml:2:7
+  |
+2 | url = "mysql://bob:********@h/x" # old
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
+  = help: sqlite:colloquy.db, or postgres://user@host/database"#
+    );
+}
