@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Secrets;
-use crate::store::{self, Store, copy};
+use crate::store::{self, Store, hashing};
 
 pub use hold::{Held, hold};
 pub use restore::{Restored, Restoring};
@@ -74,16 +74,17 @@ pub enum Error {
 /// A result of making or using a backup.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Why a database is not used.
+pub const FOREIGN_KEYS: &str =
+    "the keys are not those of the database: addresses that are suppressed would be mailed, and links not known";
+
 /// Whether keys are those under which a database's addresses are hashed.
 async fn refuse_foreign_keys(store: &Store, secrets: &Path) -> Result<()> {
     let secrets = Secrets::load(secrets).map_err(|problems| Error::Refused(problems.to_string()))?;
-    let found = copy::hashed(&mut store.read().await?).await?;
-    if found.is_some_and(|(address, hash)| address.hash(&secrets.suppression_key()).as_slice() != hash) {
-        return Err(Error::Refused(
-            "the keys are not those of the database: addresses that are suppressed would be mailed".into(),
-        ));
+    match hashing::fits(&mut store.read().await?, &secrets.suppression_key()).await? {
+        Some(false) => Err(Error::Refused(FOREIGN_KEYS.into())),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {

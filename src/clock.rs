@@ -1,5 +1,7 @@
 //! Time and randomness enter the house here, and nowhere else.
 
+mod spell;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +10,7 @@ use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use self::spell::Spell;
 use crate::domain::time::Micros;
 
 /// A clock, cheap to clone; all clones agree.

@@ -32,7 +32,7 @@ use crate::domain::token::Keyring;
 use crate::render::Mailing;
 use crate::store::forecast::{self, Forecast};
 use crate::store::warm_ups::{self, Standing};
-use crate::store::{self, Store};
+use crate::store::{self, Store, score};
 use moment::Moment;
 use timing::Span;
 
@@ -174,6 +174,7 @@ impl Planner<'_> {
             None => None,
         };
         let mut warnings: Vec<String> = moment.warning().into_iter().chain(nobody(&forecast)).collect();
+        warnings.extend(score::backlog(&mut session, self.now).await?.caution(self.now));
         let caution = self.resend.and_then(|(resend, _)| resend.to.caution());
         warnings.extend(caution.filter(|_| forecast.messages > 0).map(Into::into));
         let samples = self.samples(&mut session, &moment, &mut warnings).await?;

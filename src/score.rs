@@ -17,7 +17,7 @@ pub use compare::Difference;
 pub use options::Options;
 pub use rebuild::{Mode, Report};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Spell};
 use crate::domain::ledger::Rules;
 use crate::domain::time::Micros;
 use crate::metrics::Metrics;
@@ -76,16 +76,25 @@ impl Scorer {
 
     /// Scores what comes in until `shutdown`. Failures are logged and tried again.
     pub async fn run(self, metrics: Metrics, shutdown: CancellationToken) {
+        let (mut away, mut halted) = <(Spell, Spell)>::default();
         while !shutdown.is_cancelled() {
-            let wait = match self.round(&metrics).await {
+            let round = self.round(&metrics).await;
+            if round.is_ok() && (away.ended() | halted.ended()) {
+                info!("scoring goes on");
+            }
+            let wait = match round {
                 Ok(0) => IDLE,
                 Ok(_) => continue,
                 Err(Error::Store(cause)) if cause.may_pass() => {
-                    warn!(error = %cause, "scoring waits");
+                    if away.failed() {
+                        warn!(error = %cause, "scoring waits");
+                    }
                     AWAY
                 }
                 Err(cause) => {
-                    error!(error = %cause, "nothing is scored");
+                    if halted.failed() {
+                        error!(error = %cause, "nothing is scored");
+                    }
                     PAUSE
                 }
             };

@@ -46,7 +46,7 @@ pub use self::prepared::Prepared;
 pub use self::rules::{Limits, Rules};
 use self::signing::Signing;
 use self::worker::{Shared, Worker};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, Spell};
 use crate::domain::id::{NodeId, RecipientId, RunId};
 use crate::domain::rate::Rate;
 use crate::domain::time::Micros;
@@ -278,12 +278,14 @@ impl Sender {
     /// What does not pass by itself.
     pub async fn send(&self, run: Run, prepared: &Prepared, to_the_end: bool) -> Result<Ended> {
         let mut run = run;
+        let mut spell = Spell::default();
         loop {
             let drive = async { Driver::new(self, run.clone(), prepared, to_the_end).await?.drive().await };
             match drive.await {
                 Ok(ended) => return Ok(ended),
-                Err(error) if error.may_pass() => warn!(run = %run.id, %error, "the run waits"),
-                Err(error) => return Err(error),
+                Err(error) if !error.may_pass() => return Err(error),
+                Err(error) if spell.failed() => warn!(run = %run.id, %error, "the run waits"),
+                Err(_) => {}
             }
             if self.stops_within(RETRY).await {
                 return Ok(Ended::Stopped);

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::app::{Follower, Governed, Site};
-use crate::clock::Clock;
+use crate::clock::{Clock, Spell};
 use crate::console::{self, Console};
 use crate::domain::token::Keyring;
 use crate::inbox::{Parts, Reader, Rules};
@@ -124,6 +124,7 @@ impl Services {
             services.tasks.close();
             return Ok(services);
         }
+        site.refuse_foreign_keys(&store).await?;
         services.tasks.spawn(follower.run(services.last.clone()));
         if let Some(arrived) = arrived {
             services.take_hits(arrived, &site.clock, &metrics);
@@ -167,8 +168,11 @@ impl Services {
 
     /// Waits for a database that is away; `false` at the soft stop.
     async fn wait_for_database(&self, mut error: store::Error, follower: &mut Follower) -> Result<bool> {
+        let mut spell = Spell::default();
         while error.may_pass() {
-            warn!(%error, "the database is away; links and pixel are answered, all else waits for it");
+            if spell.failed() {
+                warn!(%error, "the database is away; links and pixel are answered, all else waits for it");
+            }
             tokio::select! {
                 () = self.asked.cancelled() => return Ok(false),
                 () = tokio::time::sleep(AWAY) => {}
@@ -194,7 +198,7 @@ impl Services {
     async fn send(&mut self, site: &Site, metrics: Metrics, mut governed: Governed) -> Result<()> {
         let governing = governed.borrow_and_update().clone();
         if governing.is_none() {
-            warn!("no version is applied yet; nothing is sent before `colloquy apply`");
+            warn!("no version is applied yet; nothing is sent or scored before `colloquy apply`");
         }
         let loaded = governing.as_ref().map(|it| &it.loaded);
         let sender = Arc::new(site.sender(&self.store, metrics, self.asked.clone(), loaded).await?);

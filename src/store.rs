@@ -27,6 +27,7 @@ pub mod eligibility;
 pub mod erasure;
 pub mod expired;
 pub mod forecast;
+pub mod hashing;
 pub mod hits;
 pub mod imports;
 pub mod inbound;
@@ -129,6 +130,7 @@ pub fn statements() -> Vec<&'static str> {
         erasure::STATEMENTS,
         expired::STATEMENTS,
         forecast::STATEMENTS,
+        hashing::STATEMENTS,
         imports::STATEMENTS,
         inbound::STATEMENTS,
         joins::STATEMENTS,
@@ -140,6 +142,7 @@ pub fn statements() -> Vec<&'static str> {
         people::STATEMENTS,
         recipients::STATEMENTS,
         reports::STATEMENTS,
+        reports::SKIPPED_STATEMENTS,
         resends::STATEMENTS,
         retention::STATEMENTS,
         returns::STATEMENTS.as_slice(),
@@ -343,10 +346,9 @@ impl Store {
 fn engine(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<Engine> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = root.join(path.trim_start_matches("//"));
-        let options = embedded::options(&path);
-        let writer = options.clone().create_if_missing(true).pragma("cache_size", "-16384");
+        let writer = embedded::making(&path).pragma("cache_size", "-16384");
         let writer = Pool::new(1, writer, PATIENCE);
-        let readers = Pool::new(READERS, options.pragma("query_only", "ON"), PATIENCE);
+        let readers = Pool::new(READERS, embedded::options(&path).pragma("query_only", "ON"), PATIENCE);
         return Ok(Engine::Sqlite { writer, readers });
     }
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {

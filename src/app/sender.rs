@@ -45,6 +45,15 @@ impl Site {
         Ok(sender)
     }
 
+    /// Sees that a sender under what `loaded` says would start.
+    ///
+    /// # Errors
+    /// When a relay's settings or a key do not work.
+    pub fn refuse_unusable(&self, loaded: &Loaded) -> Result<()> {
+        self.secrets()?;
+        self.rules(loaded).map(drop)
+    }
+
     /// Puts the sender under each version that comes to govern, until `end`. One whose relays or keys do not work changes
     /// nothing, and is logged.
     pub async fn govern(&self, sender: &Sender, mut governed: Governed, end: CancellationToken) {

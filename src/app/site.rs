@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::Refused;
+use crate::backup::FOREIGN_KEYS;
 use crate::clock::Clock;
 use crate::config::{self, Machine, ProjectFiles, Reach, Secrets};
 use crate::domain::score::{ClusterRules, ScoreRules};
-use crate::store::{Place, Store, durability};
+use crate::store::{Place, Store, durability, hashing};
 
 /// A project as its machine reaches it; no campaign, template or rule was looked at.
 #[derive(Clone, Debug)]
@@ -47,7 +48,21 @@ impl Site {
     pub async fn store(&self) -> Result<Store> {
         let store = Store::open(place(&self.machine), &self.root).await?;
         self.clock.follow(durability::now(&mut store.read().await?)).await?;
+        self.refuse_foreign_keys(&store).await?;
         Ok(store)
+    }
+
+    /// Refuses keys that are not the database's. Who has none cannot do any harm.
+    ///
+    /// # Errors
+    /// [`Refused`] when there are others, or when the database cannot be asked.
+    pub async fn refuse_foreign_keys(&self, store: &Store) -> Result<()> {
+        let Ok(secrets) = self.secrets() else { return Ok(()) };
+        if hashing::adopt(store, &secrets.suppression_key()).await? {
+            return Ok(());
+        }
+        let file = self.machine.secrets_file.display();
+        Err(Refused(format!("{file}: {FOREIGN_KEYS}\n  hint: bring back the file that belongs to the database")).into())
     }
 
     /// The same, of which nothing is asked yet.

@@ -75,11 +75,12 @@ pub(super) fn private_file(path: &Path) -> Result<File> {
 
 /// Copies a file with its mode into a place that must be free, onto the disk. Directories on the way are made.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<Entry> {
-    let mut source = File::open(from).map_err(at(from))?;
-    let found = source.metadata().map_err(at(from))?;
+    // Opening a pipe would wait for who writes into it.
+    let found = fs::metadata(from).map_err(at(from))?;
     if !found.is_file() {
         return Err(Error::Refused(format!("{} is no file", from.display())));
     }
+    let mut source = File::open(from).map_err(at(from))?;
     if let Some(parent) = to.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(at(parent))?;
     }
@@ -128,4 +129,25 @@ pub(super) fn sync_parent(path: &Path) -> Result<()> {
 
 pub(super) fn sync(directory: &Path) -> Result<()> {
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_refused_and_nobody_waits_for_who_writes_into_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, to) = (dir.path().join("pipe"), dir.path().join("copy"));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (tells, told) = mpsc::channel();
+        std::thread::spawn(move || tells.send(copy(&pipe, &to).map_err(|error| error.to_string())));
+        let refused = told.recv_timeout(Duration::from_secs(10)).expect("it does not wait").unwrap_err();
+        assert!(refused.ends_with("pipe is no file"), "{refused}");
+        assert!(!dir.path().join("copy").exists());
+    }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::config::ProjectFiles;
-use crate::store::{Schema, Store, copy};
+use crate::store::{Schema, Store, copy, transfer};
 
 /// The project's directories whose files are taken along.
 const DIRECTORIES: [&str; 3] = ["config", "templates", "files"];
@@ -53,6 +53,7 @@ pub async fn take(source: &Source<'_>, target: &Path) -> Result<Manifest> {
                 .into(),
         ));
     }
+    transfer::refuse(&mut source.store.read().await?).await?;
     refuse_foreign_keys(source.store, &source.secrets).await?;
     let mut hidden = OsString::from(".");
     hidden.push(name);

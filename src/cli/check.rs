@@ -19,8 +19,9 @@ use crate::lifecycle::Stop;
 use crate::pages;
 use crate::preview::made_up;
 use crate::render::{Envelope, Explained, Mailing, Notices, Scratch};
-use crate::store::audience::{self, Audience};
-use crate::store::profiles;
+use crate::store::audience::Audience;
+use crate::store::eligibility::Permission;
+use crate::store::{forecast, profiles};
 
 /// Check all files and render every template with sample recipients.
 ///
@@ -107,20 +108,27 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
     Ok(if broken > 0 || args.strict && warnings > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
-/// Refuses to go on when a campaign's or a page's templates do not work.
+/// Refuses to go on when a campaign's or a page's templates do not work, or when sample recipients would get no message
+/// of the campaigns that are `about` to be sent.
 ///
 /// # Errors
 /// [`Refused`] with every problem.
-pub fn refuse_broken_templates(app: &App) -> Result<()> {
+pub async fn refuse_errors(app: &App, about: impl IntoIterator<Item = &Campaign>) -> Result<()> {
     pages::check(&app.loaded.look).map_err(|problems| Refused(problems.to_string()))?;
     let texts = app.texts()?;
     let campaigns = app.loaded.campaigns.values();
-    let problems: Vec<String> = campaigns
+    let mut problems: Vec<String> = campaigns
         .filter_map(|campaign| Mailing::compile(campaign, &app.loaded.project, &texts).err())
         .chain(Notices::compile(&app.loaded.project, &texts).err())
         .flatten()
         .map(|problem| problem.to_string())
         .collect();
+    if problems.is_empty() {
+        for campaign in about {
+            let errors = check_campaign(app, campaign, &texts).await?.errors;
+            problems.extend(errors.into_iter().map(|error| format!("{}: {error}", campaign.name)));
+        }
+    }
     if problems.is_empty() { Ok(()) } else { Err(anyhow!(Refused(problems.join("\n")))) }
 }
 
@@ -182,7 +190,7 @@ fn lint(mailing: &Mailing, explained: &Explained, found: &mut Found) {
     found.warnings.extend(mailing.lint(explained).iter().map(|lint| format!("{lint} ({})", lint.hint())));
 }
 
-/// Some of those whom the campaign would reach now. A database that does not exist is not made.
+/// Some of those whom the campaign may reach now. A database that does not exist is not made.
 async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile>> {
     if !app.site().has_database() {
         return Ok(Vec::new());
@@ -193,6 +201,7 @@ async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile
     let scale = app.scale(&mut session).await?;
     let everybody =
         Audience { condition: campaign.audience.as_ref(), at, joined_by: at, scale: &scale, zones: None, resend: None };
-    let people = audience::page(&mut session, &everybody, RecipientId(0), SAMPLES).await?;
+    let permission = Permission { topic: &campaign.topic, at, run: None, cap: None };
+    let people = forecast::eligible(&mut session, &everybody, &permission, RecipientId(0), SAMPLES).await?;
     Ok(profiles::profiles_at(&mut session, &people, at, &scale, true).await?)
 }

@@ -49,7 +49,7 @@ pub struct Args {
 pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let app = App::open(&site.root, site.clock.clone())?;
     let mut campaign = app.campaign(&args.campaign)?.clone();
-    super::check::refuse_broken_templates(&app)?;
+    super::check::refuse_errors(&app, [&campaign]).await?;
     if let Some(subject) = &args.subject {
         if subject.trim().is_empty() || subject.contains(char::is_control) {
             return Err(anyhow!(Refused("--subject must be one line that is not empty".to_owned())));
@@ -94,6 +94,7 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         println!("nothing was sent");
         return Ok(ExitCode::FAILURE);
     }
+    super::send::refuse_unusable(site, &store, &app).await?;
     let run = app.begin_resend(&store, &campaign, &resend, &occasion).await?;
     println!("run {} ({}) begins", run.id, run.occasion);
     super::send::carry_out(site, &store, &run).await

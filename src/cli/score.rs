@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::{App, Site};
 use crate::score::{Mode, Options, Report, Scorer};
-use crate::store::Store;
+use crate::store::{Store, score};
 
 /// Scores: compute them anew from the stored actions, or check them.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ enum Command {
 ///
 /// Needed after another `[score]` or `[cluster]` was applied. It also renews the population that clusters are
 /// measured against. Scoring of new actions waits meanwhile; sending waits only if a half-life has
-/// changed.
+/// changed. Actions that wait are scored at the end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  colloquy score rebuild --check     change nothing, report what differs\n  \
                         colloquy score rebuild             store what the actions say")]
@@ -46,7 +46,11 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let store = site.store().await?;
     let scorer = Scorer::new(store.clone(), site.clock.clone(), rules(site, &store).await?);
     let bar = progress();
-    let report = scorer.rebuild(mode, |seen| bar.set_position(seen)).await?;
+    let mut report = scorer.rebuild(mode, |seen| bar.set_position(seen)).await?;
+    report.waiting = match mode {
+        Mode::Check => score::backlog(&mut store.read().await?, site.clock.now()).await?.actions.unsigned_abs(),
+        Mode::Rewrite => scorer.drain().await? as u64,
+    };
     bar.finish_and_clear();
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -79,7 +83,7 @@ fn progress() -> ProgressBar {
 }
 
 fn describe(report: &Report, mode: Mode) -> String {
-    let Report { people, differing, differences, worst } = report;
+    let Report { people, differing, differences, worst, waiting } = report;
     let mut text = match (differing, mode) {
         (0, _) => format!("{people} people have a score, and each is what the actions say (within {worst:.0e})\n"),
         (_, Mode::Check) => format!("{people} people have a score; {differing} differ from what the actions say\n"),
@@ -94,6 +98,13 @@ fn describe(report: &Report, mode: Mode) -> String {
             text += "Run `colloquy score rebuild` to store what the actions say.\n";
         }
     }
+    text += &match (waiting, mode) {
+        (0, _) => String::new(),
+        (_, Mode::Check) => format!(
+            "Actions that wait to be scored: {waiting}. `colloquy run` scores them, and so does `colloquy score rebuild`.\n"
+        ),
+        (_, Mode::Rewrite) => format!("Actions that had waited are scored now: {waiting}\n"),
+    };
     text
 }
 
@@ -107,11 +118,12 @@ mod tests {
     fn a_check_names_what_differs_and_what_to_do() {
         let difference =
             Difference { recipient: RecipientId(7), what: "f", stored: "1.5".into(), expected: "2.5".into() };
-        let report = Report { people: 9, differing: 1, differences: vec![difference], worst: 0.1 };
+        let report = Report { people: 9, differing: 1, differences: vec![difference], worst: 0.1, waiting: 3 };
         assert_eq!(
             describe(&report, Mode::Check),
             "9 people have a score; 1 differ from what the actions say\n  recipient 7: f is 1.5, not 2.5\n\
-             Run `colloquy score rebuild` to store what the actions say.\n"
+             Run `colloquy score rebuild` to store what the actions say.\n\
+             Actions that wait to be scored: 3. `colloquy run` scores them, and so does `colloquy score rebuild`.\n"
         );
         let clean = Report { people: 9, worst: 3e-16, ..Report::default() };
         let text = describe(&clean, Mode::Check);

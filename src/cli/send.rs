@@ -14,9 +14,10 @@ use crate::domain::message::MessageState;
 use crate::lifecycle::Stop;
 use crate::metrics::Metrics;
 use crate::send::{Ended, Sender};
+use crate::store::reports::skipped_because;
 use crate::store::returns;
 use crate::store::runs::{self, Run};
-use crate::store::{Store, versions};
+use crate::store::{Store, score, versions};
 
 /// Send a campaign now, in the foreground.
 ///
@@ -38,6 +39,9 @@ pub struct Args {
     #[arg(long)]
     ignore_window: bool,
 }
+
+/// Why messages were skipped, the most frequent reasons.
+const REASONS: u32 = 3;
 
 pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let store = site.store().await?;
@@ -88,7 +92,8 @@ pub(super) async fn carry_out(site: &Site, store: &Store, run: &Run) -> Result<E
 async fn begin(site: &Site, store: &Store, args: &Args) -> Result<Run> {
     let app = App::open(&site.root, site.clock.clone())?;
     let campaign = app.campaign(&args.campaign)?;
-    super::check::refuse_broken_templates(&app)?;
+    super::check::refuse_errors(&app, [campaign]).await?;
+    refuse_unusable(site, store, &app).await?;
     let run = app.begin(store, campaign, args.again).await?;
     let before = returns::of_run_before(&mut store.read().await?, &run.campaign, run.id).await?;
     if let Some((last, returned)) = before
@@ -96,7 +101,18 @@ async fn begin(site: &Site, store: &Store, args: &Args) -> Result<Run> {
     {
         eprintln!("warning: run {last}, the one before: {reason}");
     }
+    let now = app.clock.now();
+    if let Some(caution) = score::backlog(&mut store.read().await?, now).await?.caution(now) {
+        eprintln!("warning: {caution}");
+    }
     Ok(run)
+}
+
+/// Refuses to begin a run that nobody could send: under the limits and relays that will count at its start.
+pub(super) async fn refuse_unusable(site: &Site, store: &Store, app: &App) -> Result<()> {
+    let applied = versions::applied(&mut store.read().await?).await?;
+    let governing = if applied.is_some() { site.governing(store).await? } else { None };
+    site.refuse_unusable(governing.as_ref().map_or(&app.loaded, |governing| &governing.loaded))
 }
 
 /// Whose limits and relays count at the start: those of the applied version. While none is applied, those of the
@@ -150,6 +166,11 @@ async fn summary(store: &Store, run: &Run, ended: Ended) -> Result<()> {
     for state in MessageState::ALL {
         if let Some(count) = states.get(&state) {
             println!("  {:<10} {count}", state.as_str());
+        }
+    }
+    if states.contains_key(&MessageState::Skipped) {
+        for (reason, messages) in skipped_because(&mut session, run.id, REASONS).await? {
+            println!("    {messages} skipped: {reason}");
         }
     }
     for (reason, people) in runs::exclusions(&mut session, run.id).await? {

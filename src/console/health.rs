@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::store::spool::Spool;
-use crate::store::{Schema, Store};
+use crate::store::{self, Schema, Store, transfer};
 
 const DATABASE: &str = "database";
 const SCHEMA: &str = "schema";
@@ -37,14 +37,15 @@ impl Health {
     }
 }
 
-/// Asks the database, compares its schema with this program's, and writes to an embedded one and to the spool.
+/// Asks the database, compares its schema with this program's, sees that the data is here, and writes to an embedded one
+/// and to the spool.
 pub async fn look(store: Store, spool: Option<Spool>) -> Health {
     let mut checks = Vec::new();
     match store.schema().await {
         Ok(schema) => {
             // While nodes are upgraded one after the other, the old ones go on under the newer schema.
             let other = "it is not the schema of this program; see the version of the other nodes";
-            let problem = store.probe().await.err().map(|error| error.to_string());
+            let problem = use_database(&store).await.err().map(|error| error.to_string());
             checks.extend([(DATABASE, problem), (SCHEMA, (schema == Schema::Other).then(|| other.to_owned()))]);
         }
         Err(error) => checks.push((DATABASE, Some(error.to_string()))),
@@ -56,6 +57,11 @@ pub async fn look(store: Store, spool: Option<Spool>) -> Health {
         tracing::warn!(check, problem, "not ready");
     }
     Health(checks)
+}
+
+async fn use_database(store: &Store) -> store::Result<()> {
+    transfer::refuse(&mut store.read().await?).await?;
+    store.probe().await
 }
 
 #[cfg(test)]

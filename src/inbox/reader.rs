@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::apply::Applying;
 use super::limits::Watch;
 use super::read::{Read, read};
 use super::rules::Rules;
-use crate::clock::Clock;
+use crate::clock::{Clock, Spell};
 use crate::domain::address::Address;
 use crate::domain::id::InboundId;
 use crate::domain::token::Keyring;
@@ -60,8 +60,13 @@ impl Reader {
     /// Reads until `shutdown`. `rules` tells what counts at the time.
     pub async fn run(mut self, rules: impl Fn() -> Rules, shutdown: CancellationToken) {
         let mut pause = LOOK;
+        let mut spell = Spell::default();
         while !shutdown.is_cancelled() {
-            match self.step(&rules()).await {
+            let step = self.step(&rules()).await;
+            if step.is_ok() && spell.ended() {
+                info!("mail that came back is read again");
+            }
+            match step {
                 Ok(true) => {
                     pause = LOOK;
                     continue;
@@ -69,7 +74,9 @@ impl Reader {
                 Ok(false) => pause = LOOK,
                 Err(error) => {
                     pause = (pause * 2).min(LONGEST);
-                    warn!(%error, "mail that came back waits");
+                    if spell.failed() {
+                        warn!(%error, "mail that came back waits");
+                    }
                 }
             }
             shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::fs::DirBuilder;
+
 use super::message::{Envelope, Message};
 use super::open::OpenError;
 use crate::domain::outcome::{Outcome, Reply, Stage, clean};
@@ -15,9 +17,12 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Makes the directory if it is not there yet.
+    /// Makes the directory if it is not there yet; then only its owner may enter it.
     pub(super) async fn open(directory: &Path) -> Result<Self, OpenError> {
-        tokio::fs::create_dir_all(directory)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
             .await
             .map_err(|error| OpenError::permanent(Stage::File, format!("{}: {error}", directory.display())))?;
         Ok(Self { directory: directory.into() })

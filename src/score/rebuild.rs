@@ -42,6 +42,8 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// The largest difference of a sum, as a share of its person's Σ|points|.
     pub worst: f64,
+    /// Actions that waited for the scorer, which a rebuild does not see. It is told by who asked for it.
+    pub waiting: u64,
 }
 
 /// Under what a rebuild computes.

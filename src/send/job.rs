@@ -1,7 +1,7 @@
 //! A claimed message in a sender's hands.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -39,6 +39,7 @@ pub struct RunContext {
     hand: AtomicUsize,
     level: AtomicUsize,
     drained: Notify,
+    doubted: AtomicBool,
 }
 
 impl RunContext {
@@ -52,14 +53,20 @@ impl RunContext {
         throttle: Option<Rate>,
         mailing: Mailing,
     ) -> Self {
-        let (tally, hand, level, drained) = Default::default();
-        Self { run, campaign, occasion, at, throttle, mailing, tally, hand, level, drained }
+        let (tally, hand, level, drained, doubted) = Default::default();
+        Self { run, campaign, occasion, at, throttle, mailing, tally, hand, level, drained, doubted }
     }
 
     /// How many of its messages this node holds.
     #[must_use]
     pub fn in_hand(&self) -> usize {
         self.hand.load(Ordering::Acquire)
+    }
+
+    /// Takes note that the answers for its addresses are doubted; whether they were not before.
+    #[must_use]
+    pub fn doubt(&self) -> bool {
+        !self.doubted.swap(true, Ordering::AcqRel)
     }
 
     /// Waits until a message leaves the hand and no more than `level` are left in it. One task waits.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Spell};
 use crate::domain::id::NodeId;
 use crate::domain::share::Share;
 use crate::metrics::Metrics;
@@ -56,8 +56,10 @@ impl Keeper {
     /// Keeps the lease and buries dead nodes, until `stop`. When the own lease is found buried, `lost` is
     /// cancelled: others hold the work now.
     pub async fn keep(mut self, stop: CancellationToken, lost: CancellationToken) {
+        let mut spell = Spell::default();
         while !stop.is_cancelled() {
             match self.round().await {
+                Ok(true) if spell.ended() => info!("the lease is renewed again"),
                 Ok(true) => {}
                 Ok(false) => {
                     error!(node = %self.node, "this node was silent for too long; others have taken its work over");
@@ -66,7 +68,9 @@ impl Keeper {
                     return;
                 }
                 Err(error) => {
-                    warn!(%error, "the lease cannot be renewed");
+                    if spell.failed() {
+                        warn!(%error, "the lease cannot be renewed");
+                    }
                     self.watch.forget();
                 }
             }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Spell};
 use crate::domain::id::NodeId;
 use crate::store::Store;
 use crate::store::marks::{self, Finish, Marks, Return, Sending};
@@ -99,6 +99,7 @@ async fn write(store: Store, node: NodeId, clock: Clock, mut arrivals: mpsc::Rec
     let mut batch = Batch::default();
     // Messages whose mark is durable and whose answer has not arrived.
     let mut under_way: usize = 0;
+    let mut spell = Spell::default();
     loop {
         if batch.owes_answers() {
             clock.sleep(RETRY).await;
@@ -115,6 +116,9 @@ async fn write(store: Store, node: NodeId, clock: Clock, mut arrivals: mpsc::Rec
         let marks = Marks { finish: &batch.finish, returns: &batch.returns, sending: &sending };
         match marks::write(&store, node, clock.now(), marks).await {
             Ok(held) => {
+                if spell.ended() {
+                    info!("the database takes marks again");
+                }
                 under_way = under_way.saturating_sub(batch.finish.len());
                 for (mark, answer) in sending.iter().zip(answers) {
                     let held = held.contains(mark.message);
@@ -126,9 +130,10 @@ async fn write(store: Store, node: NodeId, clock: Clock, mut arrivals: mpsc::Rec
                     let _ = answer.send(());
                 }
             }
-            Err(error) => {
+            Err(error) if spell.failed() => {
                 warn!(%error, kept = batch.finish.len() + batch.returns.len(), "the database takes no marks; sending waits");
             }
+            Err(_) => {}
         }
     }
 }

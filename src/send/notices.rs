@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::job::Job;
 use super::{RunContext, Sender};
+use crate::clock::Spell;
 use crate::config::{self, ProjectFiles};
 use crate::domain::id::{RecipientId, RunId, VersionId};
 use crate::domain::notice::NoticeKind;
@@ -54,11 +55,16 @@ impl Sender {
     pub(super) async fn send_notices(&self) {
         let mut current = None;
         let mut swept = None;
+        let mut spell = Spell::default();
         while !self.soft.is_cancelled() {
-            match self.notices_round(&mut current).await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => warn!(%error, "notices wait"),
+            let round = self.notices_round(&mut current).await;
+            match &round {
+                Ok(_) if spell.ended() => info!("notices go on"),
+                Err(error) if spell.failed() => warn!(%error, "notices wait"),
+                _ => {}
+            }
+            if matches!(round, Ok(true)) {
+                continue;
             }
             if swept.is_none_or(|at: tokio::time::Instant| at.elapsed() >= SWEEP) {
                 swept = Some(tokio::time::Instant::now());

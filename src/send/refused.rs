@@ -1,6 +1,6 @@
 //! A server that knows its mailboxes says at once which there are not: such an address is given up, as after a report.
 
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::job::Job;
 use crate::domain::action::kind;
@@ -24,11 +24,14 @@ pub(super) async fn heed(store: &Store, job: &Job, stage: Stage, reply: &Reply, 
     let recipient = job.profile.recipient;
     let answered = job.context.tally.answered();
     if !is_sane(answered) {
-        return warn!(run = %job.context.run, recipient = recipient.0, rejected = answered.rejected, of = answered.all,
-            "so many mailboxes are unknown that the relay may be at fault; nobody is given up for it");
+        if job.context.doubt() {
+            warn!(run = %job.context.run, rejected = answered.rejected, of = answered.all,
+                "so many mailboxes are unknown that the relay may be at fault; nobody is given up for it");
+        }
+        return;
     }
     match give_up(store, job, recipient, at).await {
-        Ok(()) => info!(run = %job.context.run, recipient = recipient.0, "there is no such mailbox any more"),
+        Ok(()) => debug!(run = %job.context.run, recipient = recipient.0, "there is no such mailbox any more"),
         Err(error) => warn!(run = %job.context.run, recipient = recipient.0, %error,
             "there is no such mailbox any more, and that could not be noted"),
     }

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::{Error, Result, Sender};
+use crate::clock::Spell;
 use crate::config::{self, Loaded, ProjectFiles};
 use crate::domain::campaign::{Campaign, Schedule, When};
 use crate::domain::id::{RunId, VersionId};
@@ -33,12 +34,15 @@ impl Sender {
     pub async fn serve(self: &Arc<Self>) {
         let mut applied: Option<Applied> = None;
         let driven: Arc<Mutex<HashSet<RunId>>> = Arc::default();
+        let mut spell = Spell::default();
         let tasks = TaskTracker::new();
         let sender = Arc::clone(self);
         tasks.spawn(async move { sender.send_notices().await });
         while !self.soft.is_cancelled() {
-            if let Err(error) = self.round(&mut applied, &driven, &tasks).await {
-                warn!(%error, "the scheduler waits");
+            match self.round(&mut applied, &driven, &tasks).await {
+                Ok(()) if spell.ended() => info!("the scheduler goes on"),
+                Err(error) if spell.failed() => warn!(%error, "the scheduler waits"),
+                _ => {}
             }
             tokio::select! {
                 () = self.soft.cancelled() => {}
@@ -90,9 +94,15 @@ impl Sender {
         if error.may_pass() {
             return warn!(%run, %error, "the run waits");
         }
-        error!(%run, %error, "the run cannot be sent and is paused");
-        if let Err(error) = self.pause(run, &error.to_string()).await {
-            warn!(%run, %error, "the run could not be paused");
+        let told = match error {
+            Error::Relay { relay, source } => format!("relay '{relay}': {}", source.without_words()),
+            other => other.to_string(),
+        };
+        match self.pause(run, &error.to_string()).await {
+            Ok(()) => error!(%run, error = told, "the run cannot be sent and is paused"),
+            Err(refused) => {
+                warn!(%run, reason = told, error = %refused, "the run cannot be sent, and could not be paused")
+            }
         }
     }
 

@@ -7,13 +7,10 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Error, Result, Session, embedded};
 use crate::args;
-use crate::domain::address::Address;
 
 // A copy of one instant. Writers go on meanwhile; what was deleted does not come along.
 const COPY: &str = "VACUUM INTO $1";
 const LOOK: &str = "PRAGMA integrity_check(1)";
-const HASHED: &str =
-    "SELECT address, address_hash FROM recipients WHERE address IS NOT NULL AND address_hash IS NOT NULL LIMIT 1";
 const SKIP: &str = "UPDATE sqlite_sequence SET seq = seq + $1";
 const SKIP_UNUSED: &str = "INSERT INTO sqlite_sequence (name, seq) SELECT t.name, $1 FROM sqlite_schema t
     WHERE t.type = 'table' AND t.sql LIKE '%AUTOINCREMENT%'
@@ -47,17 +44,8 @@ pub async fn damage(path: &Path) -> Result<Option<String>> {
 }
 
 async fn open(path: &Path) -> Result<SqliteConnection> {
-    let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
+    let unreachable = |cause| Error::Unreachable { what: path.display().to_string(), cause };
     embedded::options(path).connect().await.map_err(unreachable)
-}
-
-/// Somebody's address with its keyed hash, to see whether a key is the right one; `None` where nobody has any.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn hashed(session: &mut Session) -> Result<Option<(Address, Vec<u8>)>> {
-    let found = session.first::<(String, Vec<u8>)>(HASHED, vec![]).await?;
-    Ok(found.map(|(address, hash)| (Address::from_normalised(address), hash)))
 }
 
 /// Leaves out the numbers that the original may have given to people, runs and all else since it was copied: they stand

@@ -23,6 +23,8 @@ use crate::domain::run::RunState;
 use crate::domain::time::Micros;
 
 pub use counts::{Bounces, ClusterFigures, CodeCount, HitCount, HitCounts, LinkFigures, MessageCounts, Unsubscribed};
+pub(super) use messages::STATEMENTS as SKIPPED_STATEMENTS;
+pub use messages::skipped_because;
 pub use population::{ClusterSize, Population, population};
 pub use queue::{Queue, queue};
 

@@ -99,10 +99,9 @@ impl Spool {
     /// # Errors
     /// When the file cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
-        let options = embedded::options(path);
-        let writer = Pool::new(1, options.clone().create_if_missing(true), PATIENCE);
+        let writer = Pool::new(1, embedded::making(path), PATIENCE);
         sqlx::raw_sql(TABLES).execute(&mut *writer.acquire().await?).await?;
-        let reader = Pool::new(1, options.pragma("query_only", "ON"), PATIENCE);
+        let reader = Pool::new(1, embedded::options(path).pragma("query_only", "ON"), PATIENCE);
         Ok(Self { writer, reader })
     }
 

@@ -151,7 +151,7 @@ pub async fn run(from: &str, to: &str, root: &Path, now: Micros, mut told: impl 
     store.update_schema().await?;
     refuse_living(&store).await?;
     store.close().await;
-    let unreachable = |source| Error::Unreachable { what: path.display().to_string(), source };
+    let unreachable = |cause| Error::Unreachable { what: path.display().to_string(), cause };
     let mut source = embedded::options(&path).connect().await.map_err(unreachable)?;
     source.execute("BEGIN IMMEDIATE").await?;
     let store = Store::connect(to, root).await?;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Spell;
+
 /// The longest pause after repeated failures.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -12,11 +14,12 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub(super) struct Pace {
     idle: Duration,
     failures: u32,
+    spell: Spell,
 }
 
 impl Pace {
     pub(super) fn new(idle: Duration) -> Self {
-        Self { idle, failures: 0 }
+        Self { idle, failures: 0, spell: Spell::default() }
     }
 
     /// Takes note of a step: whether there may be more to do at once, or why it failed. Waits, and
@@ -30,12 +33,17 @@ impl Pace {
         let pause = match step {
             Ok(more) => {
                 self.failures = 0;
+                if self.spell.ended() {
+                    tracing::info!("{what} goes on");
+                }
                 if more { Duration::ZERO } else { self.idle }
             }
             Err(error) => {
                 self.failures += 1;
                 let pause = self.backoff();
-                tracing::warn!(%error, failures = self.failures, ?pause, "{what} failed and tries again");
+                if self.spell.failed() {
+                    tracing::warn!(%error, failures = self.failures, ?pause, "{what} failed and tries again");
+                }
                 pause
             }
         };

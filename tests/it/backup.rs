@@ -320,6 +320,16 @@ async fn a_project_whose_keys_or_database_do_not_fit_is_not_copied() {
 }
 
 #[tokio::test]
+async fn a_database_whose_data_was_moved_is_not_copied() {
+    let (project, other) = project(2).await;
+    let moved = "INSERT INTO facts (name, value) VALUES ('moved', 'postgres://db1/colloquy')";
+    change(&project.db.store, moved, vec![]).await;
+    let (code, refused) = colloquy(&["-C", root(&project), "backup", text(&other.path().join("b"))]).await;
+    assert_eq!((code, refused.contains("was moved to postgres://db1/colloquy")), (1, true), "{refused}");
+    assert_eq!(names(other.path()).len(), 0);
+}
+
+#[tokio::test]
 async fn a_backup_of_postgresql_is_left_to_its_own_tools() {
     let project = Project::new(database(EngineKind::Postgres).await, Settings::default(), |_, _| None).await;
     let (code, refused) = colloquy(&["-C", root(&project), "backup", "/tmp/never"]).await;

@@ -119,6 +119,17 @@ on_both_engines! {
         assert_ne!(body["checks"]["schema"], "ok");
     }
 
+    async fn a_database_whose_data_was_moved_is_not_ready(db) {
+        let mut session = db.store.write().await.unwrap();
+        let sql = "INSERT INTO facts (name, value) VALUES ('moved', 'postgres://db1/colloquy')";
+        session.execute(sql, args![]).await.unwrap();
+        session.commit().await.unwrap();
+        let (status, body) = serve(&db).await.readiness().await;
+        assert_eq!((status, &body["ready"], &body["checks"]["schema"]), (503, &json!(false), &json!("ok")));
+        let problem = body["checks"]["database"].as_str().unwrap();
+        assert!(problem.starts_with("this database was moved to postgres://db1/colloquy"), "{problem}");
+    }
+
     /// While nodes are upgraded one after the other.
     async fn a_node_goes_on_under_the_schema_of_a_newer_program(db) {
         crate::schema::upgrade(&db.store).await;
@@ -163,4 +174,19 @@ on_both_engines! {
         let (status, _, body) = served.ask("HEAD", "/metrics").await;
         assert_eq!((status, body.as_str()), (200, ""));
     }
+}
+
+#[tokio::test]
+async fn readiness_tells_why_the_database_cannot_be_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = "postgres://joe:s3cr3tpw@127.0.0.1:1/x".to_owned();
+    let store = Store::at(url.as_str(), dir.path()).unwrap();
+    let (status, said) = serve(&Database { dir, url, store }).await.readiness().await;
+    let problem = said["checks"]["database"].as_str().unwrap();
+    assert_eq!(status, 503, "{said}");
+    assert!(
+        problem.starts_with("the database postgres://127.0.0.1:1/x cannot be opened: Connection refused"),
+        "{said}"
+    );
+    assert!(!problem.contains("s3cr3tpw"), "{said}");
 }

@@ -43,6 +43,7 @@ mod postgres;
 mod preview;
 mod project;
 mod reading;
+mod refusing;
 mod relay;
 mod reports;
 mod resend;

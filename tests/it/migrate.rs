@@ -98,8 +98,9 @@ async fn a_project_in_the_middle_of_a_run_moves_and_goes_on() {
     )
     .unwrap();
     let shop = project.db.dir.path().join("shop.csv").to_str().unwrap().to_owned();
-    done(&project, &["actions", "import", &shop]).await;
     done(&project, &["score", "rebuild"]).await;
+    // It waits for a scorer, so that no score fades meanwhile.
+    done(&project, &["actions", "import", &shop]).await;
     let before = told(&project).await;
 
     let target = empty_database().await;
@@ -114,7 +115,7 @@ async fn a_project_in_the_middle_of_a_run_moves_and_goes_on() {
 
     use_database(&project, &target);
     assert_eq!(told(&project).await, before);
-    done(&project, &["score", "rebuild", "--check"]).await;
+    assert!(done(&project, &["score", "rebuild"]).await.contains("Actions that had waited are scored now: 1"));
     let (_, said) = colloquy(&project, &["send", "hello"]).await;
     while let Ok(mail) = project.caught.try_recv() {
         taken.extend(mail.recipients);

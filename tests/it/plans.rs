@@ -73,7 +73,7 @@ async fn every_index_serves_a_statement_on_postgres() {
 const LARGE: [&str; 8] = ["hits", "messages", "actions", "recipients", "consents", "notices", "inbound", "joins"];
 
 /// Statements that walk a whole table all the same: how they begin, and why they may.
-const WALKS: [(&str, &str); 8] = [
+const WALKS: [(&str, &str); 9] = [
     ("SELECT id, way, arrived_at, size, state", "a person lists mails"),
     ("SELECT state, COALESCE(kind, '') AS kind", "a person asks for their numbers"),
     ("UPDATE inbound SET state = 'waiting', tries = 0", "a person has all that failed tried again"),
@@ -85,6 +85,7 @@ const WALKS: [(&str, &str); 8] = [
         "SELECT id FROM actions WHERE scored AND counts LIMIT 1",
         "it ends at the first, and is asked where there is no profile",
     ),
+    ("SELECT address, address_hash FROM recipients", "it ends at the first, and is asked where no key is known"),
 ];
 
 /// SQLite has one writer: while it looks through a whole table, nobody else writes.

@@ -16,6 +16,7 @@ use colloquy::store::{runs, subscriptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::project::{Project, Settings, shared};
+use crate::support::logs::Logs;
 use crate::support::on_both_engines;
 
 fn addresses(n: usize) -> Vec<String> {
@@ -77,6 +78,17 @@ on_both_engines! {
         let attempts: Vec<(String, Option<i64>, String)> = session.all(sql, args![]).await.unwrap();
         assert_eq!(attempts[0], ("deferred".into(), Some(451), "rcpt: 4.7.1 greylisted".into()));
         assert_eq!(attempts[1], ("rejected".into(), Some(550), "rcpt: 5.1.1 no such user".into()));
+    }
+
+    async fn a_relay_that_knows_nobody_is_doubted_in_one_line(db) {
+        let logs = Logs::begin();
+        let script = |step, _: &str| (step == Step::Rcpt).then(|| Act::Say("550 5.1.1 no such user".into()));
+        let project = Project::new(db, Settings::default(), script).await;
+        project.import(30).await;
+        let (run, _) = project.send().await;
+        assert_eq!(project.count(&run, MessageState::Rejected).await, 30);
+        assert_eq!(logs.count("nobody is given up for it"), 1);
+        assert_eq!(logs.count("recipient="), 0, "nothing is logged per message");
     }
 
     async fn a_swallowed_answer_is_unknown_and_never_sent_again(db) {

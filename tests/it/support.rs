@@ -4,6 +4,7 @@ pub mod browser;
 pub mod cluster;
 pub mod dns;
 pub mod dump;
+pub mod logs;
 pub mod network;
 pub mod ports;
 pub mod process;

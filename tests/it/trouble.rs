@@ -11,12 +11,14 @@ use colloquy::domain::run::RunState;
 use colloquy::domain::time::Micros;
 use colloquy::metrics::Metrics;
 use colloquy::send::{Ended, Error, Sender};
+use colloquy::store::EngineKind;
 use colloquy::store::runs::{self, Run};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::project::{Project, Settings};
-use crate::support::{Database, on_both_engines};
+use crate::support::logs::Logs;
+use crate::support::{Database, database, on_both_engines, program};
 
 const ASKS_FOR_ACTIONS: &str = "topic = \"news\"\nsubject = \"Hello\"\ntemplate = \"hello.hbs\"\n\
                                 [audience]\nwhere = 'not did(\"conversion\")'\n";
@@ -87,6 +89,17 @@ on_both_engines! {
         assert_eq!(project.count(&run, MessageState::Waiting).await, 3);
     }
 
+    async fn what_a_relay_says_is_told_and_stored_but_not_logged(db) {
+        let project = Project::new(db, Settings::default(), refuse).await;
+        project.import(3).await;
+        let (code, words) = program::colloquy(&["-C", project.db.dir.path().to_str().unwrap(), "send", "hello"]).await;
+        assert_eq!(code, 1, "{words}");
+        let (logged, told): (Vec<_>, Vec<_>) = words.lines().partition(|line| line.contains(" WARN "));
+        assert!(logged.iter().any(|line| line.contains("(greeting): 554")), "{words}");
+        assert!(!logged.iter().any(|line| line.contains("go away")), "{words}");
+        assert!(told.iter().any(|line| line.contains("go away")), "{words}");
+    }
+
     async fn another_relay_takes_what_the_first_refuses_for_good(db) {
         let relay = "connections = 4\norder = 1\n[[relay]]\nname = \"files\"\nurl = \"file:outbox\"\norder = 2";
         let project = Project::new(db, Settings { relay, ..Settings::default() }, refuse).await;
@@ -130,4 +143,31 @@ on_both_engines! {
         serving.await.unwrap();
         Arc::into_inner(sender).unwrap().finish().await;
     }
+}
+
+#[tokio::test]
+async fn a_run_that_could_not_be_paused_is_not_said_to_be() {
+    let logs = Logs::begin();
+    let project = half_broken(database(EngineKind::Sqlite).await).await;
+    let refuses = "CREATE TRIGGER refuses BEFORE UPDATE ON runs WHEN NEW.state = 'paused'
+        BEGIN SELECT RAISE(ABORT, 'no'); END";
+    change(&project, refuses).await;
+    let app = project.app();
+    let run = begin(&project, &app, "broken").await;
+    let soft = CancellationToken::new();
+    let sender = Arc::new(app.sender(&project.db.store, Metrics::new(), soft.clone()).await.unwrap());
+    let serving = serve(&sender);
+    let logged = async |words: &str| {
+        while logs.count(words) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    logged("could not be paused").await;
+    assert_eq!(logs.count("is paused"), 0);
+    change(&project, "DROP TRIGGER refuses").await;
+    logged("the run cannot be sent and is paused").await;
+    assert_eq!(left(&project, &run).await.state, RunState::Paused);
+    soft.cancel();
+    serving.await.unwrap();
+    Arc::into_inner(sender).unwrap().finish().await;
 }

@@ -1,6 +1,8 @@
 //! Messages by state, and who got none.
 
 use super::{CodeCount, Reports};
+use crate::args;
+use crate::domain::id::RunId;
 use crate::domain::message::MessageState;
 use crate::store::{Error, Result, Session};
 
@@ -41,4 +43,17 @@ pub(super) async fn exclusions(session: &mut Session, reports: &mut Reports) -> 
         reports.of(run)?.excluded.insert(reason, people);
     }
     Ok(())
+}
+
+const SKIPPED: &str = "SELECT COALESCE(reply, ''), COUNT(*) FROM messages WHERE run_id = $1 AND state = 'skipped'
+    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $2";
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[SKIPPED];
+
+/// Why messages of a run were skipped and how many, the most frequent reasons first.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn skipped_because(session: &mut Session, run: RunId, limit: u32) -> Result<Vec<(String, i64)>> {
+    session.all(SKIPPED, args![run, limit]).await
 }

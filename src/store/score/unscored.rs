@@ -1,5 +1,7 @@
 //! Actions that wait for the scorer.
 
+use std::time::Duration;
+
 use sqlx::FromRow;
 
 use crate::args;
@@ -34,6 +36,19 @@ pub struct Backlog {
 impl Backlog {
     /// Counting ends here.
     pub const LIMIT: i64 = 10_000;
+    /// A scorer that runs leaves none for so long.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// What to know before scores are used, where actions wait and no scorer seems to run.
+    #[must_use]
+    pub fn caution(&self, now: Micros) -> Option<String> {
+        let oldest = self.oldest.filter(|oldest| now.since(*oldest) > Self::LONG)?;
+        let (more, actions) = (if self.actions < Self::LIMIT { "" } else { " or more" }, self.actions);
+        Some(format!(
+            "actions that wait to be scored are left out: {actions}{more}, the oldest of {oldest}; `colloquy run` or \
+             `colloquy score rebuild` scores them"
+        ))
+    }
 }
 
 #[derive(FromRow)]

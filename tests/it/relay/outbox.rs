@@ -1,5 +1,7 @@
 //! The `file:` relay.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 #[tokio::test]
@@ -13,6 +15,8 @@ async fn a_message_becomes_one_file_however_often_it_is_sent() {
         assert_eq!(summary(&outcome), "accepted");
         assert!(session.is_usable());
     }
+    let mode = std::fs::metadata(&outbox).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700, "its owner's alone");
     let files: Vec<_> = std::fs::read_dir(&outbox).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(files, ["1-2.eml"]);
     assert_eq!(std::fs::read(outbox.join("1-2.eml")).unwrap(), TEXT.as_bytes());

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 /// A process; it dies with its value.
@@ -13,6 +14,22 @@ impl Process {
     pub fn start(dir: &Path, words: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_colloquy"));
         Self::of(command.arg("-C").arg(dir).args(words))
+    }
+
+    /// The same of services; returns once they have started.
+    ///
+    /// # Panics
+    /// When it ends before.
+    pub async fn started(dir: &Path, words: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_colloquy"));
+        command.arg("-C").arg(dir).args(words).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = Self::with(command.env("RUST_LOG", "warn,colloquy::services=info"));
+        let mut lines = BufReader::new(process.0.stderr.take().expect("it is piped")).lines();
+        while let line = lines.next_line().await.unwrap().expect("it starts")
+            && !line.contains("started")
+        {}
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        process
     }
 
     /// Runs this command, whatever it says.

@@ -1,0 +1,47 @@
+//! Under which key a database's addresses are hashed. With another one nobody who is suppressed would be recognised.
+
+use aws_lc_rs::hmac;
+
+use super::{Result, Session, Store};
+use crate::args;
+use crate::domain::address::Address;
+use crate::domain::hex::hex;
+
+const NOTED: &str = "SELECT value FROM facts WHERE name = 'suppression_key'";
+const NOTE: &str = "INSERT INTO facts (name, value) VALUES ('suppression_key', $1) ON CONFLICT (name) DO NOTHING";
+const HASHED: &str =
+    "SELECT address, address_hash FROM recipients WHERE address IS NOT NULL AND address_hash IS NOT NULL LIMIT 1";
+
+pub(super) const STATEMENTS: &[&str] = &[NOTED, NOTE, HASHED];
+
+/// Whether a key is the database's; the first that comes to an empty one becomes it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn adopt(store: &Store, key: &hmac::Key) -> Result<bool> {
+    if let Some(fits) = fits(&mut store.read().await?, key).await? {
+        return Ok(fits);
+    }
+    let mut tx = store.write().await?;
+    tx.execute(NOTE, args![print(key)]).await?;
+    let fits = fits(&mut tx, key).await?;
+    tx.commit().await?;
+    Ok(fits.unwrap_or(false))
+}
+
+/// Whether a key is the database's; `None` where any would be.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn fits(session: &mut Session, key: &hmac::Key) -> Result<Option<bool>> {
+    if let Some((noted,)) = session.first::<(String,)>(NOTED, vec![]).await? {
+        return Ok(Some(noted == print(key)));
+    }
+    let found = session.first::<(String, Vec<u8>)>(HASHED, vec![]).await?;
+    Ok(found.map(|(address, hash)| Address::from_normalised(address).hash(key).as_slice() == hash))
+}
+
+/// What tells a key from others, and nothing of it.
+fn print(key: &hmac::Key) -> String {
+    hex(&hmac::sign(key, b"which key this is").as_ref()[..16])
+}
