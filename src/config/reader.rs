@@ -76,15 +76,15 @@ impl<'d> Doc<'d> {
 
     /// Reports an error at a range of the text.
     pub fn error(&self, span: &Range<usize>, complaint: impl Into<Complaint>) {
-        self.report(Severity::Error, Some(span), complaint.into());
+        self.report(Severity::Error, Some(span), &complaint.into());
     }
 
     /// Reports a warning at a range of the text.
     pub fn warn(&self, span: &Range<usize>, complaint: impl Into<Complaint>) {
-        self.report(Severity::Warning, Some(span), complaint.into());
+        self.report(Severity::Warning, Some(span), &complaint.into());
     }
 
-    fn report(&self, severity: Severity, span: Option<&Range<usize>>, complaint: Complaint) {
+    fn report(&self, severity: Severity, span: Option<&Range<usize>>, complaint: &Complaint) {
         let place = span.map(|span| {
             let place = Place::of(self.text, span);
             Place { text: if self.secret { String::new() } else { masked(&place.text) }, ..place }
@@ -205,7 +205,7 @@ impl<'d> Section<'d> {
     /// Complains that a required key is missing; `example` shows how it is written.
     pub fn missing(&self, key: &str, example: &str) {
         let complaint = Complaint::new(format!("`{key}` is missing{}", self.within())).hint(format!("add {example}"));
-        self.doc.report(Severity::Error, self.header.as_ref(), complaint);
+        self.doc.report(Severity::Error, self.header.as_ref(), &complaint);
     }
 
     /// The value of a key that must be there; `example` shows how it is written.

@@ -166,12 +166,10 @@ impl Flattener<'_> {
             let before = self.problems.len();
             let found = self.file(&path, &mut inner, out).is_some();
             match within.and_then(|w| w.block) {
-                Some(block) if found => {
-                    if block.is_lost() && self.problems.len() == before {
-                        self.lost(name, &path, &place);
-                    }
+                Some(block) if found && block.is_lost() && self.problems.len() == before => {
+                    self.lost(name, &path, &place);
                 }
-                Some(fallback) if !name.contains('/') => fallback.put_in(out),
+                Some(fallback) if !found && !name.contains('/') => fallback.put_in(out),
                 _ if !found => self.unknown(name, &place),
                 _ => {}
             }

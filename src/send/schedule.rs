@@ -101,7 +101,7 @@ impl Sender {
         match self.pause(run, &error.to_string()).await {
             Ok(()) => error!(%run, error = told, "the run cannot be sent and is paused"),
             Err(refused) => {
-                warn!(%run, reason = told, error = %refused, "the run cannot be sent, and could not be paused")
+                warn!(%run, reason = told, error = %refused, "the run cannot be sent, and could not be paused");
             }
         }
     }

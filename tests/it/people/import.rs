@@ -239,8 +239,8 @@ async fn a_column_named_as_what_templates_know_is_refused_as_its_declaration_is(
         assert!(error.contains("rename the column"), "{error}");
         let declared = format!("{DECLARING}[attributes.{name}]\ntype = \"text\"\n");
         let files = ProjectFiles::Frozen([("config/colloquy.toml".to_owned(), declared)].into());
-        let problems = config::load(&files).err().expect("refused").0;
-        assert!(problems.iter().any(|p| p.message.starts_with(&format!("`{name}` is built in"))), "{problems:?}");
+        let Err(problems) = config::load(&files) else { panic!("it is refused") };
+        assert!(problems.0.iter().any(|p| p.message.starts_with(&format!("`{name}` is built in"))), "{problems:?}");
     }
 }
 
