@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -103,8 +103,8 @@ impl Services {
         };
         let has = |role| roles.contains(&role);
         let serves = has(Role::Tracker) || has(Role::Pages);
-        let away = match services.reach_database(&mut follower).await {
-            Err(error) if serves && error.may_pass() => Some(error),
+        let away = match services.reach_database(&site, &mut follower).await {
+            Err(error) if serves && may_pass(&error) => Some(error),
             reached => {
                 reached?;
                 None
@@ -119,12 +119,11 @@ impl Services {
             services.console(&site, metrics.clone(), stop.soft.clone()).await?;
         }
         if let Some(error) = away
-            && !services.wait_for_database(error, &mut follower).await?
+            && !services.wait_for_database(&site, error, &mut follower).await?
         {
             services.tasks.close();
             return Ok(services);
         }
-        site.refuse_foreign_keys(&store).await?;
         services.tasks.spawn(follower.run(services.last.clone()));
         if let Some(arrived) = arrived {
             services.take_hits(arrived, &site.clock, &metrics);
@@ -160,16 +159,18 @@ impl Services {
         Ok(services)
     }
 
-    /// Brings the schema up to date, and looks which version governs, and which time it is.
-    async fn reach_database(&self, follower: &mut Follower) -> store::Result<()> {
+    /// Brings the schema up to date, sees that the keys are its own, and looks which version governs, and which time it
+    /// is.
+    async fn reach_database(&self, site: &Site, follower: &mut Follower) -> Result<()> {
         self.store.get_ready().await?;
-        follower.look().await
+        site.refuse_foreign_keys(&self.store).await?;
+        Ok(follower.look().await?)
     }
 
     /// Waits for a database that is away; `false` at the soft stop.
-    async fn wait_for_database(&self, mut error: store::Error, follower: &mut Follower) -> Result<bool> {
+    async fn wait_for_database(&self, site: &Site, mut error: Error, follower: &mut Follower) -> Result<bool> {
         let mut spell = Spell::default();
-        while error.may_pass() {
+        while may_pass(&error) {
             if spell.failed() {
                 warn!(%error, "the database is away; links and pixel are answered, all else waits for it");
             }
@@ -177,12 +178,12 @@ impl Services {
                 () = self.asked.cancelled() => return Ok(false),
                 () = tokio::time::sleep(AWAY) => {}
             }
-            match self.reach_database(follower).await {
+            match self.reach_database(site, follower).await {
                 Ok(()) => return Ok(true),
                 Err(other) => error = other,
             }
         }
-        Err(error.into())
+        Err(error)
     }
 
     fn pages(&self, site: &Site, keyring: &Arc<Keyring>, governed: Governed) -> Result<RenewedPages> {
@@ -280,4 +281,9 @@ impl Services {
         self.store.close().await;
         self.asked.is_cancelled()
     }
+}
+
+/// Whether a database that is away is the cause.
+fn may_pass(error: &Error) -> bool {
+    error.downcast_ref().is_some_and(store::Error::may_pass)
 }

@@ -176,6 +176,9 @@ async fn summary(store: &Store, run: &Run, ended: Ended) -> Result<()> {
     for (reason, people) in runs::exclusions(&mut session, run.id).await? {
         println!("  no message to {people}: {reason}");
     }
+    if total == 0 {
+        println!("  nobody gets a message: `colloquy plan {}` says why", run.campaign);
+    }
     match ended {
         Ended::Done => println!("done"),
         Ended::OnlyDeferred(count) => {

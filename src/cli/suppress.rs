@@ -16,7 +16,7 @@ use crate::store::suppressions;
 /// Only a keyed hash of each is kept, so that a suppression outlives erasure. Letter case makes no
 /// difference.
 ///
-/// Ends with 1 when rows of the file were passed over and nothing was taken.
+/// Ends with 1 when rows of the file were passed over.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "colloquy suppress <ADDRESS>... --reason <REASON>\n       \
     colloquy suppress --file <FILE> --reason <REASON>\n       \
@@ -75,7 +75,7 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
             count => println!("{count} addresses are suppressed"),
         }
     }
-    Ok(if passed_over > 0 && taken == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if passed_over > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn reason(typed: &str) -> Result<String, String> {

@@ -150,7 +150,7 @@ impl<'a> List<'a> {
             },
         };
         let address = read.map_err(|fault| fault.to_string()).and_then(|()| self.address());
-        if address.is_err() {
+        if address.is_err() && self.columns != Some(self.record.len()) {
             self.keep_first_line()?;
         }
         Ok(Some((self.record.line, address)))

@@ -166,7 +166,8 @@ impl Flattener<'_> {
             let before = self.problems.len();
             let found = self.file(&path, &mut inner, out).is_some();
             match within.and_then(|w| w.block) {
-                Some(block) if found && block.is_lost() && self.problems.len() == before => {
+                // The block of a name of its own stands in where there is no such file.
+                Some(block) if found && name.contains('/') && block.is_lost() && self.problems.len() == before => {
                     self.lost(name, &path, &place);
                 }
                 Some(fallback) if !found && !name.contains('/') => fallback.put_in(out),
@@ -279,12 +280,13 @@ mod tests {
             ]
         );
         let (_, problems) = flat(&[
-            ("main", "{{#> outer}}x{{/outer}}"),
-            ("outer", "{{#> inner}}<{{> @partial-block}}>{{/inner}}"),
-            ("inner", ""),
+            ("main", "{{#> outer}}x{{/outer}}{{#> foot}}instead of foot.hbs{{/foot}}"),
+            ("outer", "{{#> layouts/inner}}<{{> @partial-block}}>{{/layouts/inner}}"),
+            ("layouts/inner", ""),
+            ("foot", "F"),
         ]);
         assert_eq!(problems.len(), 1);
-        assert!(problems[0].starts_with("templates/outer.hbs:1:1: 'inner' shows nothing"), "{problems:?}");
+        assert!(problems[0].starts_with("templates/outer.hbs:1:1: 'layouts/inner' shows nothing"), "{problems:?}");
     }
 
     #[test]

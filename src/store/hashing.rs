@@ -19,8 +19,12 @@ pub(super) const STATEMENTS: &[&str] = &[NOTED, NOTE, HASHED];
 /// # Errors
 /// When the database refuses.
 pub async fn adopt(store: &Store, key: &hmac::Key) -> Result<bool> {
-    if let Some(fits) = fits(&mut store.read().await?, key).await? {
-        return Ok(fits);
+    let mut session = store.read().await?;
+    let noted = session.first::<(String,)>(NOTED, vec![]).await?.is_some();
+    let known = fits(&mut session, key).await?;
+    drop(session);
+    if noted || known == Some(false) {
+        return Ok(known.unwrap_or(false));
     }
     let mut tx = store.write().await?;
     tx.execute(NOTE, args![print(key)]).await?;
@@ -44,4 +48,28 @@ pub async fn fits(session: &mut Session, key: &hmac::Key) -> Result<Option<bool>
 /// What tells a key from others, and nothing of it.
 fn print(key: &hmac::Key) -> String {
     hex(&hmac::sign(key, b"which key this is").as_ref()[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_key_of_the_first_people_stays_the_databases_when_they_are_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite:t.db", dir.path()).await.unwrap();
+        let [own, other] = [1, 2].map(|n| hmac::Key::new(hmac::HMAC_SHA256, &[n; 32]));
+        let hash = Address::from_normalised("a@x.example".into()).hash(&own);
+        let insert = "INSERT INTO recipients (address, domain, address_hash, created_at) VALUES ($1, 'x', $2, 1)";
+        let mut tx = store.write().await.unwrap();
+        tx.execute(insert, args!["a@x.example", hash.to_vec()]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!adopt(&store, &other).await.unwrap());
+        assert!(adopt(&store, &own).await.unwrap());
+        let mut tx = store.write().await.unwrap();
+        tx.execute("DELETE FROM recipients", vec![]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!adopt(&store, &other).await.unwrap());
+        assert!(adopt(&store, &own).await.unwrap());
+    }
 }

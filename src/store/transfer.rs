@@ -34,6 +34,8 @@ pub(super) const MOVED: &str = "moved";
 
 const IS_MOVING: &str = "SELECT value FROM facts WHERE name = 'moving'";
 const BEGIN_MOVING: &str = "INSERT INTO facts (name, value) VALUES ('moving', '')";
+// Whoever only looked at an empty database has left a key there; the source brings its own.
+const FORGET_KEY: &str = "DELETE FROM facts WHERE name = 'suppression_key'";
 const END_MOVING: &str = "DELETE FROM facts WHERE name = 'moving'";
 const IS_MOVED: &str = "SELECT value FROM facts WHERE name = 'moved'";
 const SET_MOVED: &str = "INSERT INTO facts (name, value) VALUES ('moved', $1)";
@@ -235,6 +237,7 @@ async fn begin(target: &mut PgConnection, tables: &[Table]) -> Result<bool> {
             )));
         }
     }
+    target.execute(FORGET_KEY).await?;
     target.execute(BEGIN_MOVING).await?;
     Ok(false)
 }

@@ -226,3 +226,19 @@ async fn what_must_not_be_moved_is_refused_with_a_hint() {
     let states = project.db.store.read().await.unwrap().one::<(i64,)>("SELECT COUNT(*) FROM recipients", vec![]).await;
     assert_eq!(states.unwrap().0, 3);
 }
+
+#[tokio::test]
+async fn a_target_that_was_only_looked_at_is_empty_still() {
+    let project = Project::new(database(EngineKind::Sqlite).await, Settings::default(), |_, _| None).await;
+    project.import(3).await;
+    let target = empty_database().await;
+    let file = project.db.dir.path().join("config/colloquy.toml");
+    let before = fs::read(&file).unwrap();
+    use_database(&project, &target);
+    done(&project, &["status"]).await;
+    fs::write(&file, before).unwrap();
+    let said = done(&project, &["migrate", "--to", &target]).await;
+    assert!(said.contains("3  recipients"), "{said}");
+    use_database(&project, &target);
+    done(&project, &["status"]).await;
+}

@@ -44,17 +44,23 @@ on_both_engines! {
         assert_eq!(run(&project, &["apply"]).await.0, 0);
     }
 
-    async fn who_is_not_among_the_samples_and_gets_no_message_is_told_of(db) {
+    async fn who_gets_no_message_keeps_nobody_else_from_theirs_and_is_told_of(db) {
         let mut project = project(db, "").await;
         project.import(30).await;
-        let csv = file(&project, "late.csv");
+        let csv = file(&project, "nameless.csv");
         fs::write(&csv, "address\nz1@example.org\nz2@example.org\n").unwrap();
         let import = ["import", csv.to_str().unwrap(), "--topic", "news", "--source", "test"];
         assert_eq!(run(&project, &import).await.0, 0);
+        let mut tx = project.db.store.write().await.unwrap();
+        let among = "UPDATE recipients SET attributes = '{}' WHERE address = 'a3@example.org'";
+        tx.change(1, among, vec![]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(run(&project, &["check"]).await.0, 2);
         let (code, said) = run(&project, &["send", "hello"]).await;
         assert_eq!(code, 0, "{said}");
-        assert!(said.contains("2 skipped: ") && said.contains("'first_name' has no value here"), "{said}");
-        assert_eq!(project.drain().len(), 30);
+        assert!(said.contains("warning: hello: 1 of 20 sample recipients would get no message"), "{said}");
+        assert!(said.contains("3 skipped: ") && said.contains("'first_name' has no value here"), "{said}");
+        assert_eq!(project.drain().len(), 29);
     }
 
     async fn keys_that_are_not_the_databases_are_refused(db) {
@@ -106,5 +112,8 @@ on_both_engines! {
         assert!(said.contains("1 people have a score, and each is what the actions say"), "{said}");
         let said = done(&["-C", dir, "send", "hello"]).await;
         assert!(!said.contains("wait to be scored"), "{said}");
+        done(&["-C", dir, "suppress", "a0@example.org", "--reason", "phone"]).await;
+        let said = done(&["-C", dir, "send", "hello", "--again"]).await;
+        assert!(said.contains("nobody gets a message: `colloquy plan hello` says why"), "{said}");
     }
 }

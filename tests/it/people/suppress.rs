@@ -89,7 +89,7 @@ fn how_many_rows_were_taken_and_passed_over_is_always_said() {
     for (content, code, words) in [
         ("", 0, "0 suppressed, 0 were already, 0 passed over\n"),
         ("@\nanna\n", 1, "0 suppressed, 0 were already, 2 passed over\n"),
-        ("anna@example.org\n@\n", 0, "1 suppressed, 0 were already, 1 passed over\n"),
+        ("anna@example.org\n@\n", 1, "1 suppressed, 0 were already, 1 passed over\n"),
         ("anna@example.org\n", 0, "0 suppressed, 1 was already, 0 passed over\n"),
     ] {
         std::fs::write(&list, content).unwrap();
