@@ -52,7 +52,7 @@ on_both_engines! {
         let import = ["import", csv.to_str().unwrap(), "--topic", "news", "--source", "test"];
         assert_eq!(run(&project, &import).await.0, 0);
         let mut tx = project.db.store.write().await.unwrap();
-        let among = "UPDATE recipients SET attributes = '{}' WHERE address = 'a3@example.org'";
+        let among = "UPDATE recipients SET attributes = '{}' WHERE address = 'a1@example.org'";
         tx.change(1, among, vec![]).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(run(&project, &["check"]).await.0, 2);
