@@ -43,7 +43,7 @@ pub async fn damage(path: &Path) -> Result<Option<String>> {
     Ok((found != "ok").then_some(found))
 }
 
-async fn open(path: &Path) -> Result<SqliteConnection> {
+pub(super) async fn open(path: &Path) -> Result<SqliteConnection> {
     let unreachable = |cause| Error::Unreachable { what: path.display().to_string(), cause };
     embedded::options(path).connect().await.map_err(unreachable)
 }

@@ -20,15 +20,16 @@ pub(super) const STATEMENTS: &[&str] = &[NOTED, NOTE, HASHED];
 /// When the database refuses.
 pub async fn adopt(store: &Store, key: &hmac::Key) -> Result<bool> {
     let mut session = store.read().await?;
-    let noted = session.first::<(String,)>(NOTED, vec![]).await?.is_some();
-    let known = fits(&mut session, key).await?;
-    drop(session);
-    if noted || known == Some(false) {
-        return Ok(known.unwrap_or(false));
+    if let Some(fits) = is_noted(&mut session, key).await? {
+        return Ok(fits);
     }
+    if hashes(&mut session, key).await? == Some(false) {
+        return Ok(false);
+    }
+    drop(session);
     let mut tx = store.write().await?;
     tx.execute(NOTE, args![print(key)]).await?;
-    let fits = fits(&mut tx, key).await?;
+    let fits = is_noted(&mut tx, key).await?;
     tx.commit().await?;
     Ok(fits.unwrap_or(false))
 }
@@ -38,9 +39,20 @@ pub async fn adopt(store: &Store, key: &hmac::Key) -> Result<bool> {
 /// # Errors
 /// When the database refuses.
 pub async fn fits(session: &mut Session, key: &hmac::Key) -> Result<Option<bool>> {
-    if let Some((noted,)) = session.first::<(String,)>(NOTED, vec![]).await? {
-        return Ok(Some(noted == print(key)));
+    match is_noted(session, key).await? {
+        None => hashes(session, key).await,
+        noted => Ok(noted),
     }
+}
+
+/// Whether a key is the one that was noted; `None` where none was.
+async fn is_noted(session: &mut Session, key: &hmac::Key) -> Result<Option<bool>> {
+    let noted = session.first::<(String,)>(NOTED, vec![]).await?;
+    Ok(noted.map(|(noted,)| noted == print(key)))
+}
+
+/// Whether somebody's address is hashed under a key; `None` where nobody has one.
+async fn hashes(session: &mut Session, key: &hmac::Key) -> Result<Option<bool>> {
     let found = session.first::<(String, Vec<u8>)>(HASHED, vec![]).await?;
     Ok(found.map(|(address, hash)| Address::from_normalised(address).hash(key).as_slice() == hash))
 }

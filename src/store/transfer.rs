@@ -16,14 +16,14 @@ use aws_lc_rs::digest;
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use self::catalog::Table;
 use self::cell::Cell;
 use self::chunk::Chunk;
 use super::pool::Open as _;
 use super::servers::Servers;
-use super::{Error, Session, Store, embedded, nodes, partitions};
+use super::{Error, Session, Store, nodes, partitions};
 use crate::domain::hex::hex;
 use crate::domain::time::Micros;
 
@@ -153,8 +153,7 @@ pub async fn run(from: &str, to: &str, root: &Path, now: Micros, mut told: impl 
     store.update_schema().await?;
     refuse_living(&store).await?;
     store.close().await;
-    let unreachable = |cause| Error::Unreachable { what: path.display().to_string(), cause };
-    let mut source = embedded::options(&path).connect().await.map_err(unreachable)?;
+    let mut source = super::copy::open(&path).await?;
     source.execute("BEGIN IMMEDIATE").await?;
     let store = Store::connect(to, root).await?;
     store.update_schema().await?;
