@@ -48,6 +48,7 @@ mod test;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -150,7 +151,13 @@ pub fn main() -> ExitCode {
     if cli.command.only_sends() {
         batch::work_in_batches();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    if cli.command.only_sends() {
+        // SQLite's own thread takes a processor. On a machine of two, a second thread here is woken and put to sleep more
+        // often than it has something to do.
+        threads.worker_threads(available_parallelism().map_or(1, |all| all.get().saturating_sub(1).max(1)));
+    }
+    let runtime = match threads.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: no runtime: {error}");

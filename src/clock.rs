@@ -5,7 +5,6 @@ mod spell;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -142,10 +141,8 @@ fn system_now() -> Micros {
 /// A generator seeded by the machine, for jitter and sampling; never for secrets.
 #[must_use]
 pub fn random() -> StdRng {
-    let mut seed = [0; 32];
     // A machine without entropy does not get this far: its keys come from the same source.
-    let _ = aws_lc_rs::rand::fill(&mut seed);
-    StdRng::from_seed(seed)
+    rand::make_rng()
 }
 
 /// Octets fit for keys and salts.

@@ -1,5 +1,7 @@
 //! `colloquy check`.
 
+mod samples;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -7,21 +9,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use self::samples::Samples;
 use crate::app::{App, Refused};
 use crate::clock::Clock;
 use crate::config;
 use crate::config::watch::Watch;
 use crate::domain::campaign::Campaign;
 use crate::domain::hindrance::hindrance;
-use crate::domain::id::{RecipientId, RunId};
-use crate::domain::profile::Profile;
 use crate::lifecycle::Stop;
 use crate::pages;
-use crate::preview::made_up;
-use crate::render::{Envelope, Explained, Mailing, Notices, Scratch};
-use crate::store::audience::Audience;
-use crate::store::eligibility::Permission;
-use crate::store::{self, forecast, profiles};
+use crate::render::{Explained, Mailing, Notices};
+use crate::store::Store;
 
 /// Check all files and render every template with sample recipients.
 ///
@@ -41,9 +39,6 @@ pub struct Args {
 
 /// Empties a terminal and what it has scrolled out of sight.
 const CLEAR: &str = "\x1b[2J\x1b[3J\x1b[H";
-
-/// Recipients that each campaign is rendered for.
-const SAMPLES: u32 = 20;
 
 pub async fn run(args: Args, directory: &Path) -> Result<ExitCode> {
     let open = || App::open(directory, Clock::system());
@@ -92,8 +87,9 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
         println!("error: {problem}");
         broken += 1;
     }
+    let samples = Samples::new(app, None);
     for campaign in app.loaded.campaigns.values() {
-        let found = check_campaign(app, campaign, &texts).await?;
+        let found = check_campaign(&samples, app, campaign, &texts).await?;
         broken += found.errors.len();
         warnings += found.warnings.len();
         for error in &found.errors {
@@ -109,25 +105,30 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
 }
 
 /// Refuses to go on when a campaign's or a page's templates do not work, or when no sample recipient would get a message
-/// of a campaign that is `about` to be sent; warns where some would get none.
+/// of a campaign that is `about` to be sent; warns where some would get none. The database may be `held` open already.
 ///
 /// # Errors
 /// [`Refused`] with every problem.
-pub async fn refuse_errors(app: &App, about: impl IntoIterator<Item = &Campaign>) -> Result<()> {
+pub async fn refuse_errors(app: &App, held: Option<&Store>, about: impl IntoIterator<Item = &Campaign>) -> Result<()> {
     pages::check(&app.loaded.look).map_err(|problems| Refused(problems.to_string()))?;
     let texts = app.texts()?;
-    let campaigns = app.loaded.campaigns.values();
-    let mut problems: Vec<String> = campaigns
-        .filter_map(|campaign| Mailing::compile(campaign, &app.loaded.project, &texts).err())
-        .chain(Notices::compile(&app.loaded.project, &texts).err())
-        .flatten()
-        .map(|problem| problem.to_string())
-        .collect();
+    let about: BTreeMap<_, _> = about.into_iter().map(|campaign| (&campaign.name, campaign)).collect();
+    let mut mailings = Vec::new();
+    let mut problems: Vec<String> = Vec::new();
+    for campaign in app.loaded.campaigns.values() {
+        match Mailing::compile(campaign, &app.loaded.project, &texts) {
+            Ok(mailing) => mailings.extend(about.get(&campaign.name).map(|about| (*about, mailing))),
+            Err(found) => problems.extend(found.iter().map(ToString::to_string)),
+        }
+    }
+    let notices = Notices::compile(&app.loaded.project, &texts).err();
+    problems.extend(notices.iter().flatten().map(ToString::to_string));
     if problems.is_empty() {
-        for campaign in about {
-            let Found { errors, reaches, .. } = check_campaign(app, campaign, &texts).await?;
-            let told = errors.into_iter().map(|error| format!("{}: {error}", campaign.name));
-            if reaches {
+        let samples = Samples::new(app, held);
+        for (campaign, mailing) in &mailings {
+            let tried = samples.try_on(campaign, mailing, |_| {}).await?;
+            let told = tried.errors.iter().map(|error| format!("{}: {error}", campaign.name));
+            if tried.reaches {
                 told.for_each(|error| eprintln!("warning: {error}"));
             } else {
                 problems.extend(told);
@@ -141,11 +142,14 @@ pub async fn refuse_errors(app: &App, about: impl IntoIterator<Item = &Campaign>
 struct Found {
     errors: BTreeSet<String>,
     warnings: BTreeSet<String>,
-    /// Whether any sample recipient gets a message.
-    reaches: bool,
 }
 
-async fn check_campaign(app: &App, campaign: &Campaign, texts: &BTreeMap<String, String>) -> Result<Found> {
+async fn check_campaign(
+    samples: &Samples<'_>,
+    app: &App,
+    campaign: &Campaign,
+    texts: &BTreeMap<String, String>,
+) -> Result<Found> {
     let mut found = Found::default();
     if let Some(schedule) = &campaign.schedule
         && let Some(hindrance) = hindrance(schedule, &campaign.timing, app.clock.now())
@@ -159,61 +163,11 @@ async fn check_campaign(app: &App, campaign: &Campaign, texts: &BTreeMap<String,
             return Ok(found);
         }
     };
-    found.warnings.extend(mailing.lint_template().iter().map(ToString::to_string));
-    let keyring = app.secrets()?.keyring();
-    let mut scratch = Scratch::default();
-    let envelope = Envelope { run: RunId(0), occasion: "check", at: app.clock.now() };
-    let real = sample_recipients(app, campaign).await?;
-    let samples = if real.is_empty() { vec![made_up(&app.loaded.project, &mailing)] } else { real };
-    let mut failed = 0;
-    let mut languages = BTreeSet::new();
-    for profile in &samples {
-        match mailing.render_explained(profile, &envelope, &keyring, &mut scratch) {
-            Ok(explained) => {
-                lint(&mailing, &explained, &mut found);
-                languages.insert(explained.language);
-            }
-            Err(error) => {
-                failed += 1;
-                found.errors.insert(error.to_string());
-            }
-        }
-    }
-    for language in mailing.languages().filter(|language| !languages.contains(*language)) {
-        // Who reads another language need not have what this one asks for.
-        let mut profile = made_up(&app.loaded.project, &mailing);
-        profile.attributes.insert("language".to_owned(), language.into());
-        match mailing.render_explained(&profile, &envelope, &keyring, &mut scratch) {
-            Ok(explained) => lint(&mailing, &explained, &mut found),
-            Err(error) => drop(found.errors.insert(error.to_string())),
-        }
-    }
-    found.reaches = failed < samples.len();
-    if failed > 0 {
-        found.errors.insert(format!("{failed} of {} sample recipients would get no message", samples.len()));
-    }
-    Ok(found)
-}
-
-fn lint(mailing: &Mailing, explained: &Explained, found: &mut Found) {
-    found.warnings.extend(mailing.lint(explained).iter().map(|lint| format!("{lint} ({})", lint.hint())));
-}
-
-/// Some of those whom the campaign may reach now. A database that does not exist is not made.
-async fn sample_recipients(app: &App, campaign: &Campaign) -> Result<Vec<Profile>> {
-    if !app.site().has_database() {
-        return Ok(Vec::new());
-    }
-    let store = app.store().await?;
-    let mut session = store.read().await?;
-    let at = app.clock.now();
-    let scale = match app.scale(&mut session).await {
-        Err(error) if matches!(error.downcast_ref(), Some(store::Error::Rebuilding)) => return Ok(Vec::new()),
-        scale => scale?,
+    let Found { errors, warnings } = &mut found;
+    warnings.extend(mailing.lint_template().iter().map(ToString::to_string));
+    let lint = |explained: &Explained| {
+        warnings.extend(mailing.lint(explained).iter().map(|lint| format!("{lint} ({})", lint.hint())));
     };
-    let everybody =
-        Audience { condition: campaign.audience.as_ref(), at, joined_by: at, scale: &scale, zones: None, resend: None };
-    let permission = Permission { topic: &campaign.topic, at, run: None, cap: None };
-    let people = forecast::eligible(&mut session, &everybody, &permission, RecipientId(0), SAMPLES).await?;
-    Ok(profiles::profiles_at(&mut session, &people, at, &scale, true).await?)
+    errors.extend(samples.try_on(campaign, &mailing, lint).await?.errors);
+    Ok(found)
 }

@@ -60,6 +60,7 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let summary = imported.await;
     bar.finish_and_clear();
     report(&summary?, args.dry_run);
+    store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

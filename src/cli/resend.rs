@@ -49,7 +49,8 @@ pub struct Args {
 pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
     let app = App::open(&site.root, site.clock.clone())?;
     let mut campaign = app.campaign(&args.campaign)?.clone();
-    super::check::refuse_errors(&app, [&campaign]).await?;
+    let store = app.store().await?;
+    super::check::refuse_errors(&app, Some(&store), [&campaign]).await?;
     if let Some(subject) = &args.subject {
         if subject.trim().is_empty() || subject.contains(char::is_control) {
             return Err(anyhow!(Refused("--subject must be one line that is not empty".to_owned())));
@@ -62,7 +63,6 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         campaign.content.subject.clone_from(subject);
     }
     let mailing = app.compile(&campaign)?;
-    let store = app.store().await?;
     let source = app.resendable(&store, &args.campaign, args.run).await?;
     let resend = Resend { run: source.id, to: args.to, subject: args.subject.clone() };
     let occasion = app.resend_occasion(&store, &args.campaign, &resend, args.again).await?;

@@ -6,10 +6,12 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 use super::id::{RecipientId, RunId};
 use super::time::Micros;
@@ -93,7 +95,21 @@ pub struct Token {
 
 struct Key {
     id: u8,
-    hmac: hmac::Key,
+    /// Has taken the secret in already: a mail has many links, and each begins from here.
+    hmac: Hmac<Sha256>,
+}
+
+impl Key {
+    fn new(id: u8, secret: &[u8]) -> Self {
+        let hmac = Hmac::new_from_slice(secret).expect("HMAC takes secrets of any length (RFC 2104 §2)");
+        Self { id, hmac }
+    }
+
+    fn digest(&self, pieces: &[&[u8]]) -> [u8; 32] {
+        let mut hmac = self.hmac.clone();
+        pieces.iter().for_each(|piece| hmac.update(piece));
+        hmac.finalize().into_bytes().into()
+    }
 }
 
 /// The signing keys. The first signs; all verify, so that keys can rotate.
@@ -106,8 +122,7 @@ impl Keyring {
     /// When there is no key: a checked project has one.
     #[must_use]
     pub fn new<'a>(keys: impl IntoIterator<Item = (u8, &'a [u8])>) -> Self {
-        let keys: Vec<Key> =
-            keys.into_iter().map(|(id, secret)| Key { id, hmac: hmac::Key::new(hmac::HMAC_SHA256, secret) }).collect();
+        let keys: Vec<Key> = keys.into_iter().map(|(id, secret)| Key::new(id, secret)).collect();
         assert!(!keys.is_empty(), "a keyring needs a key");
         Self(keys)
     }
@@ -125,8 +140,8 @@ impl Keyring {
         let mut bytes = Vec::with_capacity(ROOM);
         bytes.extend([FORMAT, key.id]);
         let mut bytes = postcard::to_extend(token, bytes).unwrap_or_default();
-        let tag = hmac::sign(&key.hmac, &bytes);
-        bytes.extend_from_slice(&tag.as_ref()[..TAG]);
+        let tag = key.digest(&[&bytes]);
+        bytes.extend_from_slice(&tag[..TAG]);
         let mut text = String::with_capacity(front.iter().map(|f| f.len()).sum::<usize>() + bytes.len() * 4 / 3 + 1);
         text.extend(front.iter().copied());
         URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
@@ -143,8 +158,7 @@ impl Keyring {
         let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
         let &[FORMAT, key_id, ref body @ ..] = signed else { return None };
         let key = self.0.iter().find(|k| k.id == key_id)?;
-        let expected = hmac::sign(&key.hmac, signed);
-        constant_time::verify_slices_are_equal(&expected.as_ref()[..TAG], tag).ok()?;
+        constant_time::verify_slices_are_equal(&key.digest(&[signed])[..TAG], tag).ok()?;
         postcard::from_bytes(body).ok()
     }
 
@@ -165,11 +179,7 @@ impl Keyring {
     #[must_use]
     pub fn digest(&self, key_id: u8, label: &str, data: &[u8]) -> Option<[u8; 32]> {
         let key = self.0.iter().find(|k| k.id == key_id)?;
-        let mut context = hmac::Context::with_key(&key.hmac);
-        context.update(label.as_bytes());
-        context.update(&[0]);
-        context.update(data);
-        context.sign().as_ref().try_into().ok()
+        Some(key.digest(&[label.as_bytes(), &[0], data]))
     }
 }
 

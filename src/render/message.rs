@@ -190,7 +190,8 @@ fn assemble(
     let Edition { images, attachments, .. } = edition;
     let enclosed: usize = images.iter().chain(attachments).map(|enclosure| enclosure.part.len() + 64).sum();
     let mut bytes = header.into_bytes();
-    bytes.reserve(html.len() + text.len() + (html.len() + text.len()) / 16 + 512 + enclosed);
+    // Room for line ends, what is quoted, the final dot and the commands for the next message.
+    bytes.reserve((html.len() + text.len()) / 8 * 9 + 1_024 + enclosed);
     // Outermost first; what has nothing to hold is left out.
     let levels =
         [("mixed", 'm', attachments.as_slice()), ("related; type=\"multipart/alternative\"", 'r', images.as_slice())];

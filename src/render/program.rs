@@ -2,9 +2,10 @@
 //! place for all) is written straight away. Handlebars, which makes a call of each of them, does the rest; also
 //! where a variable holds no text, so that there is one place that knows what else may stand there.
 
+use std::borrow::Cow;
+
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Context, Handlebars, Path, PathSeg, RenderContext, RenderError, Renderable as _, Template};
-use serde_json::Value;
 
 use super::job::Job;
 use super::message_helpers::{TRACK, register};
@@ -12,7 +13,11 @@ use super::signatures::signature;
 use super::sink::Sink;
 
 /// What is rendered for each message.
-pub(super) struct Program(Vec<Step>);
+pub(super) struct Program {
+    steps: Vec<Step>,
+    /// The variables that steps write, each once.
+    variables: Vec<Vec<String>>,
+}
 
 struct Step {
     known: Known,
@@ -23,8 +28,8 @@ struct Step {
 /// What can be written without Handlebars.
 enum Known {
     Text(String),
-    /// A variable, escaped.
-    Variable(String),
+    /// A variable by its place among all, escaped.
+    Variable(usize),
     /// A link's number.
     Link(u16),
     Nothing,
@@ -34,12 +39,13 @@ impl Program {
     /// Takes a template apart.
     pub fn new(template: Template) -> Self {
         let Template { elements, mapping, .. } = template;
+        let mut variables = Vec::new();
         let steps = elements.into_iter().zip(mapping).map(|(element, place)| {
-            let (known, mut template) = (Known::of(&element), Template::new());
+            let (known, mut template) = (Known::of(&element, &mut variables), Template::new());
             (template.elements, template.mapping) = (vec![element], vec![place]);
             Step { known, template }
         });
-        Self(steps.collect())
+        Self { steps: steps.collect(), variables }
     }
 
     /// Appends what a message's recipient gets.
@@ -55,15 +61,12 @@ impl Program {
     ) -> Result<(), RenderError> {
         let escape = registry.get_escape_fn();
         let mut calls = None;
-        for Step { known, template } in &self.0 {
+        let texts: Vec<Option<Cow<'_, str>>> =
+            self.variables.iter().map(|path| Some(escaped(text_at(context, path)?, escape))).collect();
+        for Step { known, template } in &self.steps {
             match known {
                 Known::Text(text) => out.push_str(text),
-                Known::Variable(name) if let Some(Value::String(text)) = context.data().get(name) => {
-                    match text.bytes().any(|byte| ESCAPED.contains(&byte)) {
-                        true => out.push_str(&escape(text)),
-                        false => out.push_str(text),
-                    }
-                }
+                Known::Variable(number) if let Some(text) = &texts[*number] => out.push_str(text),
                 Known::Link(number) if let Some(url) = job.fixed_target(*number) => {
                     job.link(*number, url, escape, &mut |text| out.push_str(text));
                 }
@@ -81,25 +84,45 @@ impl Program {
     }
 }
 
+/// What a variable holds, if that is a text.
+fn text_at<'a>(context: &'a Context, path: &[String]) -> Option<&'a str> {
+    path.iter().try_fold(context.data(), |value, name| value.get(name))?.as_str()
+}
+
+fn escaped<'a>(text: &'a str, escape: &dyn Fn(&str) -> String) -> Cow<'a, str> {
+    match text.bytes().any(|byte| ESCAPED.contains(&byte)) {
+        true => Cow::Owned(escape(text)),
+        false => Cow::Borrowed(text),
+    }
+}
+
 /// What the escape function of HTML parts changes.
 const ESCAPED: &[u8] = b"<>&\"'`=";
 
 impl Known {
-    fn of(element: &TemplateElement) -> Self {
+    fn of(element: &TemplateElement, variables: &mut Vec<Vec<String>>) -> Self {
         match element {
             TemplateElement::RawString(text) => Self::Text(text.clone()),
-            TemplateElement::Expression(call) => Self::call(call).unwrap_or(Self::Nothing),
+            TemplateElement::Expression(call) => Self::call(call, variables).unwrap_or(Self::Nothing),
             _ => Self::Nothing,
         }
     }
 
-    fn call(call: &HelperTemplate) -> Option<Self> {
+    fn call(call: &HelperTemplate, variables: &mut Vec<Vec<String>>) -> Option<Self> {
         match (&call.name, call.params.as_slice()) {
             (Parameter::Path(Path::Relative((path, written))), [])
                 if call.hash.is_empty() && signature(written).is_none() =>
             {
-                let [PathSeg::Named(name)] = path.as_slice() else { return None };
-                Some(Self::Variable(name.clone()))
+                let name = |segment: &PathSeg| match segment {
+                    PathSeg::Named(name) => Some(name.clone()),
+                    _ => None,
+                };
+                let path: Vec<String> = path.iter().map(name).collect::<Option<_>>()?;
+                let known = variables.iter().position(|known| *known == path);
+                Some(Self::Variable(known.unwrap_or_else(|| {
+                    variables.push(path);
+                    variables.len() - 1
+                })))
             }
             (name, [Parameter::Literal(number)]) if name.as_name() == Some(TRACK) => {
                 u16::try_from(number.as_u64()?).ok().map(Self::Link)
@@ -113,7 +136,7 @@ impl Known {
 mod tests {
     use handlebars::html_escape;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::domain::id::RunId;

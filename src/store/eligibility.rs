@@ -66,7 +66,7 @@ pub fn reason_sql(own: Own, first: usize) -> String {
   WHEN r.erased_at IS NOT NULL OR r.address IS NULL OR NOT EXISTS (
     SELECT 1 FROM subscriptions u WHERE u.recipient_id = r.id AND u.topic = {topic} AND u.subscribed) THEN '{no_consent}'
   WHEN r.paused_until > {at} THEN '{paused}'{own}
-  WHEN (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
+  WHEN {cap} < {none} AND (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
     AND m.run_id >= (SELECT MIN(o.id) FROM runs o WHERE o.ended_at IS NULL OR o.ended_at > {since})
     AND m.run_id >= {oldest} AND m.at > {since} AND m.run_id <> {run} AND m.state IN ({counted})) >= {cap} THEN '{capped}'
   WHEN r.limit_count IS NOT NULL AND (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
@@ -74,6 +74,7 @@ pub fn reason_sql(own: Own, first: usize) -> String {
     AND m.run_id >= {oldest} AND m.at > {at} - r.limit_days * {day} AND m.run_id <> {run} AND m.state IN ({counted})) >= r.limit_count
     THEN '{limited}'
 END",
+        none = i64::MAX,
         is_suppressed = any("SELECT 1 FROM suppressions s WHERE s.hash = r.address_hash"),
         suppressed = Exclusion::Suppressed.as_str(),
         no_consent = Exclusion::NoConsent.as_str(),

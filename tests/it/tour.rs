@@ -30,9 +30,12 @@ fn a_first_campaign_goes_from_an_empty_directory_to_a_report() {
 
     assert!(done(&shop, "check").contains("3 campaigns checked: 0 errors, 0 warnings"));
     done(&shop, "import recipients.csv --topic news --source sample --tracking");
+    let log = shop.join("colloquy.db-wal");
+    assert!(!log.exists(), "what was imported is in the one file, which may be copied now");
     assert!(done(&shop, "plan welcome").contains("messages                              6\n"));
     assert!(!shop.join("outbox").exists(), "a plan sends nothing");
     assert!(done(&shop, "send welcome").contains("accepted   6\n"));
+    assert!(!log.exists(), "what was sent is, too");
     assert_eq!(fs::read_dir(shop.join("outbox")).unwrap().count(), 6);
     assert!(done(&shop, "report welcome").contains("accepted  6  100.0 %"));
     assert!(done(&shop, "recipient show anna@recipients.example").contains("message  welcome  run 1  accepted"));
