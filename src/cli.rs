@@ -122,7 +122,6 @@ enum Command {
 
 impl Command {
     /// Whether nobody but operators waits for an answer of this process.
-    #[cfg(target_os = "linux")]
     fn only_sends(&self) -> bool {
         match self {
             Self::Send(_) | Self::Resend(_) => true,

@@ -85,7 +85,7 @@ pub(super) async fn carry_out(site: &Site, store: &Store, run: &Run) -> Result<E
     };
     let ended = ended?;
     summary(store, run, ended).await?;
-    store.close().await;
+    stop.unless_hard(store.close()).await;
     Ok(if matches!(ended, Ended::Done | Ended::OnlyDeferred(_)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -23,7 +23,6 @@ pub struct Args {
 
 impl Args {
     /// Whether these parts answer nobody but operators.
-    #[cfg(target_os = "linux")]
     pub(super) fn only_sends(&self) -> bool {
         self.role.contains(&Role::Sender)
             && self.role.iter().all(|role| matches!(role, Role::Sender | Role::Scorer | Role::Console))

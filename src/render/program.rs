@@ -145,7 +145,7 @@ mod tests {
     use crate::render::testing::{compile, keyring, profile};
 
     const TEMPLATE: &str = "<p title=\"{{first_name}}\">{{ first_name }} {{{first_name}}} {{[url]}} {{cluster}} {{score}}
-        {{sender.name}} {{#if (has country)}}{{country}}{{/if}} {{#each (offers)}}<a href=\"{{url}}\">{{title}}</a>{{/each}}
+        {{sender.name}} {{list.0}} {{list.1.x}} {{[odd name]}} {{#if (has country)}}{{country}}{{/if}} {{#each (offers)}}<a href=\"{{url}}\">{{title}}</a>{{/each}}
         <a href=\"https://shop.example.org/running/1?a=1&amp;b=2\">shoes</a> {{country}}</p>";
 
     proptest! {
@@ -162,6 +162,8 @@ mod tests {
             data["first_name"] = name;
             data["url"] = json!("https://x.example/?a=b");
             data["score"] = json!(1.5);
+            data["list"] = json!(["a=b", {"x": "<c>"}]);
+            data["odd name"] = json!("&");
             if let Some(country) = country {
                 data["country"] = country.into();
             }

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -42,9 +43,19 @@ impl Standing {
             .collect();
         Self { done, all: planned.map(|planned| planned.unsigned_abs().max(done)), words: words.join(", ") }
     }
+
+    fn draw(self, bar: &ProgressBar, first: bool) {
+        bar.set_position(self.done);
+        self.all.into_iter().for_each(|all| bar.set_length(all));
+        bar.set_message(self.words);
+        if first {
+            bar.reset_eta();
+        }
+    }
 }
 
-/// Shows progress on a terminal until `over`; elsewhere the logs speak.
+/// Shows progress on a terminal until `over`; elsewhere the logs speak. It draws beside the async threads: a terminal that
+/// takes nothing any more (Ctrl-S) holds nobody else up.
 pub(super) async fn watch(store: Store, run: RunId, over: CancellationToken) {
     if !std::io::stderr().is_terminal() {
         return;
@@ -56,21 +67,18 @@ pub(super) async fn watch(store: Store, run: RunId, over: CancellationToken) {
     while !over.is_cancelled() {
         let asked = Instant::now();
         // A bar that stands still for a moment is no reason to say more.
-        if let Ok(Some(Standing { done, all, words })) = look(&store, run).await {
-            bar.set_position(done);
-            all.into_iter().for_each(|all| bar.set_length(all));
-            bar.set_message(words);
-            if !std::mem::replace(&mut begun, true) {
-                // What was sent before this process began says nothing about its speed.
-                bar.reset_eta();
-            }
+        if let Ok(Some(standing)) = look(&store, run).await {
+            // What was sent before this process began says nothing about its speed.
+            let first = !std::mem::replace(&mut begun, true);
+            let bar = bar.clone();
+            let _ = spawn_blocking(move || standing.draw(&bar, first)).await;
         }
         tokio::select! {
             () = over.cancelled() => {}
             () = tokio::time::sleep(LOOK.max(asked.elapsed() * SHARE)) => {}
         }
     }
-    bar.finish_and_clear();
+    let _ = spawn_blocking(move || bar.finish_and_clear()).await;
 }
 
 async fn look(store: &Store, run: RunId) -> Result<Option<Standing>> {
