@@ -42,5 +42,6 @@ pub async fn run(args: Args, app: &App) -> Result<ExitCode> {
     let summary = summary?;
     println!("{:>10}  new\n{:>10}  known already", summary.new, summary.known);
     report_rejects(&summary.rejects);
+    store.close().await;
     Ok(ExitCode::SUCCESS)
 }

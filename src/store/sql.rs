@@ -53,37 +53,55 @@ impl<const MOST: usize> Texts<MOST> {
 const MANY: usize = 32;
 
 impl Sql {
-    /// The text for SQLite. It finds the name of a placeholder by walking over all names, so that
-    /// binding n numbered ones takes n² steps: many that come once each and in order become `?`.
+    /// The text for SQLite. It finds the name of a placeholder by walking over all names, so that binding n numbered ones
+    /// takes n² steps: of many, the first that come once each and in order become `?`. These are given the first
+    /// arguments, wherever others stand between them.
     pub(super) fn for_sqlite(self, arguments: usize) -> Self {
-        if arguments < MANY { self } else { self.unnumbered(arguments).unwrap_or_else(|numbered| numbered) }
+        if arguments < MANY { self } else { unnumbered(&self.0, arguments).map_or(self, |(text, _)| text.into()) }
     }
 
     /// The text with `?` for its placeholders; as it was unless there are so many, in order and once each.
     pub(super) fn unnumbered(self, arguments: usize) -> std::result::Result<Self, Self> {
         if self.0.contains('$') {
-            return unnumbered(&self.0, arguments).map(Self::from).ok_or(self);
+            let all = unnumbered(&self.0, arguments).filter(|(_, plain)| *plain == arguments);
+            return all.map(|(text, _)| text.into()).ok_or(self);
         }
         let places = self.0.bytes().filter(|byte| *byte == b'?').count();
         if places == arguments { Ok(self) } else { Err(self) }
     }
 }
 
-fn unnumbered(text: &str, arguments: usize) -> Option<String> {
-    let mut result = String::with_capacity(text.len());
+/// The text with `?` for the first placeholders, as long as they come once each and in order, and how many these are;
+/// `None` where there are not so many arguments.
+fn unnumbered(text: &str, arguments: usize) -> Option<(String, usize)> {
     let mut pieces = text.split('$');
-    result.push_str(pieces.next()?);
-    let mut expected = 1;
-    for piece in pieces {
-        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
-        if piece[..digits].parse() != Ok(expected) {
-            return None;
-        }
-        expected += 1;
-        result.push('?');
-        result.push_str(&piece[digits..]);
+    let first = pieces.next()?;
+    let pieces: Vec<(usize, &str)> = pieces.map(numbered).collect::<Option<_>>()?;
+    let mut times = vec![0; arguments + 1];
+    for (number, _) in &pieces {
+        *times.get_mut(*number)? += 1;
     }
-    (expected == arguments + 1).then_some(result)
+    let in_order =
+        |plain, (number, _): &(usize, &str)| plain + usize::from(*number == plain + 1 && times[*number] == 1);
+    let plain = pieces.iter().fold(0, in_order);
+    let mut result = String::with_capacity(text.len());
+    result.push_str(first);
+    for (number, rest) in pieces {
+        if number > plain {
+            let _ = write!(result, "${number}{rest}");
+        } else {
+            result.push('?');
+            result.push_str(rest);
+        }
+    }
+    Some((result, plain))
+}
+
+/// A placeholder's number and what follows it.
+fn numbered(piece: &str) -> Option<(usize, &str)> {
+    let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = piece.split_at(digits);
+    Some((number.parse().ok()?, rest))
 }
 
 /// A statement that finds messages by who holds them. On SQLite the plus of `+run_id` keeps it from walking the run;
@@ -158,6 +176,10 @@ mod tests {
         let (places, _) = list(2, 64);
         let twice = format!("UPDATE t SET a = $1 WHERE a <> $1 AND b IN ({places})");
         assert_eq!(Sql::from(twice.clone()).for_sqlite(65).0, twice);
+        let between = format!("SELECT $65 FROM t WHERE b IN ({}) AND a = $66 AND c < $65", list(1, 64).0);
+        let plain = Sql::from(between.clone()).for_sqlite(66).0;
+        assert_eq!(plain, format!("SELECT $65 FROM t WHERE b IN ({}?) AND a = $66 AND c < $65", "?, ".repeat(63)));
+        assert_eq!(Sql::from(between.clone()).unnumbered(66).unwrap_err().0, between, "all or none");
         assert_eq!(Sql::from("SELECT $1").for_sqlite(1).0, "SELECT $1");
         let unnumbered = |text: &'static str, arguments| Sql::from(text).unnumbered(arguments).ok().map(|sql| sql.0);
         assert_eq!(unnumbered("SELECT ?, ?", 2).unwrap(), "SELECT ?, ?");
@@ -166,5 +188,18 @@ mod tests {
             [unnumbered("SELECT ?", 2), unnumbered("SELECT $2, $1", 2), unnumbered("SELECT 1", 1)],
             [None, None, None]
         );
+    }
+
+    #[tokio::test]
+    async fn what_lost_its_number_gets_its_own_argument() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = crate::store::Store::open("sqlite:t.db", dir.path()).await.unwrap();
+        let sql = format!(
+            "SELECT $65 + $66 + SUM(n) + $65 FROM (SELECT 3 AS n UNION ALL SELECT 64 UNION ALL SELECT 65) v WHERE n IN ({})",
+            list(1, 64).0
+        );
+        let args = (1..=64).chain([1_000, 10_000]).map(|n: i64| n.into()).collect();
+        let (sum,): (i64,) = store.read().await.unwrap().one(sql, args).await.unwrap();
+        assert_eq!(sum, 12_067);
     }
 }
