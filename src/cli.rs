@@ -152,8 +152,8 @@ pub fn main() -> ExitCode {
     }
     let mut threads = tokio::runtime::Builder::new_multi_thread();
     if cli.command.only_sends() {
-        // SQLite's own thread takes a processor. On a machine of two, a second thread here is woken and put to sleep more
-        // often than it has something to do.
+        // SQLite's own thread takes a processor. On a machine of two, a second thread here is woken and put to sleep
+        // again more often than it helps.
         threads.worker_threads(available_parallelism().map_or(1, |all| all.get().saturating_sub(1).max(1)));
     }
     let runtime = match threads.enable_all().build() {
