@@ -105,19 +105,20 @@ async fn once(args: &Args, app: &App) -> Result<ExitCode> {
 }
 
 /// Refuses to go on when a campaign's or a page's templates do not work, or when no sample recipient would get a message
-/// of a campaign that is `about` to be sent; warns where some would get none. The database may be `held` open already.
+/// of a campaign that is about to be sent, the `only` one or any; warns where some would get none. The database may be
+/// `held` open already.
 ///
 /// # Errors
 /// [`Refused`] with every problem.
-pub async fn refuse_errors(app: &App, held: Option<&Store>, about: impl IntoIterator<Item = &Campaign>) -> Result<()> {
+pub async fn refuse_errors(app: &App, held: Option<&Store>, only: Option<&str>) -> Result<()> {
     pages::check(&app.loaded.look).map_err(|problems| Refused(problems.to_string()))?;
     let texts = app.texts()?;
-    let about: BTreeMap<_, _> = about.into_iter().map(|campaign| (&campaign.name, campaign)).collect();
     let mut mailings = Vec::new();
     let mut problems: Vec<String> = Vec::new();
     for campaign in app.loaded.campaigns.values() {
         match Mailing::compile(campaign, &app.loaded.project, &texts) {
-            Ok(mailing) => mailings.extend(about.get(&campaign.name).map(|about| (*about, mailing))),
+            Ok(mailing) if only.is_none_or(|only| campaign.name == only) => mailings.push((campaign, mailing)),
+            Ok(_) => {}
             Err(found) => problems.extend(found.iter().map(ToString::to_string)),
         }
     }

@@ -61,7 +61,7 @@ pub async fn run(args: Args, site: &Site) -> Result<ExitCode> {
         campaign.content.subject.clone_from(subject);
     }
     let store = app.store().await?;
-    super::check::refuse_errors(&app, Some(&store), [&campaign]).await?;
+    super::check::refuse_errors(&app, Some(&store), Some(&args.campaign)).await?;
     let mailing = app.compile(&campaign)?;
     let source = app.resendable(&store, &args.campaign, args.run).await?;
     let resend = Resend { run: source.id, to: args.to, subject: args.subject.clone() };

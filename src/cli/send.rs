@@ -93,7 +93,7 @@ pub(super) async fn carry_out(site: &Site, store: &Store, run: &Run) -> Result<E
 async fn begin(site: &Site, store: &Store, args: &Args) -> Result<Run> {
     let app = App::open(&site.root, site.clock.clone())?;
     let campaign = app.campaign(&args.campaign)?;
-    super::check::refuse_errors(&app, Some(store), [campaign]).await?;
+    super::check::refuse_errors(&app, Some(store), Some(&args.campaign)).await?;
     refuse_unusable(site, store, &app).await?;
     let run = app.begin(store, campaign, args.again).await?;
     let before = returns::of_run_before(&mut store.read().await?, &run.campaign, run.id).await?;

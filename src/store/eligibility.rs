@@ -15,6 +15,9 @@ use crate::domain::time::Micros;
 /// How many placeholders the rule takes; [`Permission::args`] fills them.
 pub const PLACEHOLDERS: usize = 6;
 
+/// The cap of who has none.
+const NO_CAP: i64 = i64::MAX;
+
 /// Under which circumstances permission is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Permission<'a> {
@@ -66,7 +69,7 @@ pub fn reason_sql(own: Own, first: usize) -> String {
   WHEN r.erased_at IS NOT NULL OR r.address IS NULL OR NOT EXISTS (
     SELECT 1 FROM subscriptions u WHERE u.recipient_id = r.id AND u.topic = {topic} AND u.subscribed) THEN '{no_consent}'
   WHEN r.paused_until > {at} THEN '{paused}'{own}
-  WHEN {cap} < {none} AND (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
+  WHEN {cap} < {NO_CAP} AND (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
     AND m.run_id >= (SELECT MIN(o.id) FROM runs o WHERE o.ended_at IS NULL OR o.ended_at > {since})
     AND m.run_id >= {oldest} AND m.at > {since} AND m.run_id <> {run} AND m.state IN ({counted})) >= {cap} THEN '{capped}'
   WHEN r.limit_count IS NOT NULL AND (SELECT COUNT(*) FROM messages m WHERE m.recipient_id = r.id
@@ -74,7 +77,6 @@ pub fn reason_sql(own: Own, first: usize) -> String {
     AND m.run_id >= {oldest} AND m.at > {at} - r.limit_days * {day} AND m.run_id <> {run} AND m.state IN ({counted})) >= r.limit_count
     THEN '{limited}'
 END",
-        none = i64::MAX,
         is_suppressed = any("SELECT 1 FROM suppressions s WHERE s.hash = r.address_hash"),
         suppressed = Exclusion::Suppressed.as_str(),
         no_consent = Exclusion::NoConsent.as_str(),
@@ -95,7 +97,7 @@ impl Permission<'_> {
 
     /// The same, where no message of a run before `oldest` can count.
     fn args_from(&self, oldest: RunId) -> Vec<Value> {
-        let (cap, window) = self.cap.map_or((i64::MAX, Duration::ZERO), |cap| (i64::from(cap.count), cap.per));
+        let (cap, window) = self.cap.map_or((NO_CAP, Duration::ZERO), |cap| (i64::from(cap.count), cap.per));
         // No run has the number 0.
         let run = self.run.unwrap_or(RunId(0));
         crate::args![self.topic, self.at, run, cap, self.at.minus(window), oldest]
