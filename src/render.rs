@@ -8,6 +8,7 @@
 mod body;
 mod compile;
 mod dkim;
+mod draft;
 mod edition;
 mod flatten;
 mod headers;

@@ -27,9 +27,10 @@ const ROOM: usize = 192;
 /// Longest token that is looked at, in characters.
 pub const MAX_TOKEN: usize = 4_096;
 
-/// What a token is good for. A token of one kind is nothing under another's path.
+/// What a token is good for. A token of one kind is nothing under another's path. `T` holds texts: whoever signs may
+/// borrow them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Purpose {
+pub enum Purpose<T = String> {
     /// `/c/`: a tracked link.
     Click {
         /// The link's number within the compiled template, from 1.
@@ -37,9 +38,9 @@ pub enum Purpose {
         /// The offer's number within the campaign, from 1; 0 for no offer.
         item: u16,
         /// The link's category, empty for none.
-        category: String,
+        category: T,
         /// Where it leads.
-        url: String,
+        url: T,
     },
     /// `/o/`: the pixel.
     Open,
@@ -61,7 +62,7 @@ pub enum Purpose {
         /// When it was asked for.
         at: Micros,
         /// The new one.
-        address: String,
+        address: T,
         /// The same of the one before: only that one is given up for it.
         from: [u8; 8],
     },
@@ -84,13 +85,13 @@ impl Purpose {
 
 /// What a token says: for whose message, and what it is good for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Token {
+pub struct Token<T = String> {
     /// The message's run.
     pub run: RunId,
     /// The message's recipient.
     pub recipient: RecipientId,
     /// What it is good for.
-    pub purpose: Purpose,
+    pub purpose: Purpose<T>,
 }
 
 struct Key {
@@ -135,7 +136,7 @@ impl Keyring {
 
     /// The token's text behind others, such as the address of the page that takes it.
     #[must_use]
-    pub fn sign_behind(&self, front: &[&str], token: &Token) -> String {
+    pub fn sign_behind<T: Serialize>(&self, front: &[&str], token: &Token<T>) -> String {
         let key = &self.0[0];
         let mut bytes = Vec::with_capacity(ROOM);
         bytes.extend([FORMAT, key.id]);

@@ -1,6 +1,8 @@
 //! Encodes a text for transport: as it is where 7 bits and the line length allow, else
 //! quoted-printable (RFC 2045 §6.7).
 
+use super::draft::Draft;
+
 /// Longest line, without CRLF (RFC 5322 §2.1.1).
 const MAX_LINE: usize = 998;
 /// Longest line of quoted-printable, without the soft break's `=`.
@@ -9,48 +11,34 @@ const QP_LINE: usize = 75;
 const BLOCK: usize = 64;
 
 /// Writes the encoding's field, an empty line, and the encoded text, which ends with CRLF.
-pub(super) fn part(text: &str, out: &mut Vec<u8>) {
-    let start = out.len();
-    if !seven_bit(text, out) {
-        out.truncate(start);
-        quoted_printable(text, out);
-    }
-}
-
-/// The text's lines without their ends, nothing after the last end.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut ends = memchr::memchr_iter(b'\n', text.as_bytes());
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let end = ends.next().unwrap_or(text.len());
-        let line = text.get(start..end).filter(|_| start < text.len())?;
-        start = end + 1;
-        Some(line)
-    })
-}
-
-/// Writes the text as it is, unless something in it cannot go so.
-fn seven_bit(text: &str, out: &mut Vec<u8>) -> bool {
-    let fits = |b: &u8| (b' '..127).contains(b) | (*b == b'\n') | (*b == b'\t');
-    let all_fit = |chunk: &[u8]| chunk.iter().fold(true, |ok, b| ok & fits(b));
-    if !text.as_bytes().chunks(256).all(all_fit) {
-        return false;
+pub(super) fn part(draft: &Draft, out: &mut Vec<u8>) {
+    let text = draft.text();
+    if !draft.is_seven_bit() || has_long_line(text.as_bytes()) {
+        return quoted_printable(draft, out);
     }
     out.extend_from_slice(b"Content-Transfer-Encoding: 7bit\r\n\r\n");
-    for line in lines(text) {
-        if line.len() > MAX_LINE {
-            return false;
-        }
-        out.extend_from_slice(line.as_bytes());
+    out.extend_from_slice(text.as_bytes());
+    if !text.is_empty() && !text.ends_with("\r\n") {
         out.extend_from_slice(b"\r\n");
     }
-    true
 }
 
-fn quoted_printable(text: &str, out: &mut Vec<u8>) {
+/// Whether a line is longer than [`MAX_LINE`]. Looks for the last end in what may be one line, not for each.
+fn has_long_line(mut text: &[u8]) -> bool {
+    while text.len() > MAX_LINE {
+        let longest = &text[..text.len().min(MAX_LINE + 2)];
+        match memchr::memrchr(b'\n', longest) {
+            Some(end) => text = &text[end + 1..],
+            None => return true,
+        }
+    }
+    false
+}
+
+fn quoted_printable(draft: &Draft, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-    let text = text.as_bytes();
-    let ends_line = |at: usize| matches!(text.get(at), None | Some(b'\r' | b'\n'));
+    let text = draft.text().as_bytes();
+    let ends_line = |at: usize| matches!(text.get(at), None | Some(b'\r'));
     let mut quoted = Quoted { out, column: 0 };
     let mut at = 0;
     for (n, block) in text.chunks(BLOCK).enumerate() {
@@ -58,14 +46,14 @@ fn quoted_printable(text: &str, out: &mut Vec<u8>) {
         while specials != 0 {
             let special = n * BLOCK + specials.trailing_zeros() as usize;
             specials &= specials - 1;
-            // The LF of a CRLF has been dealt with.
+            // A line's LF has been dealt with.
             let Some(literals) = text.get(at..special) else { continue };
             quoted.literals(literals);
             at = special + 1;
             match text[special] {
-                byte @ (b'\r' | b'\n') => {
+                b'\r' => {
                     quoted.end_line();
-                    at += usize::from(byte == b'\r' && text.get(at) == Some(&b'\n'));
+                    at += 1;
                 }
                 b'\t' if !ends_line(at) => quoted.literals(b"\t"),
                 byte => quoted.encoded(byte),
@@ -73,7 +61,7 @@ fn quoted_printable(text: &str, out: &mut Vec<u8>) {
         }
     }
     quoted.literals(text.get(at..).unwrap_or_default());
-    if !matches!(text.last(), None | Some(b'\r' | b'\n')) {
+    if !matches!(text.last(), None | Some(b'\n')) {
         quoted.end_line();
     }
 }
@@ -142,15 +130,24 @@ mod tests {
 
     fn encoded(text: &str) -> String {
         let mut out = Vec::new();
-        part(text, &mut out);
+        part(&Draft::of(text), &mut out);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn plain_text_goes_out_as_it_is() {
         assert_eq!(encoded("a = b\n\tc\n"), "Content-Transfer-Encoding: 7bit\r\n\r\na = b\r\n\tc\r\n");
-        assert!(encoded(&"x".repeat(998)).contains("7bit"));
-        assert!(encoded(&"x".repeat(999)).contains("quoted-printable"));
+        assert_eq!(encoded("a\nb"), "Content-Transfer-Encoding: 7bit\r\n\r\na\r\nb\r\n");
+        assert_eq!(encoded(""), "Content-Transfer-Encoding: 7bit\r\n\r\n");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_quoted_wherever_it_stands() {
+        for (before, after) in [("", ""), ("", "\n"), ("\n", "\nx"), ("x\n", "\n\n"), (&"y\n".repeat(700), "\nz\n")] {
+            let with = |length| encoded(&format!("{before}{}{after}", "x".repeat(length)));
+            assert!(with(998).contains("7bit"), "{before:?} {after:?}");
+            assert!(with(999).contains("quoted-printable"), "{before:?} {after:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::inline::{self, Styles};
 use super::links::{Links, Numbered, Rules};
 use super::locale::Formats;
 use super::mailing::Mailing;
-use super::message_helpers::OFFERS;
+use super::message_helpers::{OFFERS, PIXEL};
 use super::mime::Enclosure;
 use super::problem::{TemplateProblem, nearest, problem, unreadable};
 use super::program::Program;
@@ -159,7 +159,7 @@ impl Compiler<'_> {
         let right_to_left = self.formats.is_right_to_left();
         edits.extend(opening::language(source.text(), &events, self.tag, right_to_left, self.is_own));
         let body_end = source.text().to_ascii_lowercase().rfind("</body").unwrap_or(source.text().len());
-        edits.push((body_end..body_end, "{{__pixel}}".to_owned()));
+        edits.push((body_end..body_end, format!("{{{{{PIXEL}}}}}")));
         edits.sort_by_key(|(range, _)| (range.start, range.end));
         let derived = text::derive(&source, &tags, &events, &targets);
         let part = self.finish(&source.edited(&edits))?;

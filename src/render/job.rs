@@ -19,16 +19,32 @@ pub(super) struct Job<'a> {
     order: OnceLock<Vec<u16>>,
     /// Number of the offer that is being written, 0 for none.
     offer: AtomicU16,
-    taken: Mutex<Taken>,
+    taken: Mutex<Taken<'a>>,
 }
 
 /// What the templates have used so far.
 #[derive(Default)]
-pub(super) struct Taken {
-    /// Links with what stands for them in the mail.
-    pub links: Vec<(RenderedLink, String)>,
+pub(super) struct Taken<'a> {
+    pub links: Vec<TakenLink<'a>>,
     /// Indices of offers.
     pub offers: Vec<u16>,
+}
+
+/// A link, with what stands for it in the mail.
+pub(super) struct TakenLink<'a> {
+    number: u16,
+    item: u16,
+    url: Cow<'a, str>,
+    category: Option<&'a str>,
+    /// Empty when it stays plain.
+    target: String,
+}
+
+impl From<TakenLink<'_>> for RenderedLink {
+    fn from(link: TakenLink<'_>) -> Self {
+        let TakenLink { number, item, url, category, .. } = link;
+        Self { number, item, url: url.into_owned(), category: category.map(str::to_owned) }
+    }
 }
 
 impl<'a> Job<'a> {
@@ -41,12 +57,12 @@ impl<'a> Job<'a> {
             keyring,
             order: OnceLock::new(),
             offer: AtomicU16::new(0),
-            taken: Mutex::default(),
+            taken: Mutex::new(Taken { links: Vec::with_capacity(mailing.links.len()), offers: Vec::new() }),
         }
     }
 
     /// The address of one of the recipient's pages, or of the pixel.
-    pub fn page(&self, path: &str, purpose: Purpose) -> String {
+    pub fn page(&self, path: &str, purpose: Purpose<&str>) -> String {
         self.keyring.sign_behind(&[&self.mailing.base_url, path], &self.token(purpose))
     }
 
@@ -78,64 +94,70 @@ impl<'a> Job<'a> {
     }
 
     /// Writes what a link's target becomes: signed with consent to tracking, else as it is.
-    pub fn link(&self, number: u16, url: &str, escape: &dyn Fn(&str) -> String, write: &mut dyn FnMut(&str)) {
+    pub fn link(&self, number: u16, url: Cow<'a, str>, escape: &dyn Fn(&str) -> String, write: &mut dyn FnMut(&str)) {
         let item = self.offer.load(Ordering::Relaxed);
-        let (matched, url) = (url, &*self.tagged(number, url));
+        let category = self.category(number, item, &url);
+        let url = self.tagged(number, url);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = taken.links.iter().find(|(l, _)| l.number == number && l.item == item && l.url == url);
-        if let Some((_, target)) = known {
-            return if target.is_empty() { write(&escape(url)) } else { write(target) };
+        let known = taken.links.iter().position(|l| l.number == number && l.item == item && l.url == url);
+        let at = known.unwrap_or_else(|| {
+            let mut link = TakenLink { number, item, url, category, target: String::new() };
+            if self.profile.tracking {
+                link.target = self.sign(&link);
+            }
+            taken.links.push(link);
+            taken.links.len() - 1
+        });
+        let TakenLink { url, target, .. } = &taken.links[at];
+        if target.is_empty() { write(&escape(url)) } else { write(target) }
+    }
+
+    /// Writes the picture by which an open is seen, with consent to tracking.
+    pub fn pixel(&self, write: &mut dyn FnMut(&str)) {
+        if self.profile.tracking {
+            write("<img src=\"");
+            write(&self.page("/o/", Purpose::Open));
+            write(".gif\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0\">");
         }
-        let link = RenderedLink { number, item, url: url.to_owned(), category: self.category(number, item, matched) };
-        let target = if self.profile.tracking { self.sign(&link) } else { String::new() };
-        if target.is_empty() {
-            write(&escape(url));
-        } else {
-            write(&target);
-        }
-        taken.links.push((link, target));
     }
 
     /// What was used.
-    pub fn into_taken(self) -> Taken {
+    pub fn into_taken(self) -> Taken<'a> {
         self.taken.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A target that only the message knows, with the campaign's parameters.
-    fn tagged<'u>(&self, number: u16, url: &'u str) -> Cow<'u, str> {
+    fn tagged(&self, number: u16, url: Cow<'a, str>) -> Cow<'a, str> {
         let tagged = |link: &Link| link.utm && link.url.is_none();
         let tagger = self.mailing.utm.as_ref().filter(|_| self.numbered(number).is_some_and(tagged));
-        tagger.map_or(Cow::Borrowed(url), |tagger| tagger.tagged(url))
+        match tagger {
+            Some(tagger) => tagger.tagged(&url).into_owned().into(),
+            None => url,
+        }
     }
 
     fn numbered(&self, number: u16) -> Option<&'a Link> {
         self.mailing.links.get(usize::from(number).checked_sub(1)?)
     }
 
-    fn category(&self, number: u16, item: u16, url: &str) -> Option<String> {
+    fn category(&self, number: u16, item: u16, url: &str) -> Option<&'a str> {
         let link = self.numbered(number)?;
         let offer = usize::from(item).checked_sub(1).and_then(|i| self.mailing.campaign.offers.items.get(i));
         let own = link.category.as_deref().or(offer.map(|o| o.category.as_str()));
-        let by_rule = || match link.url {
+        own.or_else(|| match link.url {
             Some(_) => link.by_rule.as_deref(),
             None => rule_for(&self.mailing.campaign.links, url),
-        };
-        own.or_else(by_rule).map(str::to_owned)
+        })
     }
 
     /// Empty when the target is too long for a token: such a link stays plain.
-    fn sign(&self, link: &RenderedLink) -> String {
-        let purpose = Purpose::Click {
-            link: link.number,
-            item: link.item,
-            category: link.category.clone().unwrap_or_default(),
-            url: link.url.clone(),
-        };
-        let target = self.page("/c/", purpose);
+    fn sign(&self, link: &TakenLink<'_>) -> String {
+        let (link, item, category, url) = (link.number, link.item, link.category.unwrap_or_default(), &*link.url);
+        let target = self.page("/c/", Purpose::Click { link, item, category, url });
         if target.len() - self.mailing.base_url.len() > MAX_TOKEN { String::new() } else { target }
     }
 
-    fn token(&self, purpose: Purpose) -> Token {
+    fn token<'t>(&self, purpose: Purpose<&'t str>) -> Token<&'t str> {
         Token { run: self.envelope.run, recipient: self.profile.recipient, purpose }
     }
 }

@@ -150,9 +150,9 @@ impl Mailing {
             message,
             language: choose(&self.editions, profile).tag.clone(),
             subject: subject.to_owned(),
-            html: html.to_owned(),
-            text: text.to_owned(),
-            links: taken.links.into_iter().map(|(link, _)| link).collect(),
+            html: html.replace("\r\n", "\n"),
+            text: text.replace("\r\n", "\n"),
+            links: taken.links.into_iter().map(Into::into).collect(),
             offers: taken.offers.iter().map(|i| self.campaign.offers.items[usize::from(*i)].clone()).collect(),
         })
     }

@@ -6,6 +6,7 @@ use handlebars::{Context, Handlebars, RenderErrorReason};
 use serde_json::{Map, Value};
 
 use super::body;
+use super::draft::Draft;
 use super::edition::{Edition, Part, choose};
 use super::headers::{Answers, date, field, list_unsubscribe, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
@@ -13,7 +14,6 @@ use super::mailing::{Envelope, Mailing, Rendered};
 use super::message_helpers::OFFERS;
 use super::paths::{reply_by_mail, return_path, unsubscribe_by_mail};
 use super::problem::RenderError;
-use super::text::squeeze;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::token::{Keyring, Purpose};
@@ -24,16 +24,16 @@ pub struct Scratch {
     /// Whose offers and sender the data holds.
     owner: Option<Arc<Map<String, Value>>>,
     data: Option<Context>,
-    html: String,
-    text: String,
+    html: Draft,
+    text: Draft,
     subject: String,
-    spare: String,
+    spare: Draft,
 }
 
 impl Scratch {
     /// Subject, HTML and text of the message rendered last.
     pub(super) fn parts(&self) -> (&str, &str, &str) {
-        (&self.subject, &self.html, &self.text)
+        (&self.subject, self.html.text(), self.text.text())
     }
 
     /// Puts a recipient's values in place of the last one's.
@@ -73,13 +73,13 @@ impl Scratch {
 }
 
 /// Renders a message; the parts stay in the scratch.
-pub(super) fn render(
-    mailing: &Mailing,
-    profile: &Profile,
-    envelope: &Envelope<'_>,
-    keyring: &Keyring,
+pub(super) fn render<'a>(
+    mailing: &'a Mailing,
+    profile: &'a Profile,
+    envelope: &'a Envelope<'a>,
+    keyring: &'a Keyring,
     scratch: &mut Scratch,
-) -> Result<(Rendered, Taken), RenderError> {
+) -> Result<(Rendered, Taken<'a>), RenderError> {
     let job = Job::new(mailing, profile, envelope, keyring);
     let unsubscribe = job.page("/u/", Purpose::Unsubscribe);
     scratch.fill(&job, &unsubscribe);
@@ -90,11 +90,11 @@ pub(super) fn render(
     part(&edition.html, &edition.escaping, &job, context, html)?;
     part(&edition.text, &edition.plain, &job, context, text)?;
     if edition.squeezes {
-        squeeze(text, spare);
+        spare.squeeze(text);
         std::mem::swap(text, spare);
     }
-    part(&edition.subject, &edition.plain, &job, context, subject)?;
-    *subject = one_line(subject);
+    part(&edition.subject, &edition.plain, &job, context, spare)?;
+    *subject = one_line(spare.text());
     let id = message_key(envelope.run, profile.recipient, keyring);
     let message_id = format!("<{id}@{}>", mailing.fixed.domain);
     let bytes = assemble(&job, edition, &unsubscribe, &id, &message_id, (subject, html, text));
@@ -107,7 +107,7 @@ fn part(
     registry: &Handlebars<'_>,
     job: &Job<'_>,
     context: &Context,
-    out: &mut String,
+    out: &mut Draft,
 ) -> Result<(), RenderError> {
     out.clear();
     part.program.run(registry, job, context, out).map_err(|e| explain(&e, part))
@@ -159,7 +159,7 @@ fn assemble(
     unsubscribe: &str,
     id: &str,
     message_id: &str,
-    (subject, html, text): (&str, &str, &str),
+    (subject, html, text): (&str, &Draft, &Draft),
 ) -> Vec<u8> {
     let fixed = &job.mailing.fixed;
     let mut header = String::with_capacity(2_048);
@@ -191,7 +191,7 @@ fn assemble(
     let enclosed: usize = images.iter().chain(attachments).map(|enclosure| enclosure.part.len() + 64).sum();
     let mut bytes = header.into_bytes();
     // Room for line ends, what is quoted, the final dot and the commands for the next message.
-    bytes.reserve((html.len() + text.len()) / 8 * 9 + 1_024 + enclosed);
+    bytes.reserve((html.text().len() + text.text().len()) / 8 * 9 + 1_024 + enclosed);
     // Outermost first; what has nothing to hold is left out.
     let levels =
         [("mixed", 'm', attachments.as_slice()), ("related; type=\"multipart/alternative\"", 'r', images.as_slice())];

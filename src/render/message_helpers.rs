@@ -18,13 +18,15 @@ use serde_json::Value;
 use super::job::Job;
 use super::sink::unescaped;
 use super::target::{fit, scheme};
-use crate::domain::token::Purpose;
 
 /// The key under which templates' data holds the campaign's offers.
 pub(super) const OFFERS: &str = "__offers";
 
 /// The helper that stands for a link's target.
 pub(super) const TRACK: &str = "__track";
+
+/// The helper that stands for the picture by which an open is seen.
+pub(super) const PIXEL: &str = "__pixel";
 
 #[derive(Clone, Copy)]
 enum Role {
@@ -38,7 +40,7 @@ enum Role {
 
 const ROLES: [(&str, Role); 6] = [
     (TRACK, Role::Track),
-    ("__pixel", Role::Pixel),
+    (PIXEL, Role::Pixel),
     ("__offers", Role::EachOffer),
     ("offers", Role::Offers),
     ("cluster", Role::Cluster),
@@ -46,18 +48,18 @@ const ROLES: [(&str, Role); 6] = [
 ];
 
 /// Makes a message's helpers known for one rendering.
-pub(super) fn register<'reg: 'rc, 'rc>(rc: &mut RenderContext<'reg, 'rc>, job: &'rc Job<'rc>) {
+pub(super) fn register<'reg: 'rc, 'rc>(rc: &mut RenderContext<'reg, 'rc>, job: &'rc Job<'_>) {
     for (name, role) in ROLES {
         rc.register_local_helper(name, Box::new(OfMessage { job, role }));
     }
 }
 
-struct OfMessage<'a> {
-    job: &'a Job<'a>,
+struct OfMessage<'j, 'a> {
+    job: &'j Job<'a>,
     role: Role,
 }
 
-impl HelperDef for OfMessage<'_> {
+impl HelperDef for OfMessage<'_, '_> {
     fn call_inner<'reg: 'rc, 'rc>(
         &self,
         h: &Helper<'rc>,
@@ -99,7 +101,7 @@ impl HelperDef for OfMessage<'_> {
     }
 }
 
-impl OfMessage<'_> {
+impl OfMessage<'_, '_> {
     fn track<'reg: 'rc, 'rc>(
         &self,
         h: &Helper<'rc>,
@@ -112,12 +114,12 @@ impl OfMessage<'_> {
         let mut written = Ok(());
         let mut write = |text: &str| written = out.write(text);
         if let Some(url) = self.job.fixed_target(number) {
-            self.job.link(number, url, r.get_escape_fn(), &mut write);
+            self.job.link(number, url.into(), r.get_escape_fn(), &mut write);
         } else if let Some(inner) = h.template() {
             let target = unescaped(inner, r, ctx, rc)?;
             let url = fit(target.trim());
             match scheme(&url) {
-                "http" | "https" => self.job.link(number, &url, r.get_escape_fn(), &mut write),
+                "http" | "https" => self.job.link(number, url.into(), r.get_escape_fn(), &mut write),
                 "mailto" | "tel" => write(&r.get_escape_fn()(&url)),
                 _ => return Err(other(format!("link {number} leads neither to http(s) nor to mailto or tel here"))),
             }
@@ -126,13 +128,9 @@ impl OfMessage<'_> {
     }
 
     fn pixel(&self, out: &mut dyn Output) -> HelperResult {
-        if self.job.profile.tracking {
-            let address = self.job.page("/o/", Purpose::Open);
-            out.write("<img src=\"")?;
-            out.write(&address)?;
-            out.write(".gif\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;border:0\">")?;
-        }
-        Ok(())
+        let mut written = Ok(());
+        self.job.pixel(&mut |text| written = out.write(text));
+        Ok(written?)
     }
 
     fn each_offer<'reg: 'rc, 'rc>(

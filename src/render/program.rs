@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Context, Handlebars, Path, PathSeg, RenderContext, RenderError, Renderable as _, Template};
 
+use super::draft::Draft;
 use super::job::Job;
-use super::message_helpers::{TRACK, register};
+use super::message_helpers::{PIXEL, TRACK, register};
 use super::signatures::signature;
-use super::sink::Sink;
 
 /// What is rendered for each message.
 pub(super) struct Program {
@@ -27,11 +27,12 @@ struct Step {
 
 /// What can be written without Handlebars.
 enum Known {
-    Text(String),
+    Text(Draft),
     /// A variable by its place among all, escaped.
     Variable(usize),
     /// A link's number.
     Link(u16),
+    Pixel,
     Nothing,
 }
 
@@ -57,7 +58,7 @@ impl Program {
         registry: &Handlebars<'_>,
         job: &Job<'_>,
         context: &Context,
-        out: &mut String,
+        out: &mut Draft,
     ) -> Result<(), RenderError> {
         let escape = registry.get_escape_fn();
         let mut calls = None;
@@ -65,10 +66,11 @@ impl Program {
             self.variables.iter().map(|path| Some(escaped(text_at(context, path)?, escape))).collect();
         for Step { known, template } in &self.steps {
             match known {
-                Known::Text(text) => out.push_str(text),
-                Known::Variable(number) if let Some(text) = &texts[*number] => out.push_str(text),
+                Known::Text(text) => out.append(text),
+                Known::Variable(number) if let Some(text) = &texts[*number] => out.push(text),
+                Known::Pixel => job.pixel(&mut |text| out.push(text)),
                 Known::Link(number) if let Some(url) = job.fixed_target(*number) => {
-                    job.link(*number, url, escape, &mut |text| out.push_str(text));
+                    job.link(*number, url.into(), escape, &mut |text| out.push(text));
                 }
                 Known::Variable(_) | Known::Link(_) | Known::Nothing => {
                     let calls = calls.get_or_insert_with(|| {
@@ -76,7 +78,7 @@ impl Program {
                         register(&mut calls, job);
                         calls
                     });
-                    template.render(registry, context, calls, &mut Sink(out))?;
+                    template.render(registry, context, calls, out)?;
                 }
             }
         }
@@ -102,7 +104,7 @@ const ESCAPED: &[u8] = b"<>&\"'`=";
 impl Known {
     fn of(element: &TemplateElement, variables: &mut Vec<Vec<String>>) -> Self {
         match element {
-            TemplateElement::RawString(text) => Self::Text(text.clone()),
+            TemplateElement::RawString(text) => Self::Text(Draft::of(text)),
             TemplateElement::Expression(call) => Self::call(call, variables).unwrap_or(Self::Nothing),
             _ => Self::Nothing,
         }
@@ -110,6 +112,7 @@ impl Known {
 
     fn call(call: &HelperTemplate, variables: &mut Vec<Vec<String>>) -> Option<Self> {
         match (&call.name, call.params.as_slice()) {
+            (name, []) if name.as_name() == Some(PIXEL) => Some(Self::Pixel),
             (Parameter::Path(Path::Relative((path, written))), [])
                 if call.hash.is_empty() && signature(written).is_none() =>
             {
@@ -171,14 +174,15 @@ mod tests {
             let edition = &mailing.editions[0];
             for (part, registry) in [(&edition.html, &edition.escaping), (&edition.text, &edition.plain)] {
                 let job = || Job::new(&mailing, &profile, &envelope, &keyring);
-                let (mut ours, ours_job) = (String::new(), job());
+                let (mut ours, ours_job) = (Draft::default(), job());
                 let done = part.program.run(registry, &ours_job, &context, &mut ours);
-                let (mut theirs, theirs_job) = (String::new(), job());
+                let (mut theirs, theirs_job) = (Draft::default(), job());
                 let whole = Template::compile(part.source.text()).unwrap();
                 let mut calls = RenderContext::new(None);
                 register(&mut calls, &theirs_job);
-                let expected = whole.render(registry, &context, &mut calls, &mut Sink(&mut theirs));
-                prop_assert_eq!(ours, theirs);
+                let expected = whole.render(registry, &context, &mut calls, &mut theirs);
+                prop_assert_eq!(ours.text(), theirs.text());
+                prop_assert_eq!(ours.is_seven_bit(), theirs.is_seven_bit());
                 let place = |e: RenderError| (e.line_no, e.column_no, e.reason().to_string());
                 prop_assert_eq!(done.map_err(place), expected.map_err(place));
             }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::body::lines;
 use super::html::{Event, Start, decode};
 use super::tag::{Kind, Tag, within};
 use super::traced::Traced;
@@ -71,24 +70,6 @@ pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &
     }
     writer.out.push("\n", source.place(source.text().len()));
     writer.out
-}
-
-/// Leaves at most one blank line anywhere and none at either end, and no space before a line's end.
-pub(super) fn squeeze(text: &str, out: &mut String) {
-    out.clear();
-    let mut blank = 0;
-    for line in lines(text).map(str::trim_end) {
-        if line.is_empty() {
-            blank += 1;
-            continue;
-        }
-        if blank > 0 && !out.is_empty() {
-            out.push('\n');
-        }
-        blank = 0;
-        out.push_str(line);
-        out.push('\n');
-    }
 }
 
 fn gap_around(name: &str) -> Gap {
@@ -191,6 +172,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::draft::Draft;
     use crate::render::html::read;
     use crate::render::tag::scan;
     use crate::render::traced::Place;
@@ -208,9 +190,9 @@ mod tests {
                 _ => None,
             })
             .collect();
-        let mut out = String::new();
-        squeeze(derive(&source, &tags, &events, &targets).text(), &mut out);
-        out
+        let mut squeezed = Draft::default();
+        squeezed.squeeze(&Draft::of(derive(&source, &tags, &events, &targets).text()));
+        squeezed.text().replace("\r\n", "\n")
     }
 
     #[test]

@@ -143,7 +143,8 @@ fn take_rows(rows: usize) -> String {
          AS (VALUES {})
          INSERT INTO messages (run_id, recipient_id, attempt, at, state, code, reply, due_at, relay, revision)
          SELECT v.run_id, v.recipient_id, v.attempt, v.at, v.state, v.code,
-             CASE WHEN (SELECT e.erased_at FROM recipients e WHERE e.id = v.recipient_id) IS NULL THEN v.reply END,
+             CASE WHEN v.reply IS NOT NULL
+                 AND (SELECT e.erased_at FROM recipients e WHERE e.id = v.recipient_id) IS NULL THEN v.reply END,
              v.due_at, v.relay, v.revision
          FROM v WHERE {}
          ON CONFLICT (run_id, recipient_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
