@@ -1,5 +1,7 @@
 //! Hits as they came, and the verdict over them.
 
+use serde::{Deserialize, Serialize};
+
 use super::id::{RecipientId, RunId};
 use super::time::Micros;
 
@@ -7,7 +9,7 @@ use super::time::Micros;
 pub const MAX_USER_AGENT: usize = 512;
 
 /// A request for a pixel or a tracked link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hit {
     /// When it came.
     pub at: Micros,
@@ -34,7 +36,7 @@ pub struct Hit {
 }
 
 /// How a hit asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HitMethod {
     /// As people's programs do.
     Get,
@@ -69,7 +71,7 @@ impl HitMethod {
 }
 
 /// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HitKind {
     /// The pixel.
     Open,

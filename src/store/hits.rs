@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::sql::{Texts, number};
 use super::{EngineKind, Error, Result, Session, Value, keys, values};
 use crate::args;
 use crate::domain::hit::{Hit, HitKind, HitMethod};
@@ -11,7 +12,7 @@ use crate::domain::time::Micros;
 /// Most hits or recipients that one call takes; a power of two.
 pub const MAX_BATCH: usize = 512;
 
-pub(super) const COLUMNS: usize = 12;
+const COLUMNS: usize = 12;
 
 /// Whoever is erased has withdrawn, too, although the ledger no longer says so.
 const WITHDRAWN: &str = "SELECT at, recipient_id FROM (
@@ -29,7 +30,7 @@ const WITHDRAWN: &str = "SELECT at, recipient_id FROM (
 
 pub(super) const STATEMENTS: &[&str] = &[WITHDRAWN];
 
-/// A hit as both the spool and the main database store it.
+/// A hit as it is stored.
 #[derive(sqlx::FromRow)]
 pub(super) struct HitRow {
     id: Vec<u8>,
@@ -68,10 +69,10 @@ impl HitRow {
     }
 }
 
-/// The values of a hit's row, in the columns' order. Without an id it only fills a statement up.
-pub(super) fn arguments(id: Option<Uuid>, hit: Hit) -> [Value; COLUMNS] {
+/// The values of a hit's row, in the columns' order.
+fn arguments(id: Uuid, hit: Hit) -> [Value; COLUMNS] {
     [
-        Value::Blob(id.map(|id| id.as_bytes().to_vec())),
+        id.as_bytes().as_slice().into(),
         hit.at.into(),
         hit.kind.as_str().into(),
         hit.method.as_str().into(),
@@ -92,14 +93,30 @@ pub(super) fn arguments(id: Option<Uuid>, hit: Hit) -> [Value; COLUMNS] {
 /// # Errors
 /// When the database refuses.
 pub async fn keep(session: &mut Session, hits: Vec<(Uuid, Hit)>) -> Result<u64> {
-    let Some((_, filler)) = hits.last().cloned() else { return Ok(0) };
+    static TEXTS: Texts<MAX_BATCH> = Texts::new();
+    if hits.is_empty() {
+        return Ok(0);
+    }
+    let rows = hits.len().next_power_of_two();
+    let mut args = Vec::with_capacity(rows * COLUMNS);
+    let filling = (rows - hits.len()) * COLUMNS;
+    for (id, hit) in hits {
+        args.extend(arguments(id, hit));
+    }
+    for n in 0..filling {
+        args.push(args[n % COLUMNS].nothing());
+    }
+    let kind = session.kind();
+    session.execute(TEXTS.text(kind, rows, args.len(), |rows| keep_rows(kind, rows)), args).await
+}
+
+fn keep_rows(kind: EngineKind, rows: usize) -> String {
     // The lock orders this against a withdrawal or an erasure under way.
-    let lock = match session.kind() {
+    let lock = match kind {
         EngineKind::Sqlite => "",
         EngineKind::Postgres => "ORDER BY r.id FOR SHARE OF r",
     };
-    let rows = hits.len().next_power_of_two();
-    let sql = format!(
+    format!(
         "WITH v (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
             AS (VALUES {})
          INSERT INTO hits (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
@@ -107,16 +124,7 @@ pub async fn keep(session: &mut Session, hits: Vec<(Uuid, Hit)>) -> Result<u64> 
          WHERE v.id IS NOT NULL AND r.tracking AND r.erased_at IS NULL {lock}
          ON CONFLICT DO NOTHING",
         values(1, rows, COLUMNS)
-    );
-    let filling = rows - hits.len();
-    let mut args = Vec::with_capacity(rows * COLUMNS);
-    for (id, hit) in hits {
-        args.extend(arguments(Some(id), hit));
-    }
-    for _ in 0..filling {
-        args.extend(arguments(None, filler.clone()));
-    }
-    session.execute(sql, args).await
+    )
 }
 
 /// Those of at most [`MAX_BATCH`] recipients whose hits may be kept, in order. Inside a
@@ -133,11 +141,16 @@ pub async fn tracked(session: &mut Session, recipients: &[RecipientId]) -> Resul
         EngineKind::Postgres => "FOR SHARE",
     };
     let (places, args) = keys(1, recipients);
+    // One text: SQLite's thread hands rows over one by one.
     let sql = format!(
-        "SELECT id FROM recipients WHERE id IN ({places}) AND tracking AND erased_at IS NULL ORDER BY id {lock}"
+        "SELECT string_agg(CAST(id AS TEXT), ',') FROM
+            (SELECT id FROM recipients WHERE id IN ({places}) AND tracking AND erased_at IS NULL ORDER BY id {lock}) r"
     );
-    let rows: Vec<(i64,)> = session.all(sql, args).await?;
-    Ok(rows.into_iter().map(|(id,)| RecipientId(id)).collect())
+    let (tracked,) = session.one::<(Option<String>,)>(sql, args).await?;
+    let mut tracked: Vec<_> =
+        tracked.iter().flat_map(|ids| ids.split(',')).map(|id| Ok(RecipientId(number(id)?))).collect::<Result<_>>()?;
+    tracked.sort_unstable();
+    Ok(tracked)
 }
 
 /// Withdrawals of tracking that still hold, erasures among them, in the order of (instant, recipient) after the one

@@ -8,9 +8,8 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use uuid::Uuid;
 
-use super::hits::{COLUMNS, HitRow, arguments};
 use super::pool::Pool;
-use super::{Error, Result, Session, Sql, embedded, keys, padded, values};
+use super::{Error, Result, Session, Sql, Value, embedded, keys, padded, values};
 use crate::args;
 use crate::domain::hit::Hit;
 use crate::domain::id::RecipientId;
@@ -20,27 +19,21 @@ pub const MAX_GROUP: usize = 512;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-// AUTOINCREMENT: numbers never come back, so that forgetting "up to N" cannot reach a later hit.
+/// How hits are packed: a program may find what an older one left behind.
+const FORMAT: u8 = 1;
+/// Octets that most hits fit in.
+const ROOM: usize = 256;
+
+// AUTOINCREMENT: numbers never come back, so that forgetting "up to N" cannot reach a later hit. A hit is one value: each
+// value of a row costs its way through the threads.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS hits (
         seq          INTEGER PRIMARY KEY AUTOINCREMENT,
-        id           BLOB NOT NULL,
-        at           INTEGER NOT NULL,
-        kind         TEXT NOT NULL,
-        method       TEXT NOT NULL,
-        run_id       INTEGER NOT NULL,
         recipient_id INTEGER NOT NULL,
-        link         INTEGER NOT NULL,
-        item         INTEGER NOT NULL,
-        category     TEXT NOT NULL,
-        url          TEXT NOT NULL,
-        user_agent   TEXT NOT NULL,
-        network      TEXT NOT NULL
+        hit          BLOB NOT NULL
     );
     CREATE TABLE IF NOT EXISTS silenced (recipient_id INTEGER PRIMARY KEY);";
-const BATCH: &str =
-    "SELECT seq, id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network
-    FROM hits ORDER BY seq LIMIT $1";
+const BATCH: &str = "SELECT seq, hit FROM hits ORDER BY seq LIMIT $1";
 /// Nobody reads it, but setting it commits a page.
 pub(super) const PROBE: &str = "PRAGMA user_version = 1";
 const FORGET: &str = "DELETE FROM hits WHERE seq <= $1";
@@ -48,25 +41,35 @@ const FORGET: &str = "DELETE FROM hits WHERE seq <= $1";
 const DEPTH: &str = "SELECT COALESCE((SELECT MAX(seq) FROM hits) - (SELECT MIN(seq) FROM hits) + 1, 0)";
 const SILENCED: &str = "SELECT recipient_id FROM silenced WHERE recipient_id > $1 ORDER BY recipient_id LIMIT $2";
 
-/// One text per power of two up to [`MAX_GROUP`]: rows are filled up with rows without an id. A
+/// One text per power of two up to [`MAX_GROUP`]: rows are filled up with rows without a hit. A
 /// single statement is its own transaction.
 static ADD: LazyLock<Vec<String>> = LazyLock::new(|| {
     (0..=MAX_GROUP.ilog2())
         .map(|power| {
             let rows = 1 << power;
             let numbered = format!(
-                "WITH v (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
-                    AS (VALUES {})
-                 INSERT INTO hits (id, at, kind, method, run_id, recipient_id, link, item, category, url,
-                    user_agent, network)
-                 SELECT * FROM v WHERE v.id IS NOT NULL
+                "WITH v (recipient_id, hit) AS (VALUES {})
+                 INSERT INTO hits (recipient_id, hit)
+                 SELECT * FROM v WHERE v.hit IS NOT NULL
                     AND NOT EXISTS (SELECT 1 FROM silenced s WHERE s.recipient_id = v.recipient_id)",
-                values(1, rows, COLUMNS)
+                values(1, rows, 2)
             );
-            Sql::from(numbered).for_sqlite(rows * COLUMNS).0.into_owned()
+            Sql::from(numbered).for_sqlite(rows * 2).0.into_owned()
         })
         .collect()
 });
+
+fn pack(id: Uuid, hit: &Hit) -> Result<Vec<u8>> {
+    let packed = postcard::to_extend(&(FORMAT, id.into_bytes(), hit), Vec::with_capacity(ROOM));
+    packed.map_err(|error| Error::Corrupt(format!("a hit that cannot be packed: {error}")))
+}
+
+fn unpack(packed: &[u8]) -> Result<(Uuid, Hit)> {
+    let corrupt = || Error::Corrupt("a hit that this program did not write".to_owned());
+    let Some(&FORMAT) = packed.first() else { return Err(corrupt()) };
+    let (_, id, hit): (u8, _, _) = postcard::from_bytes(packed).map_err(|_| corrupt())?;
+    Ok((Uuid::from_bytes(id), hit))
+}
 
 /// The spool, cheap to clone.
 #[derive(Clone, Debug)]
@@ -86,13 +89,6 @@ pub struct Spooled {
     pub hit: Hit,
 }
 
-#[derive(sqlx::FromRow)]
-struct SpooledRow {
-    seq: i64,
-    #[sqlx(flatten)]
-    hit: HitRow,
-}
-
 impl Spool {
     /// Opens the file, created when absent.
     ///
@@ -109,17 +105,14 @@ impl Spool {
     ///
     /// # Errors
     /// When the file cannot be written: then none was kept.
-    pub async fn add(&self, hits: Vec<(Uuid, Hit)>) -> Result<u64> {
+    pub async fn add(&self, hits: &[(Uuid, Hit)]) -> Result<u64> {
         let Some(power) = hits.len().checked_next_power_of_two().filter(|_| !hits.is_empty()) else { return Ok(0) };
         let text = ADD.get(power.ilog2() as usize).ok_or_else(|| Error::Corrupt("too large a group of hits".into()))?;
-        let filling = power - hits.len();
-        let mut args = Vec::with_capacity(power * COLUMNS);
+        let mut args = Vec::with_capacity(power * 2);
         for (id, hit) in hits {
-            args.extend(arguments(Some(id), hit));
+            args.extend([hit.recipient.into(), Value::Blob(Some(pack(*id, hit)?))]);
         }
-        for _ in 0..filling * COLUMNS {
-            args.push(None::<i64>.into());
-        }
+        args.resize(power * 2, Value::Blob(None));
         self.write().await?.execute(text.as_str(), args).await
     }
 
@@ -128,13 +121,8 @@ impl Spool {
     /// # Errors
     /// When the file cannot be read, or holds what no tracker writes.
     pub async fn batch(&self, limit: usize) -> Result<Vec<Spooled>> {
-        let rows: Vec<SpooledRow> = self.read().await?.all(BATCH, args![limit as i64]).await?;
-        rows.into_iter()
-            .map(|row| {
-                let (id, hit) = row.hit.into_hit()?;
-                Ok(Spooled { seq: row.seq, id, hit })
-            })
-            .collect()
+        let rows: Vec<(i64, Vec<u8>)> = self.read().await?.all(BATCH, args![limit as i64]).await?;
+        rows.into_iter().map(|(seq, packed)| unpack(&packed).map(|(id, hit)| Spooled { seq, id, hit })).collect()
     }
 
     /// Drops the hits up to this place; they are elsewhere now.
@@ -245,7 +233,7 @@ mod tests {
     async fn groups_of_any_size_come_back_in_order() {
         let (_dir, spool) = spool().await;
         for size in [1, 3, 0, MAX_GROUP as i64, 7] {
-            assert_eq!(spool.add((0..size).map(hit).collect()).await.unwrap(), size.unsigned_abs());
+            assert_eq!(spool.add(&(0..size).map(hit).collect::<Vec<_>>()).await.unwrap(), size.unsigned_abs());
         }
         let total = 1 + 3 + MAX_GROUP + 7;
         assert_eq!(spool.depth().await.unwrap(), total as i64);
@@ -255,14 +243,30 @@ mod tests {
         assert!(all.is_sorted_by_key(|s| s.seq));
     }
 
+    #[test]
+    fn what_an_older_program_left_behind_is_read() {
+        let (id, hit) = hit(3);
+        let packed = pack(id, &hit).unwrap();
+        let expected = [1_u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 6, 1, 0, 2, 6, 2, 255, 255, 3];
+        assert_eq!(packed[..expected.len()], expected);
+        assert_eq!(
+            &packed[expected.len()..],
+            "\u{5}trail\u{17}https://example.org/?ü\u{0}\u{c}192.0.2.0/24".as_bytes()
+        );
+        assert_eq!(unpack(&packed).unwrap(), (id, hit));
+        for foreign in [&packed[..40], &[], &[2], b"text"] {
+            assert!(unpack(foreign).is_err(), "{foreign:?}");
+        }
+    }
+
     #[tokio::test]
     async fn forgetting_never_reaches_a_later_hit() {
         let (_dir, spool) = spool().await;
-        spool.add(vec![hit(1), hit(2)]).await.unwrap();
+        spool.add(&[hit(1), hit(2)]).await.unwrap();
         let last = spool.batch(10).await.unwrap()[1].seq;
         spool.forget(last).await.unwrap();
         assert_eq!(spool.depth().await.unwrap(), 0);
-        spool.add(vec![hit(3)]).await.unwrap();
+        spool.add(&[hit(3)]).await.unwrap();
         spool.forget(last).await.unwrap();
         assert_eq!(spool.batch(10).await.unwrap()[0].hit, hit(3).1);
     }
@@ -272,9 +276,9 @@ mod tests {
         let (_dir, spool) = spool().await;
         spool.silence(&[RecipientId(2), RecipientId(3), RecipientId(5)]).await.unwrap();
         spool.silence(&[RecipientId(2)]).await.unwrap();
-        assert_eq!(spool.add(vec![hit(1), hit(2), hit(3)]).await.unwrap(), 1);
+        assert_eq!(spool.add(&[hit(1), hit(2), hit(3)]).await.unwrap(), 1);
         spool.unsilence(&[RecipientId(2), RecipientId(4)]).await.unwrap();
-        assert_eq!(spool.add(vec![hit(2), hit(3)]).await.unwrap(), 1);
+        assert_eq!(spool.add(&[hit(2), hit(3)]).await.unwrap(), 1);
         assert_eq!(spool.silenced(RecipientId(3), 10).await.unwrap(), [RecipientId(5)]);
         assert_eq!(spool.depth().await.unwrap(), 2);
     }

@@ -33,7 +33,7 @@ impl Intake {
             let (spool, metrics, wake) = (spool.clone(), metrics.clone(), Arc::clone(&wake));
             async move {
                 let arrivals = named.len();
-                let stored = spool.add(named).await.inspect_err(|_| metrics.hits_lost(arrivals as u64))?;
+                let stored = spool.add(&named).await.inspect_err(|_| metrics.hits_lost(arrivals as u64))?;
                 metrics.hits_spooled(stored, arrivals as u64 - stored);
                 wake.notify_one();
                 Ok(vec![(); arrivals])

@@ -127,7 +127,7 @@ fn scorer(store: &Store) -> Scorer {
 on_both_engines! {
     async fn a_batch_that_was_written_but_not_forgotten_is_forwarded_once(db) {
         let (spool, anna) = (spool(&db).await, person(&db.store, true).await);
-        spool.add(named((1..=3).map(|n| click(anna, n * DAY, 1)))).await.unwrap();
+        spool.add(&named((1..=3).map(|n| click(anna, n * DAY, 1)))).await.unwrap();
         // The forwarder dies between the two: the main database has the hits, the spool still does.
         let batch = spool.batch(10).await.unwrap();
         let mut session = db.store.write().await.unwrap();
@@ -144,7 +144,7 @@ on_both_engines! {
     async fn more_than_a_batch_arrives_whole(db) {
         let (spool, anna) = (spool(&db).await, person(&db.store, true).await);
         for _ in 0..3 {
-            spool.add(named((0..500).map(|n| click(anna, n, 1)))).await.unwrap();
+            spool.add(&named((0..500).map(|n| click(anna, n, 1)))).await.unwrap();
         }
         let mut forwarder = forwarder(&spool, &db.store);
         while forwarder.step().await.unwrap() > 0 {}
@@ -153,7 +153,7 @@ on_both_engines! {
 
     async fn hits_wait_in_the_spool_while_the_database_is_away(db) {
         let (spool, anna) = (spool(&db).await, person(&db.store, true).await);
-        spool.add(named([click(anna, DAY, 1)])).await.unwrap();
+        spool.add(&named([click(anna, DAY, 1)])).await.unwrap();
         let away = Store::open(&db.url, db.dir.path()).await.unwrap();
         away.close().await;
         assert!(forwarder(&spool, &away).step().await.is_err());
@@ -165,10 +165,10 @@ on_both_engines! {
     async fn stragglers_of_people_without_consent_are_dropped_and_their_next_hits_not_stored(db) {
         let (spool, anna) = (spool(&db).await, person(&db.store, true).await);
         let (otto, nobody) = (person(&db.store, false).await, RecipientId(99_999));
-        spool.add(named([click(anna, DAY, 1), click(otto, DAY, 1), click(nobody, DAY, 1)])).await.unwrap();
+        spool.add(&named([click(anna, DAY, 1), click(otto, DAY, 1), click(nobody, DAY, 1)])).await.unwrap();
         forwarder(&spool, &db.store).step().await.unwrap();
         assert_eq!((count(&db.store).await, spool.depth().await.unwrap()), (1, 0));
-        assert_eq!(spool.add(named([click(otto, DAY, 1), click(nobody, DAY, 1)])).await.unwrap(), 0);
+        assert_eq!(spool.add(&named([click(otto, DAY, 1), click(nobody, DAY, 1)])).await.unwrap(), 0);
     }
 
     async fn a_withdrawal_reaches_the_spool_and_a_new_consent_lifts_it(db) {
@@ -177,15 +177,15 @@ on_both_engines! {
         let mut forwarder = forwarder(&spool, &db.store);
         set_tracking(&db.store, anna, false, Micros(10)).await;
         forwarder.refresh().await.unwrap();
-        assert_eq!(spool.add(named([click(anna, DAY, 1), click(otto, DAY, 1)])).await.unwrap(), 1);
+        assert_eq!(spool.add(&named([click(anna, DAY, 1), click(otto, DAY, 1)])).await.unwrap(), 1);
         // This one commits later although its instant is earlier.
         set_tracking(&db.store, otto, false, Micros(5)).await;
         forwarder.refresh().await.unwrap();
-        assert_eq!(spool.add(named([click(otto, DAY, 1)])).await.unwrap(), 0);
+        assert_eq!(spool.add(&named([click(otto, DAY, 1)])).await.unwrap(), 0);
         set_tracking(&db.store, anna, true, Micros(20)).await;
         forwarder.refresh().await.unwrap();
         assert_eq!(spool.silenced(RecipientId(0), 10).await.unwrap(), [otto]);
-        assert_eq!(spool.add(named([click(anna, DAY, 1)])).await.unwrap(), 1);
+        assert_eq!(spool.add(&named([click(anna, DAY, 1)])).await.unwrap(), 1);
     }
 
     async fn hits_are_judged_by_what_is_known_of_them(db) {
