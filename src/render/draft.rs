@@ -40,13 +40,18 @@ impl Draft {
     /// Appends words that are not known to be of a draft.
     pub fn push(&mut self, words: &str) {
         let mut rest = words;
-        while let Some(end) = memchr::memchr2(b'\r', b'\n', rest.as_bytes()) {
-            self.push_in_line(&rest[..end]);
-            self.text.push_str("\r\n");
-            let line_end = if rest[end..].starts_with("\r\n") { 2 } else { 1 };
-            rest = &rest[end + line_end..];
+        // Most are short, and no whole line.
+        if !is_plain(words) {
+            while let Some(end) = memchr::memchr2(b'\r', b'\n', rest.as_bytes()) {
+                let (line, after) = rest.split_at(end);
+                self.odd |= !is_plain(line);
+                self.text.push_str(line);
+                self.text.push_str("\r\n");
+                rest = after.strip_prefix("\r\n").unwrap_or(&after[1..]);
+            }
+            self.odd |= !is_plain(rest);
         }
-        self.push_in_line(rest);
+        self.text.push_str(rest);
     }
 
     /// Appends what another holds.
@@ -74,11 +79,11 @@ impl Draft {
             self.text.push_str("\r\n");
         }
     }
+}
 
-    fn push_in_line(&mut self, words: &str) {
-        self.text.push_str(words);
-        self.odd |= words.bytes().fold(false, |odd, byte| odd | !((b' '..127).contains(&byte) | (byte == b'\t')));
-    }
+/// Whether words consist of printable ASCII and tabs.
+fn is_plain(words: &str) -> bool {
+    words.bytes().fold(true, |plain, byte| plain & ((b' '..127).contains(&byte) | (byte == b'\t')))
 }
 
 /// What Handlebars writes.

@@ -138,11 +138,23 @@ pub(super) fn list_unsubscribe(https: &str, mailto: Option<&str>, out: &mut Stri
     out.push_str("\r\n");
 }
 
-/// Writes the `Date` field, in UTC.
-pub(super) fn date(at: Micros, out: &mut String) {
-    use std::fmt::Write as _;
-    let time = jiff::Timestamp::from(at).to_zoned(jiff::tz::TimeZone::UTC);
-    let _ = write!(out, "Date: {}\r\n", time.strftime("%a, %d %b %Y %H:%M:%S +0000"));
+/// The `Date` field, in UTC: one for all messages of a second.
+#[derive(Default)]
+pub(super) struct DateField {
+    second: i64,
+    text: String,
+}
+
+impl DateField {
+    /// The field of an instant.
+    pub fn at(&mut self, at: Micros) -> &str {
+        let second = at.0.div_euclid(1_000_000);
+        if self.text.is_empty() || self.second != second {
+            let time = jiff::Timestamp::from(at).to_zoned(jiff::tz::TimeZone::UTC);
+            *self = Self { second, text: time.strftime("Date: %a, %d %b %Y %H:%M:%S +0000\r\n").to_string() };
+        }
+        &self.text
+    }
 }
 
 /// Writes a field with one mailbox.
@@ -207,6 +219,19 @@ mod tests {
         assert!(unbroken.split("\r\n").all(|l| l.len() <= FOLD && l.is_ascii()));
         assert!(subject(&"x".repeat(2_000)).split("\r\n").all(|l| l.len() <= FOLD));
         assert!(subject("=?utf-8?q?faked?=").contains("=?utf-8?B?"));
+    }
+
+    #[test]
+    fn a_date_is_of_its_second() {
+        let mut date = DateField::default();
+        for (at, written) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 +0000"),
+            (999_999, "Thu, 01 Jan 1970 00:00:00 +0000"),
+            (1_796_000_000_000_000, "Mon, 30 Nov 2026 00:53:20 +0000"),
+            (-1, "Wed, 31 Dec 1969 23:59:59 +0000"),
+        ] {
+            assert_eq!(date.at(Micros(at)), format!("Date: {written}\r\n"));
+        }
     }
 
     #[test]

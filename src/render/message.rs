@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::body;
 use super::draft::Draft;
 use super::edition::{Edition, Part, choose};
-use super::headers::{Answers, date, field, list_unsubscribe, mailbox, one_line, unstructured};
+use super::headers::{Answers, DateField, field, list_unsubscribe, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
 use super::mailing::{Envelope, Mailing, Rendered};
 use super::message_helpers::OFFERS;
@@ -28,6 +28,7 @@ pub struct Scratch {
     text: Draft,
     subject: String,
     spare: Draft,
+    date: DateField,
 }
 
 impl Scratch {
@@ -83,7 +84,7 @@ pub(super) fn render<'a>(
     let job = Job::new(mailing, profile, envelope, keyring);
     let unsubscribe = job.page("/u/", Purpose::Unsubscribe);
     scratch.fill(&job, &unsubscribe);
-    let Scratch { data: Some(context), html, text, subject, spare, .. } = &mut *scratch else {
+    let Scratch { data: Some(context), html, text, subject, spare, date, .. } = &mut *scratch else {
         unreachable!("fill has set the data")
     };
     let edition = choose(&mailing.editions, profile);
@@ -97,7 +98,8 @@ pub(super) fn render<'a>(
     *subject = one_line(spare.text());
     let id = message_key(envelope.run, profile.recipient, keyring);
     let message_id = format!("<{id}@{}>", mailing.fixed.domain);
-    let bytes = assemble(&job, edition, &unsubscribe, &id, &message_id, (subject, html, text));
+    let date = date.at(envelope.at);
+    let bytes = assemble(&job, edition, &unsubscribe, &id, &message_id, date, (subject, html, text));
     let rendered = Rendered { bytes, return_path: return_path(&job), message_id };
     Ok((rendered, job.into_taken()))
 }
@@ -159,6 +161,7 @@ fn assemble(
     unsubscribe: &str,
     id: &str,
     message_id: &str,
+    date: &str,
     (subject, html, text): (&str, &Draft, &Draft),
 ) -> Vec<u8> {
     let fixed = &job.mailing.fixed;
@@ -166,7 +169,7 @@ fn assemble(
     header.push_str(&fixed.from);
     mailbox("To", "", job.profile.address.as_str(), &mut header);
     unstructured("Subject", subject, &mut header);
-    date(job.envelope.at, &mut header);
+    header.push_str(date);
     field("Message-ID", message_id, &mut header);
     if !fixed.is_notice {
         list_unsubscribe(unsubscribe, unsubscribe_by_mail(job).as_deref(), &mut header);
