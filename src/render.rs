@@ -33,7 +33,6 @@ mod paths;
 mod problem;
 mod program;
 mod signatures;
-mod sink;
 mod tag;
 mod target;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::time::Micros;
 /// Longest user agent that is kept, in octets; the rest is cut off.
 pub const MAX_USER_AGENT: usize = 512;
 
-/// A request for a pixel or a tracked link.
+/// A request for a pixel or a tracked link. Tests freeze how it is packed: see the tracker's spool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hit {
     /// When it came.
@@ -35,7 +35,7 @@ pub struct Hit {
     pub network: String,
 }
 
-/// How a hit asked.
+/// How a hit asked. Packed by its place here: others may only follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HitMethod {
     /// As people's programs do.
@@ -70,7 +70,7 @@ impl HitMethod {
     }
 }
 
-/// What was asked for.
+/// What was asked for. Packed by its place here: others may only follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HitKind {
     /// The pixel.

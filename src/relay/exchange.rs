@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -31,10 +31,7 @@ const REST: Duration = Duration::from_secs(30);
 /// Asks name servers. By default there is none, and every domain stands for itself.
 #[derive(Default)]
 pub struct Exchanges {
-    /// Whom to ask; those of the system when there are none.
-    servers: Option<Vec<SocketAddr>>,
-    /// Made when somebody asks: it reads the system's settings and certificates.
-    resolver: OnceLock<Option<TokioResolver>>,
+    resolver: Option<TokioResolver>,
     failures: AtomicU32,
     rests_until: Mutex<Option<Instant>>,
 }
@@ -44,13 +41,20 @@ impl Exchanges {
     /// either, every domain stands for itself.
     #[must_use]
     pub fn new(servers: &[SocketAddr]) -> Self {
-        Self { servers: Some(servers.to_vec()), ..Self::default() }
+        let builder = if servers.is_empty() {
+            TokioResolver::builder_tokio().ok()
+        } else {
+            let servers = servers.iter().map(name_server).collect();
+            let config = ResolverConfig::from_name_servers(servers);
+            Some(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+        };
+        Self { resolver: builder.and_then(|builder| builder.build().ok()), ..Self::default() }
     }
 
     /// The host that is preferred for a domain; of several equal ones the first by name.
     pub async fn find(&self, domain: &str) -> Found {
         let failed = Found { host: None, valid: FAILED };
-        let Some(resolver) = self.resolver().filter(|_| !self.rests()) else { return failed };
+        let Some(resolver) = self.resolver.as_ref().filter(|_| !self.rests()) else { return failed };
         let answer = tokio::time::timeout(PATIENCE, resolver.mx_lookup(format!("{domain}."))).await;
         self.note(answer.is_ok());
         let Ok(Ok(lookup)) = answer else { return failed };
@@ -68,20 +72,6 @@ impl Exchanges {
 }
 
 impl Exchanges {
-    fn resolver(&self) -> Option<&TokioResolver> {
-        let servers = self.servers.as_deref()?;
-        let made = self.resolver.get_or_init(|| {
-            let builder = if servers.is_empty() {
-                TokioResolver::builder_tokio().ok()?
-            } else {
-                let config = ResolverConfig::from_name_servers(servers.iter().map(name_server).collect());
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            };
-            builder.build().ok()
-        });
-        made.as_ref()
-    }
-
     fn rests(&self) -> bool {
         let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
         until.is_some_and(|until| Instant::now() < until)

@@ -137,6 +137,7 @@ mod tests {
     #[test]
     fn plain_text_goes_out_as_it_is() {
         assert_eq!(encoded("a = b\n\tc\n"), "Content-Transfer-Encoding: 7bit\r\n\r\na = b\r\n\tc\r\n");
+        assert_eq!(encoded("a\r\nb\r\n"), "Content-Transfer-Encoding: 7bit\r\n\r\na\r\nb\r\n");
         assert_eq!(encoded("a\nb"), "Content-Transfer-Encoding: 7bit\r\n\r\na\r\nb\r\n");
         assert_eq!(encoded(""), "Content-Transfer-Encoding: 7bit\r\n\r\n");
     }

@@ -9,7 +9,7 @@ use handlebars::Output;
 #[derive(Default)]
 pub(super) struct Draft {
     text: String,
-    /// Something in it is neither printable ASCII nor white space.
+    /// Something in it is neither printable ASCII nor a tab nor a line's end.
     odd: bool,
 }
 
@@ -37,8 +37,10 @@ impl Draft {
         self.odd = false;
     }
 
-    /// Appends words that are not known to be of a draft.
+    /// Appends words that are not known to be of a draft. A CR that ends them is none of a line: what follows may begin
+    /// with the line's LF.
     pub fn push(&mut self, words: &str) {
+        let words = words.strip_suffix('\r').unwrap_or(words);
         let mut rest = words;
         // Most are short, and no whole line.
         if !is_plain(words) {
@@ -63,8 +65,7 @@ impl Draft {
     /// Becomes what `other` holds with at most one blank line anywhere and none at either end, and no space before a
     /// line's end.
     pub fn squeeze(&mut self, other: &Self) {
-        self.text.clear();
-        self.odd = other.odd;
+        self.clear();
         let mut blank = false;
         for line in other.text.split_inclusive('\n').map(str::trim_end) {
             if line.is_empty() {
@@ -75,6 +76,7 @@ impl Draft {
                 self.text.push_str("\r\n");
             }
             blank = false;
+            self.odd |= other.odd && !is_plain(line);
             self.text.push_str(line);
             self.text.push_str("\r\n");
         }
@@ -102,7 +104,7 @@ mod tests {
 
     #[test]
     fn lines_end_with_crlf_whatever_ended_them() {
-        assert_eq!(Draft::of("a\nb\r\nc\rd\n\r\r\n").text(), "a\r\nb\r\nc\r\nd\r\n\r\n\r\n");
+        assert_eq!(Draft::of("a\nb\r\nc\rd\n\r\r\n\r").text(), "a\r\nb\r\nc\r\nd\r\n\r\n\r\n");
         assert!(Draft::of("a\n\tb\r~ ").is_seven_bit());
         for odd in ["ü", "\u{7f}", "\u{b}", "\u{0}"] {
             let mut draft = Draft::of("a\n");
@@ -120,6 +122,19 @@ mod tests {
         assert_eq!(squeezed.text(), "a\r\n\r\n\tb\r\nc\r\n");
         squeezed.squeeze(&Draft::of("\n \n"));
         assert_eq!(squeezed.text(), "");
+        squeezed.squeeze(&Draft::of("Dear Anna\u{a0}\n"));
+        assert_eq!((squeezed.text(), squeezed.is_seven_bit()), ("Dear Anna\r\n", true));
+        squeezed.squeeze(&Draft::of("Dear\u{a0}Anna\n"));
+        assert!(!squeezed.is_seven_bit());
+    }
+
+    #[test]
+    fn a_line_ends_once_where_its_end_comes_in_two_pieces() {
+        let mut draft = Draft::default();
+        for piece in ["City: ", "Graz\r", "\nBye\r", "\r\n", "\r"] {
+            draft.push(piece);
+        }
+        assert_eq!(draft.text(), "City: Graz\r\nBye\r\n");
     }
 
     proptest! {
@@ -128,7 +143,8 @@ mod tests {
             let draft = Draft::of(&text);
             let plain = |c: char| matches!(c, ' '..='~' | '\t' | '\r' | '\n');
             prop_assert_eq!(draft.is_seven_bit(), text.chars().all(plain));
-            prop_assert_eq!(draft.text().replace("\r\n", "\n"), text.replace("\r\n", "\n").replace('\r', "\n"));
+            let whole = text.strip_suffix('\r').unwrap_or(&text);
+            prop_assert_eq!(draft.text().replace("\r\n", "\n"), whole.replace("\r\n", "\n").replace('\r', "\n"));
             prop_assert!(!draft.text().replace("\r\n", "").contains(['\r', '\n']));
         }
     }

@@ -23,7 +23,6 @@ pub(super) struct Job<'a> {
 }
 
 /// What the templates have used so far.
-#[derive(Default)]
 pub(super) struct Taken<'a> {
     pub links: Vec<TakenLink<'a>>,
     /// Indices of offers.
@@ -50,6 +49,7 @@ impl From<TakenLink<'_>> for RenderedLink {
 impl<'a> Job<'a> {
     /// A message of which nothing is rendered yet.
     pub fn new(mailing: &'a Mailing, profile: &'a Profile, envelope: &'a Envelope<'a>, keyring: &'a Keyring) -> Self {
+        let links = Vec::with_capacity(mailing.links.len() / mailing.editions.len().max(1));
         Self {
             mailing,
             profile,
@@ -57,7 +57,7 @@ impl<'a> Job<'a> {
             keyring,
             order: OnceLock::new(),
             offer: AtomicU16::new(0),
-            taken: Mutex::new(Taken { links: Vec::with_capacity(mailing.links.len()), offers: Vec::new() }),
+            taken: Mutex::new(Taken { links, offers: Vec::new() }),
         }
     }
 

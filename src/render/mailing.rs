@@ -82,9 +82,9 @@ pub struct Explained {
     pub language: String,
     /// The subject, decoded.
     pub subject: String,
-    /// The HTML part, decoded.
+    /// The HTML part, decoded, its lines ended by LF.
     pub html: String,
-    /// The text part, decoded.
+    /// The text part, decoded, its lines ended by LF.
     pub text: String,
     /// The numbered links as they appear, once per number and target.
     pub links: Vec<RenderedLink>,

@@ -193,7 +193,7 @@ fn assemble(
     let Edition { images, attachments, .. } = edition;
     let enclosed: usize = images.iter().chain(attachments).map(|enclosure| enclosure.part.len() + 64).sum();
     let mut bytes = header.into_bytes();
-    // Room for line ends, what is quoted, the final dot and the commands for the next message.
+    // Room for what is quoted, the final dot and the commands for the next message.
     bytes.reserve((html.text().len() + text.text().len()) / 8 * 9 + 1_024 + enclosed);
     // Outermost first; what has nothing to hold is left out.
     let levels =

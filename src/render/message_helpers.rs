@@ -16,8 +16,7 @@ use handlebars::{
 use serde_json::Value;
 
 use super::job::Job;
-use super::sink::unescaped;
-use super::target::{fit, scheme};
+use super::target::{fit, scheme, unescaped};
 
 /// The key under which templates' data holds the campaign's offers.
 pub(super) const OFFERS: &str = "__offers";

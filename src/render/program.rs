@@ -1,5 +1,5 @@
 //! A compiled template as a list of steps. What most of a mail consists of (text, variables, links that lead to the same
-//! place for all) is written straight away. Handlebars, which makes a call of each of them, does the rest; also
+//! place for all, the pixel) is written straight away. Handlebars, which makes a call of each of them, does the rest; also
 //! where a variable holds no text, so that there is one place that knows what else may stand there.
 
 use std::borrow::Cow;

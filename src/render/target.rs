@@ -1,5 +1,7 @@
 //! What a link's target is: counted or not, fixed or from data, and fit for a URL.
 
+use handlebars::{Context, Handlebars, RenderContext, RenderError, Renderable as _, Template};
+
 use super::html::decode;
 use super::tag::{Kind, Tag, scan};
 
@@ -96,6 +98,20 @@ pub(super) fn end_of_url(source: &str, tags: &[Tag], start: usize) -> usize {
         }
         at = stop;
     }
+}
+
+/// What a block holds, not escaped: an address that is to be looked at before it is written.
+pub(super) fn unescaped<'reg: 'rc, 'rc>(
+    inner: &'rc Template,
+    r: &'reg Handlebars<'reg>,
+    ctx: &'rc Context,
+    rc: &mut RenderContext<'reg, 'rc>,
+) -> Result<String, RenderError> {
+    let escapes = !rc.is_disable_escape();
+    rc.set_disable_escape(true);
+    let done = inner.renders(r, ctx, rc);
+    rc.set_disable_escape(!escapes);
+    done
 }
 
 /// The scheme of a URL that a mail may lead to, else nothing.

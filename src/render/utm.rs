@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext};
 
-use super::sink::unescaped;
-use super::target::{fit, scheme, with_parameters};
+use super::target::{fit, scheme, unescaped, with_parameters};
 use crate::domain::campaign::Utm;
 
 /// Appends them.

@@ -97,6 +97,9 @@ pub async fn keep(session: &mut Session, hits: Vec<(Uuid, Hit)>) -> Result<u64> 
     if hits.is_empty() {
         return Ok(0);
     }
+    if hits.len() > MAX_BATCH {
+        return Err(Error::Corrupt("too large a batch of hits".to_owned()));
+    }
     let rows = hits.len().next_power_of_two();
     let mut args = Vec::with_capacity(rows * COLUMNS);
     let filling = (rows - hits.len()) * COLUMNS;
@@ -121,7 +124,7 @@ fn keep_rows(kind: EngineKind, rows: usize) -> String {
             AS (VALUES {})
          INSERT INTO hits (id, at, kind, method, run_id, recipient_id, link, item, category, url, user_agent, network)
          SELECT v.* FROM v JOIN recipients r ON r.id = v.recipient_id
-         WHERE v.id IS NOT NULL AND r.tracking AND r.erased_at IS NULL {lock}
+         WHERE r.tracking AND r.erased_at IS NULL {lock}
          ON CONFLICT DO NOTHING",
         values(1, rows, COLUMNS)
     )

@@ -28,11 +28,11 @@ const ROOM: usize = 256;
 // value of a row costs its way through the threads.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS hits (
-        seq          INTEGER PRIMARY KEY AUTOINCREMENT,
-        recipient_id INTEGER NOT NULL,
-        hit          BLOB NOT NULL
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        hit BLOB NOT NULL
     );
     CREATE TABLE IF NOT EXISTS silenced (recipient_id INTEGER PRIMARY KEY);";
+const READABLE: &str = "SELECT COUNT(*) FROM pragma_table_info('hits') WHERE name = 'hit'";
 const BATCH: &str = "SELECT seq, hit FROM hits ORDER BY seq LIMIT $1";
 /// Nobody reads it, but setting it commits a page.
 pub(super) const PROBE: &str = "PRAGMA user_version = 1";
@@ -49,8 +49,8 @@ static ADD: LazyLock<Vec<String>> = LazyLock::new(|| {
             let rows = 1 << power;
             let numbered = format!(
                 "WITH v (recipient_id, hit) AS (VALUES {})
-                 INSERT INTO hits (recipient_id, hit)
-                 SELECT * FROM v WHERE v.hit IS NOT NULL
+                 INSERT INTO hits (hit)
+                 SELECT v.hit FROM v WHERE v.hit IS NOT NULL
                     AND NOT EXISTS (SELECT 1 FROM silenced s WHERE s.recipient_id = v.recipient_id)",
                 values(1, rows, 2)
             );
@@ -97,6 +97,12 @@ impl Spool {
     pub async fn open(path: &Path) -> Result<Self> {
         let writer = Pool::new(1, embedded::making(path), PATIENCE);
         sqlx::raw_sql(TABLES).execute(&mut *writer.acquire().await?).await?;
+        let mut session = Session::sqlite(writer.acquire().await?);
+        if session.one::<(i64,)>(READABLE, vec![]).await?.0 == 0 {
+            let words = "the spool of an older program; let that one forward its hits, then remove the file";
+            return Err(Error::Corrupt(words.to_owned()));
+        }
+        drop(session);
         let reader = Pool::new(1, embedded::options(path).pragma("query_only", "ON"), PATIENCE);
         Ok(Self { writer, reader })
     }
@@ -244,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_program_left_behind_is_read() {
+    fn the_layout_never_changes() {
         let (id, hit) = hit(3);
         let packed = pack(id, &hit).unwrap();
         let expected = [1_u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 6, 1, 0, 2, 6, 2, 255, 255, 3];
@@ -254,9 +260,23 @@ mod tests {
             "\u{5}trail\u{17}https://example.org/?ü\u{0}\u{c}192.0.2.0/24".as_bytes()
         );
         assert_eq!(unpack(&packed).unwrap(), (id, hit));
+        let words = (HitMethod::ALL, [HitKind::Open, HitKind::Click]);
+        assert_eq!(postcard::to_extend(&words, Vec::new()).unwrap(), [0, 1, 2, 3, 0, 1]);
         for foreign in [&packed[..40], &[], &[2], b"text"] {
             assert!(unpack(foreign).is_err(), "{foreign:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_spool_that_cannot_be_read_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.db");
+        let writer = Pool::new(1, embedded::making(&path), PATIENCE);
+        let old = "CREATE TABLE hits (seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, at INTEGER NOT NULL)";
+        sqlx::raw_sql(old).execute(&mut *writer.acquire().await.unwrap()).await.unwrap();
+        writer.close().await;
+        let error = Spool::open(&path).await.unwrap_err().to_string();
+        assert!(error.contains("let that one forward its hits"), "{error}");
     }
 
     #[tokio::test]

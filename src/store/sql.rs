@@ -57,7 +57,10 @@ impl Sql {
     /// takes n² steps: of many, the first that come once each and in order become `?`. These are given the first
     /// arguments, wherever others stand between them.
     pub(super) fn for_sqlite(self, arguments: usize) -> Self {
-        if arguments < MANY { self } else { unnumbered(&self.0, arguments).map_or(self, |(text, _)| text.into()) }
+        if arguments < MANY || !self.0.contains('$') {
+            return self;
+        }
+        unnumbered(&self.0, arguments).map_or(self, |(text, _)| text.into())
     }
 
     /// The text with `?` for its placeholders; as it was unless there are so many, in order and once each.
