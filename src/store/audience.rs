@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::eligibility::{self, Own, Permission};
 use super::segment::Writer;
-use super::sql::number;
 use super::{EngineKind, Result, Session, Value, list, resends};
 use crate::args;
 use crate::domain::id::{RecipientId, RunId};
@@ -100,17 +99,10 @@ pub async fn page(
     limit: u32,
 ) -> Result<Vec<RecipientId>> {
     let Selection { from, filter, args: filled } = audience.select(session.kind(), 3);
-    let sql = format!(
-        "SELECT string_agg(CAST(id AS TEXT), ',') FROM
-             (SELECT r.id AS id FROM {from} WHERE r.id > $1 AND {filter} ORDER BY r.id LIMIT $2) page"
-    );
+    let sql = format!("SELECT r.id AS id FROM {from} WHERE r.id > $1 AND {filter} ORDER BY r.id LIMIT $2");
     let mut values = args![after, limit];
     values.extend(filled);
-    let (page,) = session.one::<(Option<String>,)>(sql, values).await?;
-    let ids = page.iter().flat_map(|ids| ids.split(',')).map(|id| number(id).map(RecipientId));
-    let mut ids: Vec<_> = ids.collect::<Result<_>>()?;
-    ids.sort_unstable();
-    Ok(ids)
+    session.recipients(&sql, values).await
 }
 
 /// How many recipients an audience has after this one.

@@ -9,7 +9,9 @@ use sqlx::{AssertSqlSafe, Executor as _, FromRow};
 use super::error::loses;
 use super::pool::Loan;
 use super::servers::Servers;
+use super::sql::number;
 use super::{EngineKind, Error, Result, Sql, Value, value};
+use crate::domain::id::RecipientId;
 
 /// A row type that both engines can fill.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
@@ -162,6 +164,19 @@ impl Session {
     /// When there is none, the database refuses, or the row does not fit `T`.
     pub async fn one<T: Row>(&mut self, sql: impl Into<Sql>, args: Vec<Value>) -> Result<T> {
         self.first(sql, args).await?.ok_or(Error::Sql(sqlx::Error::RowNotFound))
+    }
+
+    /// The recipients whose `id` a query finds, by id. They come as one text: SQLite's thread hands rows over one by one.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn recipients(&mut self, query: &str, args: Vec<Value>) -> Result<Vec<RecipientId>> {
+        let sql = format!("SELECT string_agg(CAST(id AS TEXT), ',') FROM ({query}) found");
+        let (found,) = self.one::<(Option<String>,)>(sql, args).await?;
+        let ids = found.iter().flat_map(|ids| ids.split(',')).map(|id| number(id).map(RecipientId));
+        let mut ids: Vec<_> = ids.collect::<Result<_>>()?;
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     pub(super) async fn begin(&mut self) -> Result<()> {

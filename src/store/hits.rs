@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::sql::{Texts, number};
+use super::sql::{Texts, fill};
 use super::{EngineKind, Error, Result, Session, Value, keys, values};
 use crate::args;
 use crate::domain::hit::{Hit, HitKind, HitMethod};
@@ -102,13 +102,10 @@ pub async fn keep(session: &mut Session, hits: Vec<(Uuid, Hit)>) -> Result<u64> 
     }
     let rows = hits.len().next_power_of_two();
     let mut args = Vec::with_capacity(rows * COLUMNS);
-    let filling = (rows - hits.len()) * COLUMNS;
     for (id, hit) in hits {
         args.extend(arguments(id, hit));
     }
-    for n in 0..filling {
-        args.push(args[n % COLUMNS].nothing());
-    }
+    fill(&mut args, COLUMNS, rows);
     let kind = session.kind();
     session.execute(TEXTS.text(kind, rows, args.len(), |rows| keep_rows(kind, rows)), args).await
 }
@@ -144,16 +141,10 @@ pub async fn tracked(session: &mut Session, recipients: &[RecipientId]) -> Resul
         EngineKind::Postgres => "FOR SHARE",
     };
     let (places, args) = keys(1, recipients);
-    // One text: SQLite's thread hands rows over one by one.
     let sql = format!(
-        "SELECT string_agg(CAST(id AS TEXT), ',') FROM
-            (SELECT id FROM recipients WHERE id IN ({places}) AND tracking AND erased_at IS NULL ORDER BY id {lock}) r"
+        "SELECT id FROM recipients WHERE id IN ({places}) AND tracking AND erased_at IS NULL ORDER BY id {lock}"
     );
-    let (tracked,) = session.one::<(Option<String>,)>(sql, args).await?;
-    let mut tracked: Vec<_> =
-        tracked.iter().flat_map(|ids| ids.split(',')).map(|id| Ok(RecipientId(number(id)?))).collect::<Result<_>>()?;
-    tracked.sort_unstable();
-    Ok(tracked)
+    session.recipients(&sql, args).await
 }
 
 /// Withdrawals of tracking that still hold, erasures among them, in the order of (instant, recipient) after the one

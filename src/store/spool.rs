@@ -2,14 +2,14 @@
 //! database nor the network. What [`Spool::add`] returned from is on disk.
 
 use std::path::Path;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use uuid::Uuid;
 
 use super::pool::Pool;
-use super::{Error, Result, Session, Sql, Value, embedded, keys, padded, values};
+use super::sql::{Texts, fill};
+use super::{EngineKind, Error, Result, Session, Value, embedded, keys, padded, values};
 use crate::args;
 use crate::domain::hit::Hit;
 use crate::domain::id::RecipientId;
@@ -41,23 +41,16 @@ const FORGET: &str = "DELETE FROM hits WHERE seq <= $1";
 const DEPTH: &str = "SELECT COALESCE((SELECT MAX(seq) FROM hits) - (SELECT MIN(seq) FROM hits) + 1, 0)";
 const SILENCED: &str = "SELECT recipient_id FROM silenced WHERE recipient_id > $1 ORDER BY recipient_id LIMIT $2";
 
-/// One text per power of two up to [`MAX_GROUP`]: rows are filled up with rows without a hit. A
-/// single statement is its own transaction.
-static ADD: LazyLock<Vec<String>> = LazyLock::new(|| {
-    (0..=MAX_GROUP.ilog2())
-        .map(|power| {
-            let rows = 1 << power;
-            let numbered = format!(
-                "WITH v (recipient_id, hit) AS (VALUES {})
-                 INSERT INTO hits (hit)
-                 SELECT v.hit FROM v WHERE v.hit IS NOT NULL
-                    AND NOT EXISTS (SELECT 1 FROM silenced s WHERE s.recipient_id = v.recipient_id)",
-                values(1, rows, 2)
-            );
-            Sql::from(numbered).for_sqlite(rows * 2).0.into_owned()
-        })
-        .collect()
-});
+/// A single statement is its own transaction.
+fn add_rows(rows: usize) -> String {
+    format!(
+        "WITH v (recipient_id, hit) AS (VALUES {})
+         INSERT INTO hits (hit)
+         SELECT v.hit FROM v WHERE v.hit IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM silenced s WHERE s.recipient_id = v.recipient_id)",
+        values(1, rows, 2)
+    )
+}
 
 fn pack(id: Uuid, hit: &Hit) -> Result<Vec<u8>> {
     let packed = postcard::to_extend(&(FORMAT, id.into_bytes(), hit), Vec::with_capacity(ROOM));
@@ -97,14 +90,13 @@ impl Spool {
     pub async fn open(path: &Path) -> Result<Self> {
         let writer = Pool::new(1, embedded::making(path), PATIENCE);
         sqlx::raw_sql(TABLES).execute(&mut *writer.acquire().await?).await?;
-        let mut session = Session::sqlite(writer.acquire().await?);
-        if session.one::<(i64,)>(READABLE, vec![]).await?.0 == 0 {
+        let reader = Pool::new(1, embedded::options(path).pragma("query_only", "ON"), PATIENCE);
+        let spool = Self { writer, reader };
+        if spool.write().await?.one::<(i64,)>(READABLE, vec![]).await?.0 == 0 {
             let words = "the spool of an older program; let that one forward its hits, then remove the file";
             return Err(Error::Corrupt(words.to_owned()));
         }
-        drop(session);
-        let reader = Pool::new(1, embedded::options(path).pragma("query_only", "ON"), PATIENCE);
-        Ok(Self { writer, reader })
+        Ok(spool)
     }
 
     /// Writes at most [`MAX_GROUP`] hits, except those of silenced recipients; how many were kept.
@@ -112,14 +104,20 @@ impl Spool {
     /// # Errors
     /// When the file cannot be written: then none was kept.
     pub async fn add(&self, hits: &[(Uuid, Hit)]) -> Result<u64> {
-        let Some(power) = hits.len().checked_next_power_of_two().filter(|_| !hits.is_empty()) else { return Ok(0) };
-        let text = ADD.get(power.ilog2() as usize).ok_or_else(|| Error::Corrupt("too large a group of hits".into()))?;
-        let mut args = Vec::with_capacity(power * 2);
+        static TEXTS: Texts<MAX_GROUP> = Texts::new();
+        if hits.is_empty() {
+            return Ok(0);
+        }
+        if hits.len() > MAX_GROUP {
+            return Err(Error::Corrupt("too large a group of hits".to_owned()));
+        }
+        let rows = hits.len().next_power_of_two();
+        let mut args = Vec::with_capacity(rows * 2);
         for (id, hit) in hits {
             args.extend([hit.recipient.into(), Value::Blob(Some(pack(*id, hit)?))]);
         }
-        args.resize(power * 2, Value::Blob(None));
-        self.write().await?.execute(text.as_str(), args).await
+        fill(&mut args, 2, rows);
+        self.write().await?.execute(TEXTS.text(EngineKind::Sqlite, rows, args.len(), add_rows), args).await
     }
 
     /// The oldest hits, at most `limit`.

@@ -139,6 +139,13 @@ pub(super) fn keys<T: Clone + Into<Value>>(first: usize, keys: &[T]) -> (String,
     (text, padded(keys, len).map(|key| key.clone().into()).collect())
 }
 
+/// Fills a statement's arguments up to so many rows with rows of nothing.
+pub(super) fn fill(args: &mut Vec<Value>, columns: usize, rows: usize) {
+    for n in args.len()..rows * columns {
+        args.push(args[n % columns].nothing());
+    }
+}
+
 /// A number out of a list that the database wrote as text.
 pub(super) fn number(text: &str) -> Result<i64> {
     text.parse().map_err(|_| Error::Corrupt(format!("'{text}' is no number")))

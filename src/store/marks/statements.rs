@@ -7,7 +7,7 @@ use crate::args;
 use crate::domain::id::NodeId;
 use crate::domain::message::MessageState;
 use crate::domain::time::Micros;
-use crate::store::sql::{Texts, any};
+use crate::store::sql::{Texts, any, fill};
 use crate::store::{EngineKind, Script, Value, values};
 
 /// Rows per statement.
@@ -29,9 +29,7 @@ fn bound<T, R: IntoIterator<Item = Value>>(items: &[T], columns: usize, row: imp
     let padded = padded(items.len());
     let mut args = Vec::with_capacity(padded * columns + 4);
     args.extend(items.iter().flat_map(row));
-    for n in 0..(padded - items.len()) * columns {
-        args.push(args[n % columns].nothing());
-    }
+    fill(&mut args, columns, padded);
     args
 }
 
