@@ -22,6 +22,7 @@ pub mod join;
 pub mod judge;
 pub mod language;
 pub mod ledger;
+pub mod line;
 pub mod mail_path;
 pub mod mailbox;
 pub mod media;

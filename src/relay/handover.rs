@@ -4,6 +4,7 @@
 //! it is not, so that a cancelled or half-finished conversation is never taken up by the next
 //! message.
 
+use std::fmt::Write as _;
 use std::pin::pin;
 
 use tokio::time::timeout;
@@ -44,14 +45,18 @@ impl Connection {
         if !announced {
             self.meter.expect_answers(0);
         }
-        let commands = if announced { Default::default() } else { self.commands(envelope, message)? };
+        let mut commands = String::new();
+        if !announced {
+            self.write_commands(envelope, message, &mut commands)?;
+        }
+        let mut each = commands.split_inclusive('\n');
         self.usable = false;
         let mut refusal: Option<Outcome> = None;
         let mut waits_for_text = false;
-        for (stage, command) in STAGES.into_iter().zip(&commands) {
+        for stage in STAGES {
             let answer = match (self.features.pipelining, stage) {
-                (false, _) => self.ask(stage, command).await,
-                (true, Stage::Mail) if !announced => self.ask(stage, &commands.concat()).await,
+                (false, _) => self.ask(stage, each.next().unwrap_or_default()).await,
+                (true, Stage::Mail) if !announced => self.ask(stage, &commands).await,
                 (true, _) => self.listen(stage).await,
             };
             let reply = match answer {
@@ -94,10 +99,9 @@ impl Connection {
         let meter = self.meter.clone();
         // Nothing can have been taken as long as its end has not left.
         let kept_back = || meter.written() - before < end;
-        let commands = next.filter(|_| self.features.pipelining);
-        let commands = commands.and_then(|(envelope, message)| self.commands(envelope, message).ok());
-        self.announced = commands.is_some();
-        commands.iter().flatten().for_each(|command| wire.push_str(command));
+        let next = next.filter(|_| self.features.pipelining);
+        self.announced =
+            next.is_some_and(|(envelope, message)| self.write_commands(envelope, message, &mut wire).is_ok());
         self.meter.expect_answers(if self.announced { 1 + STAGES.len() } else { 0 });
         let mut answer = pin!(self.smtp.command(wire.as_str()));
         let answer = match timeout(self.timeouts.block, &mut answer).await {
@@ -123,8 +127,11 @@ impl Connection {
         }
     }
 
-    /// The commands of the three stages, or the refusal of what this server cannot take.
-    fn commands(&self, envelope: &Envelope<'_>, message: &Message) -> Result<[String; 3], Outcome> {
+    /// Appends the commands of the three stages, a line each.
+    ///
+    /// # Errors
+    /// The refusal of what this server cannot take; nothing is appended.
+    fn write_commands(&self, envelope: &Envelope<'_>, message: &Message, out: &mut String) -> Result<(), Outcome> {
         let features = self.features;
         let recipient = envelope.recipient.as_str();
         let return_path = envelope.return_path.map_or("", |path| path.as_str());
@@ -145,27 +152,31 @@ impl Connection {
         if features.max_size.is_some_and(|max| message.size() as u64 > max) {
             return Err(Outcome::refused_here(Stage::Mail, 552, "5.3.4 the message is larger than the relay takes"));
         }
-        let mut mail = format!("MAIL FROM:<{return_path}>");
+        out.extend(["MAIL FROM:<", return_path, ">"]);
         if features.size {
-            mail.push_str(&format!(" SIZE={}", message.size()));
+            let _ = write!(out, " SIZE={}", message.size());
         }
         if eight_bit {
-            mail.push_str(" BODY=8BITMIME");
+            out.push_str(" BODY=8BITMIME");
         }
         if international {
-            mail.push_str(" SMTPUTF8");
+            out.push_str(" SMTPUTF8");
         }
-        let mut rcpt = format!("RCPT TO:<{recipient}>");
         if features.dsn {
-            mail.push_str(&format!(" RET=HDRS ENVID={}", envelope.safe_id()));
-            rcpt.push_str(" NOTIFY=FAILURE,DELAY");
+            out.push_str(" RET=HDRS ENVID=");
+            out.extend(envelope.safe_id());
+        }
+        out.extend(["\r\nRCPT TO:<", recipient, ">"]);
+        if features.dsn {
+            out.push_str(" NOTIFY=FAILURE,DELAY");
             // An international address would need a form of its own (RFC 6533), which few take.
             if recipient.is_ascii() {
-                rcpt.push_str(" ORCPT=rfc822;");
-                xtext(recipient, &mut rcpt);
+                out.push_str(" ORCPT=rfc822;");
+                xtext(recipient, out);
             }
         }
-        Ok([mail + "\r\n", rcpt + "\r\n", "DATA\r\n".to_owned()])
+        out.push_str("\r\nDATA\r\n");
+        Ok(())
     }
 
     /// Answers a `354` that came although the recipient was refused: a lone dot, a message to

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::address::Address;
-
-/// Most octets of a line, without its CRLF (RFC 5322 §2.1.1).
-const MAX_LINE: usize = 998;
+use crate::domain::line;
 
 /// The end of a message (RFC 5321 §4.1.1.4), after the text's own last CRLF.
 const DOT: &str = ".\r\n";
@@ -25,9 +23,9 @@ pub struct Envelope<'a> {
 
 impl Envelope<'_> {
     /// The id with nothing in it that means something to SMTP or to a file system.
-    pub(super) fn safe_id(&self) -> String {
+    pub(super) fn safe_id(&self) -> impl Iterator<Item = char> {
         let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        self.id.chars().take(100).map(safe).collect()
+        self.id.chars().take(100).map(safe)
     }
 }
 
@@ -49,7 +47,7 @@ pub enum MalformedMessage {
 #[derive(Clone, Debug)]
 pub struct Message {
     wire: String,
-    stuffed: usize,
+    size: usize,
     eight_bit: bool,
 }
 
@@ -64,11 +62,11 @@ impl Message {
         if !text.ends_with("\r\n") {
             text.push_str("\r\n");
         }
-        let stuffed = count_dots(text.as_bytes())?;
-        let mut wire = if stuffed == 0 { text } else { stuff(&text, stuffed) };
+        let Found { dots, eight_bit } = check(text.as_bytes())?;
+        let size = text.len();
+        let mut wire = if dots { stuff(&text) } else { text };
         wire.push_str(DOT);
-        let eight_bit = !wire.is_ascii();
-        Ok(Self { wire, stuffed, eight_bit })
+        Ok(Self { wire, size, eight_bit })
     }
 
     /// What crosses the wire after the answer to `DATA`, final dot included.
@@ -79,7 +77,7 @@ impl Message {
     /// Octets of the message itself, as `SIZE` counts them (RFC 1870).
     #[must_use]
     pub fn size(&self) -> usize {
-        self.wire.len() - DOT.len() - self.stuffed
+        self.size
     }
 
     /// Whether it needs 8BITMIME (RFC 6152).
@@ -91,32 +89,36 @@ impl Message {
     #[must_use]
     pub fn content(&self) -> Cow<'_, str> {
         let text = &self.wire[..self.wire.len() - DOT.len()];
-        if self.stuffed == 0 {
+        if text.len() == self.size {
             return Cow::Borrowed(text);
         }
         Cow::Owned(text.split_inclusive('\n').map(|line| line.strip_prefix('.').unwrap_or(line)).collect())
     }
 }
 
-/// Checks the lines of a text that ends with CRLF; how many begin with a dot.
-fn count_dots(text: &[u8]) -> Result<usize, MalformedMessage> {
-    let mut dots = usize::from(text.starts_with(b"."));
-    let (mut line, mut lines) = (0, 0);
-    for at in memchr::memchr_iter(b'\n', text) {
-        let Some((b'\r', words)) = text[line..at].split_last() else { return Err(MalformedMessage::BareLineBreak) };
-        if words.len() > MAX_LINE {
-            return Err(MalformedMessage::LongLine);
-        }
-        line = at + 1;
-        lines += 1;
-        dots += usize::from(text.get(line) == Some(&b'.'));
-    }
-    // As many as stand before a LF: none stands elsewhere.
-    if memchr::memchr_iter(b'\r', text).count() == lines { Ok(dots) } else { Err(MalformedMessage::BareLineBreak) }
+/// What is in a text besides lines of bearable length.
+struct Found {
+    dots: bool,
+    eight_bit: bool,
 }
 
-fn stuff(text: &str, dots: usize) -> String {
-    let mut stuffed = String::with_capacity(text.len() + dots + DOT.len());
+/// Checks the lines of a text that ends with CRLF; whether one begins with a dot. Looks at neighbours, whichever line they
+/// are of: a processor takes many at once.
+fn check(text: &[u8]) -> Result<Found, MalformedMessage> {
+    let (mut torn, mut dots, mut eight_bit) = (text[0] == b'\n', text[0] == b'.', false);
+    for (byte, next) in text.iter().zip(&text[1..]) {
+        torn |= (*byte == b'\r') != (*next == b'\n');
+        dots |= (*byte == b'\n') & (*next == b'.');
+        eight_bit |= !byte.is_ascii();
+    }
+    if torn {
+        return Err(MalformedMessage::BareLineBreak);
+    }
+    if line::is_long_in(text) { Err(MalformedMessage::LongLine) } else { Ok(Found { dots, eight_bit }) }
+}
+
+fn stuff(text: &str) -> String {
+    let mut stuffed = String::with_capacity(text.len() / 8 * 9 + DOT.len());
     for line in text.split_inclusive('\n') {
         if line.starts_with('.') {
             stuffed.push('.');
@@ -164,10 +166,29 @@ mod tests {
     fn an_id_cannot_leave_its_place() {
         let recipient = Address::parse("anna@example.org").unwrap();
         let envelope = Envelope { return_path: None, recipient: &recipient, id: "../7-42\r\nRSET <ä>" };
-        assert_eq!(envelope.safe_id(), "___7-42__RSET____");
+        assert_eq!(envelope.safe_id().collect::<String>(), "___7-42__RSET____");
     }
 
     proptest! {
+        #[test]
+        fn lines_are_seen_as_they_are(text in "[\r\n.aü]{0,9}|[\r\n.a]{0,9}(\r\n[.a]{0,3}){0,9}") {
+            let whole = if text.ends_with("\r\n") { text.clone() } else { format!("{text}\r\n") };
+            match message(&text) {
+                Ok(message) => {
+                    prop_assert!(!whole.replace("\r\n", "").contains(['\r', '\n']));
+                    prop_assert_eq!(message.is_eight_bit(), text.contains('ü'));
+                    prop_assert_eq!(message.size(), whole.len());
+                    let stuffed: String =
+                        whole.split_inclusive("\r\n").map(|l| format!("{}{l}", &"."[..usize::from(l.starts_with('.'))])).collect();
+                    prop_assert_eq!(message.wire, stuffed + DOT);
+                }
+                Err(error) => {
+                    prop_assert_eq!(error, MalformedMessage::BareLineBreak);
+                    prop_assert!(whole.replace("\r\n", "").contains(['\r', '\n']));
+                }
+            }
+        }
+
         #[test]
         fn the_only_lone_dot_on_the_wire_is_the_last_line(lines in proptest::collection::vec("[.a]{0,4}", 0..20)) {
             let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();

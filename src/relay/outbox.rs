@@ -32,7 +32,7 @@ impl Outbox {
     /// message, so that writing it again cannot make a second one.
     pub(super) async fn put(&self, envelope: &Envelope<'_>, message: &Message) -> Outcome {
         let directory = Arc::clone(&self.directory);
-        let id = envelope.safe_id();
+        let id: String = envelope.safe_id().collect();
         let content = message.content().into_owned();
         match tokio::task::spawn_blocking(move || write(&directory, &id, content.as_bytes())).await {
             Ok(Ok(path)) => {

@@ -2,9 +2,8 @@
 //! quoted-printable (RFC 2045 §6.7).
 
 use super::draft::Draft;
+use crate::domain::line;
 
-/// Longest line, without CRLF (RFC 5322 §2.1.1).
-const MAX_LINE: usize = 998;
 /// Longest line of quoted-printable, without the soft break's `=`.
 const QP_LINE: usize = 75;
 /// Octets that are looked at together.
@@ -13,7 +12,7 @@ const BLOCK: usize = 64;
 /// Writes the encoding's field, an empty line, and the encoded text, which ends with CRLF.
 pub(super) fn part(draft: &Draft, out: &mut Vec<u8>) {
     let text = draft.text();
-    if !draft.is_seven_bit() || has_long_line(text.as_bytes()) {
+    if !draft.is_seven_bit() || line::is_long_in(text.as_bytes()) {
         return quoted_printable(draft, out);
     }
     out.extend_from_slice(b"Content-Transfer-Encoding: 7bit\r\n\r\n");
@@ -21,18 +20,6 @@ pub(super) fn part(draft: &Draft, out: &mut Vec<u8>) {
     if !text.is_empty() && !text.ends_with("\r\n") {
         out.extend_from_slice(b"\r\n");
     }
-}
-
-/// Whether a line is longer than [`MAX_LINE`]. Looks for the last end in what may be one line, not for each.
-fn has_long_line(mut text: &[u8]) -> bool {
-    while text.len() > MAX_LINE {
-        let longest = &text[..text.len().min(MAX_LINE + 2)];
-        match memchr::memrchr(b'\n', longest) {
-            Some(end) => text = &text[end + 1..],
-            None => return true,
-        }
-    }
-    false
 }
 
 fn quoted_printable(draft: &Draft, out: &mut Vec<u8>) {
@@ -183,8 +170,8 @@ mod tests {
         #[test]
         fn any_text_comes_back_from_short_seven_bit_lines(text in "[\\PC\\r\\n\\t\u{0}=ü ]{0,400}") {
             let message = format!("Content-Type: text/plain; charset=utf-8\r\n{}", encoded(&text));
-            for line in message.split("\r\n") {
-                prop_assert!(line.len() <= MAX_LINE && line.bytes().all(|b| b < 127 && b != b'\r' && b != b'\n'));
+            for text in message.split("\r\n") {
+                prop_assert!(text.len() <= line::MOST && text.bytes().all(|b| b < 127 && b != b'\r' && b != b'\n'));
             }
             if message.contains("quoted-printable") {
                 let body = message.split_once("\r\n\r\n").unwrap().1;
