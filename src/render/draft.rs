@@ -67,7 +67,7 @@ impl Draft {
     pub fn squeeze(&mut self, other: &Self) {
         self.clear();
         let mut blank = false;
-        for line in other.text.split_inclusive('\n').map(str::trim_end) {
+        for line in other.text.lines().map(str::trim_end) {
             if line.is_empty() {
                 blank = true;
                 continue;

@@ -3,6 +3,8 @@
 //! Every value passes through [`one_line`] or consists of characters chosen here, so that no value
 //! can begin another field.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -90,7 +92,7 @@ pub(super) fn unstructured(name: &str, value: &str, out: &mut String) {
     out.push(':');
     let mut column = name.len() + 1;
     let plain = value.is_ascii() && !value.contains("=?") && value.split(' ').all(|word| word.len() < 60);
-    let words: Box<dyn Iterator<Item = std::borrow::Cow<'_, str>>> =
+    let words: Box<dyn Iterator<Item = Cow<'_, str>>> =
         if plain { Box::new(value.split(' ').map(Into::into)) } else { Box::new(encoded_words(value).map(Into::into)) };
     for word in words {
         if column + 1 + word.len() > FOLD && column > name.len() + 1 {
@@ -160,8 +162,11 @@ impl DateField {
 /// Writes a field with one mailbox.
 pub(super) fn mailbox(field: &str, name: &str, address: &str, out: &mut String) {
     let name = one_line(name);
-    let address: String =
-        address.chars().filter(|c| !c.is_control() && !c.is_whitespace() && !"<>".contains(*c)).collect();
+    let breaks_out = |c: char| c.is_control() || c.is_whitespace() || "<>".contains(c);
+    let address = match address.contains(breaks_out) {
+        true => Cow::Owned(address.replace(breaks_out, "")),
+        false => Cow::Borrowed(address),
+    };
     if name.is_empty() {
         self::field(field, &address, out);
     } else if !name.is_ascii() || name.len() > FOLD / 2 {

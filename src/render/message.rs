@@ -14,6 +14,7 @@ use super::mailing::{Envelope, Mailing, Rendered};
 use super::message_helpers::OFFERS;
 use super::paths::{reply_by_mail, return_path, unsubscribe_by_mail};
 use super::problem::RenderError;
+use super::variables::BUILT_IN;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::profile::Profile;
 use crate::domain::token::{Keyring, Purpose};
@@ -40,36 +41,44 @@ impl Scratch {
     /// Puts a recipient's values in place of the last one's.
     fn fill(&mut self, job: &Job<'_>, unsubscribe: &str) {
         let shared = &job.mailing.data;
-        let context = self.data.get_or_insert_with(Context::null);
         let known = self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, shared));
-        let old = std::mem::take(context.data_mut());
-        let mut map = match old {
-            Value::Object(mut map) if known => {
-                let kept = [OFFERS, "sender"].map(|name| map.remove_entry(name));
-                map.clear();
-                map.extend(kept.into_iter().flatten());
-                map
+        let data = self.data.get_or_insert_with(Context::null).data_mut();
+        if !known {
+            *data = Value::Object(Map::clone(shared));
+            self.owner = Some(shared.clone());
+        }
+        let Value::Object(map) = data else { unreachable!("it was made of a map") };
+        let attributes = &job.profile.attributes;
+        let of_all = |name: &str| name == OFFERS || name == "sender";
+        map.retain(|name, _| name == OFFERS || BUILT_IN.contains(&name.as_str()) || attributes.contains_key(name));
+        for (name, value) in attributes.iter().filter(|(name, _)| !of_all(name)) {
+            match value {
+                Value::Null => drop(map.swap_remove(name)),
+                Value::String(text) => put(map, name, text),
+                value => drop(map.insert(name.clone(), value.clone())),
             }
-            _ => Map::clone(shared),
-        };
-        let reserved = |name: &str| name == OFFERS || name == "sender";
-        let attributes = job.profile.attributes.iter().filter(|(name, value)| !value.is_null() && !reserved(name));
-        map.extend(attributes.map(|(name, value)| (name.clone(), value.clone())));
-        map.insert("address".into(), job.profile.address.as_str().into());
+        }
+        put(map, "address", job.profile.address.as_str());
         map.insert("score".into(), ((job.profile.score * 10.0).round() / 10.0).into());
-        map.insert("cluster".into(), job.profile.cluster.as_deref().unwrap_or("").into());
-        map.insert("unsubscribe_url".into(), unsubscribe.into());
+        put(map, "cluster", job.profile.cluster.as_deref().unwrap_or(""));
+        put(map, "unsubscribe_url", unsubscribe);
         for (name, path, purpose) in [
             ("preferences_url", "/p/", Purpose::Preferences),
             ("view_url", "/v/", Purpose::View),
             ("keep_url", "/k/", Purpose::Keep),
         ] {
             if job.mailing.names.built_in.contains(name) {
-                map.insert(name.into(), job.page(path, purpose).into());
+                put(map, name, &job.page(path, purpose));
             }
         }
-        *context.data_mut() = Value::Object(map);
-        self.owner = Some(shared.clone());
+    }
+}
+
+/// Writes a text into its place, into the memory of the one that stands there.
+fn put(map: &mut Map<String, Value>, name: &str, text: &str) {
+    match map.get_mut(name) {
+        Some(Value::String(old)) => text.clone_into(old),
+        _ => drop(map.insert(name.to_owned(), text.into())),
     }
 }
 

@@ -138,6 +138,25 @@ fn a_scratch_carries_nothing_from_one_recipient_to_the_next() {
     assert_eq!(scratch.parts().1.trim_end(), "nobody".to_owned() + &pixel_of(scratch.parts().1));
 }
 
+#[test]
+fn within_a_campaign_everybody_gets_what_is_theirs() {
+    let mailing = compile("{{default city \"-\"}}|{{default age \"-\"}}|{{address}}|{{cluster}}|").unwrap();
+    let envelope =
+        super::Envelope { run: crate::domain::id::RunId(1), occasion: "", at: crate::domain::time::Micros(0) };
+    let mut scratch = super::Scratch::default();
+    let mut told = |attributes: Value, cluster: Option<&str>| {
+        let Value::Object(mut attributes) = attributes else { panic!("no map") };
+        attributes.insert("first_name".into(), "Anna".into());
+        let profile = Profile { attributes, cluster: cluster.map(str::to_owned), tracking: false, ..profile() };
+        mailing.render_explained(&profile, &envelope, &keyring(), &mut scratch).unwrap().html.trim_end().to_owned()
+    };
+    let address = profile().address;
+    assert_eq!(told(json!({"city": "Innsbruck", "age": 40}), Some("trail")), format!("Innsbruck|40|{address}|trail|"));
+    assert_eq!(told(json!({"city": "Graz", "cluster": "x"}), None), format!("Graz|-|{address}||"));
+    assert_eq!(told(json!({"age": null, "city": 7, "address": "y"}), None), format!("7|-|{address}||"));
+    assert_eq!(told(json!({"age": "9"}), None), format!("-|9|{address}||"));
+}
+
 fn pixel_of(html: &str) -> String {
     html.find("<img").map_or_else(String::new, |at| html[at..].trim_end().to_owned())
 }

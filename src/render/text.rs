@@ -139,8 +139,11 @@ impl Writer<'_> {
         let mut words = text.split_ascii_whitespace().map(|w| decode(w).replace('\u{a0}', " ")).peekable();
         let any = words.peek().is_some();
         while let Some(word) = words.next() {
-            self.write(&word, range.start);
-            if words.peek().is_some() {
+            let fills = word.trim().is_empty();
+            if !fills {
+                self.write(&word, range.start);
+            }
+            if fills || words.peek().is_some() {
                 self.widen(Gap::Space);
             }
         }
@@ -211,6 +214,13 @@ mod tests {
     fn blocks_stay_around_the_rows_of_a_table() {
         let html = "<table>\n{{#each (offers)}}\n<tr><td>{{title}}</td><td>now</td></tr>\n{{/each}}\n</table>";
         assert_eq!(text_of(html), "{{#each (offers)}}\n{{title}} now\n{{/each}}\n");
+    }
+
+    #[test]
+    fn spaces_that_fill_a_cell_are_a_space_between_words() {
+        let html = "<table><tr><td>&nbsp;</td><td>one&nbsp;<b>big</b>&nbsp; &nbsp;<b>shoe</b></td><td>&nbsp;</td></tr>\
+            <tr><td>&nbsp;</td></tr><tr><td>two</td></tr></table>";
+        assert_eq!(text_of(html), "one big shoe\ntwo\n");
     }
 
     #[test]
