@@ -46,6 +46,8 @@ const ASKED: usize = 16;
 pub struct Lane {
     /// The relay.
     pub relay: Relay,
+    /// Its name, which all marks share.
+    pub name: Arc<str>,
     queue: Mutex<Queue>,
     /// Rings for the connection that waits for the next message.
     arrived: Notify,
@@ -141,6 +143,7 @@ impl Lane {
     pub fn new(relay: Relay, throttle: &Throttle) -> Self {
         Self {
             freed: throttle.freed(&relay.config().name),
+            name: relay.config().name.as_str().into(),
             relay,
             queue: Mutex::default(),
             arrived: Notify::new(),

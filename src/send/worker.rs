@@ -184,7 +184,7 @@ impl Worker {
     /// Hands a message over; answers with the one that this session takes next, if it is known.
     async fn hand_over(&mut self, mut letter: Letter, session: &mut Session, scratch: &mut Scratch) -> Option<Letter> {
         let job = &letter.job;
-        let relay = self.lane.relay.config().name.clone();
+        let relay = Arc::clone(&self.lane.name);
         let began = Instant::now();
         let (message, attempt, revision) = (job.key(), job.attempts + 1, job.profile.revision);
         let mark = Sending { message, attempt, at: self.shared.clock.now(), relay, revision };
@@ -210,7 +210,7 @@ impl Worker {
             }
             Err(outcome) => outcome,
         };
-        self.shared.metrics.handover(&self.lane.relay.config().name, began.elapsed());
+        self.shared.metrics.handover(&self.lane.name, began.elapsed());
         let offered = !matches!(outcome, Outcome::NotSent { .. });
         self.note(job, outcome).await;
         // What did not get that far gives back what it took of the day's amount.
@@ -229,7 +229,7 @@ impl Worker {
     /// Gives back what was not marked, and takes back a mark whose commit only seemed to fail.
     async fn unsent(&self, job: &Job) {
         let now = self.shared.clock.now();
-        let relay = self.lane.relay.config().name.clone();
+        let relay = Arc::clone(&self.lane.name);
         let (message, attempt, state) = (job.key(), job.attempts + 1, MessageState::Waiting);
         let (code, reply) = (None, "not sent: the mark could not be written".to_owned());
         let due_at = Some(now);
@@ -287,7 +287,7 @@ impl Worker {
     async fn note(&mut self, job: &Job, outcome: Outcome) {
         let now = self.shared.clock.now();
         let attempt = job.attempts + 1;
-        let relay = self.lane.relay.config().name.clone();
+        let relay = Arc::clone(&self.lane.name);
         let refusal = match &outcome {
             Outcome::Rejected { stage, reply } => Some((*stage, reply.clone())),
             _ => None,
@@ -312,7 +312,7 @@ impl Worker {
             Outcome::Unknown { words } => (MessageState::Unknown, None, words, None),
         };
         job.context.tally.add(state);
-        let of = (job.context.campaign.as_str(), relay.as_str(), job.profile.address.domain());
+        let of = (job.context.campaign.as_str(), &*relay, job.profile.address.domain());
         self.shared.metrics.outcome(of, state);
         let code = code.map(i64::from);
         self.shared

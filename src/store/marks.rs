@@ -7,6 +7,7 @@
 mod statements;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use self::statements::{CHUNK, Step, distinct, fails, give_back, hush_erased, note_attempts, still_sending, take};
 use super::{EngineKind, Result, Script, Store, notices};
@@ -33,7 +34,7 @@ pub struct Sending {
     /// When.
     pub at: Micros,
     /// Through which relay.
-    pub relay: String,
+    pub relay: Arc<str>,
     /// Which of the recipient's attributes it was written with.
     pub revision: i64,
 }
@@ -48,7 +49,7 @@ pub struct Finish {
     /// When the answer came.
     pub at: Micros,
     /// Through which relay.
-    pub relay: String,
+    pub relay: Arc<str>,
     /// What it is now. `waiting` takes the attempt back: nothing was handed over.
     pub state: MessageState,
     /// The server's reply code.

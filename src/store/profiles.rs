@@ -6,7 +6,6 @@ use sqlx::types::Json;
 
 use super::segment::{cluster_at, sum_at};
 use super::{Result, Session, Value, keys};
-use crate::args;
 use crate::domain::address::Address;
 use crate::domain::id::RecipientId;
 use crate::domain::profile::Profile;
@@ -69,15 +68,16 @@ pub async fn profiles_at(
 }
 
 async fn people(session: &mut Session, ids: &[i64], at: Micros) -> Result<HashMap<i64, Person>> {
-    let (placeholders, people) = keys(2, ids);
-    let args = args![at].into_iter().chain(people).collect();
+    let (placeholders, mut args) = keys(1, ids);
+    args.push(at.into());
+    let at = format!("${}", args.len());
     let sql = format!(
         "SELECT r.id, r.address, r.attributes, r.revision, r.tracking, {f} AS f, {cluster} AS cluster,
-            COALESCE(p.last_at > $1, FALSE) AS acted_later
+            COALESCE(p.last_at > {at}, FALSE) AS acted_later
          FROM recipients r LEFT JOIN profiles p ON p.recipient_id = r.id
          WHERE r.id IN ({placeholders}) AND r.address IS NOT NULL AND r.erased_at IS NULL",
-        f = sum_at("f", "$1"),
-        cluster = cluster_at("$1"),
+        f = sum_at("f", &at),
+        cluster = cluster_at(&at),
     );
     let rows: Vec<Person> = session.all(sql, args).await?;
     Ok(rows.into_iter().map(|person| (person.id, person)).collect())
@@ -85,21 +85,21 @@ async fn people(session: &mut Session, ids: &[i64], at: Micros) -> Result<HashMa
 
 async fn current(session: &mut Session, people: &[&Person], interests: &mut Interests) -> Result<()> {
     let ids: Vec<i64> = people.iter().map(|p| p.id).collect();
-    let (placeholders, people) = keys(2, &ids);
-    let args = args![0.0].into_iter().chain(people).collect();
+    let (placeholders, args) = keys(1, &ids);
     let sql =
-        format!("SELECT recipient_id, category, fa FROM affinities WHERE fa > $1 AND recipient_id IN ({placeholders})");
+        format!("SELECT recipient_id, category, fa FROM affinities WHERE recipient_id IN ({placeholders}) AND fa > 0");
     collect(session, ids.is_empty(), sql, args, interests).await
 }
 
 async fn replayed(session: &mut Session, people: &[&Person], at: Micros, interests: &mut Interests) -> Result<()> {
     let ids: Vec<i64> = people.iter().map(|p| p.id).collect();
-    let (placeholders, people) = keys(2, &ids);
-    let args = args![at].into_iter().chain(people).collect();
+    let (placeholders, mut args) = keys(1, &ids);
+    args.push(at.into());
     let sql = format!(
         "SELECT recipient_id, category, SUM(fa) FROM score_entries
-         WHERE at <= $1 AND category IS NOT NULL AND recipient_id IN ({placeholders})
-         GROUP BY recipient_id, category HAVING SUM(fa) > 0"
+         WHERE recipient_id IN ({placeholders}) AND at <= ${} AND category IS NOT NULL
+         GROUP BY recipient_id, category HAVING SUM(fa) > 0",
+        args.len()
     );
     collect(session, ids.is_empty(), sql, args, interests).await
 }

@@ -1,8 +1,10 @@
 //! Transactions that are known as a whole before they begin.
 
+use std::borrow::Cow;
+
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Either, Executor as _};
+use sqlx::{Arguments as _, AssertSqlSafe, Either, Executor as _};
 
 use super::{Engine, Error, Result, Sql, Store, Value, value};
 
@@ -58,27 +60,29 @@ impl Store {
 }
 
 /// The statements as one text with all arguments. One alone is a transaction by itself.
-fn together(script: Script) -> Result<(String, SqliteArguments)> {
+fn together(script: Script) -> Result<(Cow<'static, str>, SqliteArguments)> {
     let single = script.len() == 1;
-    let mut texts = Vec::with_capacity(script.len() + 2);
     let mut arguments = SqliteArguments::default();
+    arguments.reserve(script.0.iter().map(|(_, args)| args.len()).sum(), 0);
+    let mut texts = Vec::with_capacity(script.len() + 2);
     for (sql, args) in script.0 {
         let unordered = |sql: Sql| Error::Corrupt(format!("placeholders out of order: {}", sql.0));
         texts.push(sql.unnumbered(args.len()).map_err(unordered)?.0);
         value::add_to_sqlite(args, &mut arguments)?;
     }
-    if !single {
-        texts.insert(0, "BEGIN IMMEDIATE".into());
-        texts.push("COMMIT".into());
+    if single {
+        return Ok((texts.swap_remove(0), arguments));
     }
-    Ok((texts.join(";\n"), arguments))
+    texts.insert(0, "BEGIN IMMEDIATE".into());
+    texts.push("COMMIT".into());
+    Ok((texts.join(";\n").into(), arguments))
 }
 
 /// What each of `count` statements changed. Nothing is asked for after the last, since each answer
 /// may cost a change of thread.
 async fn changes(
     connection: &mut sqlx::SqliteConnection,
-    text: String,
+    text: Cow<'static, str>,
     args: SqliteArguments,
     count: usize,
 ) -> sqlx::Result<Vec<u64>> {

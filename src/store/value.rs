@@ -1,6 +1,6 @@
 //! Bound values, the same for both engines.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sqlx::Arguments as _;
 use sqlx::postgres::PgArguments;
@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::types::{Json, JsonRawValue};
 
 use crate::domain::id::{InboundId, JoinId, NodeId, NoticeId, RecipientId, RunId, VersionId};
+use crate::domain::message::MessageState;
 use crate::domain::time::Micros;
 
 /// A value bound to a statement. `None` is SQL's NULL of that type.
@@ -66,6 +67,15 @@ from! {
     Real: f64 => |v| v;
     Text: String => Arc::from, &str => Arc::from, Arc<str> => |v| v;
     Blob: Vec<u8> => |v| v, &[u8] => <[u8]>::to_vec;
+}
+
+/// The word of a state, shared by many marks.
+impl From<MessageState> for Value {
+    fn from(state: MessageState) -> Self {
+        static WORDS: LazyLock<[(MessageState, Arc<str>); MessageState::ALL.len()]> =
+            LazyLock::new(|| MessageState::ALL.map(|state| (state, state.as_str().into())));
+        Self::Text(WORDS.iter().find(|(known, _)| *known == state).map(|(_, word)| word.clone()))
+    }
 }
 
 impl From<bool> for Value {

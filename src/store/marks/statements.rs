@@ -98,16 +98,16 @@ impl Step<'_> {
             Self::Finish(m) => {
                 debug_assert!(MessageState::Sending.may_become(m.state));
                 let kept = m.attempt - i64::from(m.state == MessageState::Waiting);
-                let (key, state, reply) = (m.message, m.state.as_str(), m.reply.as_str());
+                let (key, state, reply) = (m.message, m.state, m.reply.as_str());
                 let (run, to, code, due_at) = (key.run.into(), key.recipient.into(), m.code.into(), m.due_at.into());
-                let relay = m.relay.as_str().into();
+                let relay = m.relay.clone().into();
                 let (at, unsaid) = (m.at.into(), Value::Int(None));
                 [run, to, kept.into(), at, state.into(), code, reply.into(), due_at, relay, unsaid]
             }
             Self::Sending(m) => {
                 let (run, to) = (m.message.run.into(), m.message.recipient.into());
-                let state = MessageState::Sending.as_str().into();
-                let (none, silent, relay) = (Value::Int(None), Value::Text(None), m.relay.as_str().into());
+                let state = MessageState::Sending.into();
+                let (none, silent, relay) = (Value::Int(None), Value::Text(None), m.relay.clone().into());
                 let (at, revision) = (m.at.into(), m.revision.into());
                 [run, to, m.attempt.into(), at, state, none.clone(), silent, none, relay, revision]
             }
@@ -166,16 +166,7 @@ fn take_rows(rows: usize) -> String {
 
 pub(super) fn note_attempts(script: &mut Script, failed: &[&Finish]) {
     let (values, args) = rows(failed, 8, |m| {
-        args![
-            m.message.run,
-            m.message.recipient,
-            m.attempt,
-            m.at,
-            m.relay.as_str(),
-            m.state.as_str(),
-            m.code,
-            m.reply.as_str()
-        ]
+        args![m.message.run, m.message.recipient, m.attempt, m.at, m.relay.clone(), m.state, m.code, m.reply.as_str()]
     });
     script.push(
         format!(

@@ -37,7 +37,7 @@ pub async fn write(
     for mark in finish.iter().filter(|mark| is_notice(mark.message)) {
         let kept = mark.attempt - i64::from(mark.state == MessageState::Waiting);
         let over = matches!(mark.state, MessageState::Accepted | MessageState::Rejected);
-        let (state, relay, reply) = (mark.state.as_str(), mark.relay.as_str(), mark.reply.as_str());
+        let (state, relay, reply) = (mark.state.as_str(), mark.relay.clone(), mark.reply.as_str());
         let id = mark.message.recipient;
         let values = args![state, kept, mark.at, relay, mark.code, reply, mark.due_at, over, id, mark.attempt, node];
         marks.push((id, None, FINISH, values));
@@ -49,7 +49,7 @@ pub async fn write(
         marks.push((id, None, RETURN, values));
     }
     for mark in sending.iter().filter(|mark| is_notice(mark.message)) {
-        let (relay, id) = (mark.relay.as_str(), mark.message.recipient);
+        let (relay, id) = (mark.relay.clone(), mark.message.recipient);
         let values = args![mark.attempt, mark.at, relay, mark.at, id, mark.attempt - 1, node];
         marks.push((id, Some(mark), SENDING, values));
     }

@@ -109,7 +109,7 @@ on_both_engines! {
             message: MessageKey { run: RunId(run), recipient: RecipientId(id) },
             attempt: 1,
             at: Micros(10),
-            relay: "main".to_owned(),
+            relay: "main".into(),
             state,
             code: Some(550),
             reply: "<anna@anna-smith.example> answered".to_owned(),

@@ -259,7 +259,7 @@ impl Play {
     /// Mostly what the message's state asks for.
     fn write_down(&mut self, written: &mut Written, message: MessageKey) {
         let stored = self.before[&(message.run, message.recipient)];
-        let (at, relay) = (self.now, "test".to_owned());
+        let (at, relay) = (self.now, "test".into());
         let wrong = if self.random.random_bool(0.1) { *[-1, 1].choose(&mut self.random).unwrap() } else { 0 };
         let asked = match stored.state {
             MessageState::Claimed => [0, 0, 1].choose(&mut self.random),

@@ -249,7 +249,7 @@ on_both_engines! {
             message: MessageKey { run: run.id, recipient },
             attempt: 1,
             at: Clock::system().now(),
-            relay: "r".to_owned(),
+            relay: "r".into(),
             revision,
         };
         // One sender had read her before, another one reads Bert after he changes.
