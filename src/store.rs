@@ -278,13 +278,14 @@ impl Store {
         }
     }
 
-    /// Prepares for many large transactions: SQLite's log may become longer until it is written back.
+    /// Prepares for many large transactions: SQLite keeps more pages, and its log may become longer until it is written
+    /// back.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn expect_bulk(&self) -> Result<()> {
         if let Engine::Sqlite { writer, .. } = &self.engine {
-            sqlx::query(embedded::LONGER_LOG).execute(&mut *writer.acquire().await?).await?;
+            sqlx::query(embedded::BULK).execute(&mut *writer.acquire().await?).await?;
         }
         Ok(())
     }
@@ -346,7 +347,7 @@ impl Store {
 fn engine(Place { url, direct_url }: Place<'_>, root: &Path) -> Result<Engine> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = root.join(path.trim_start_matches("//"));
-        let writer = embedded::making(&path).pragma("cache_size", "-16384");
+        let writer = embedded::making(&path).pragma("cache_size", embedded::CACHE);
         let writer = Pool::new(1, writer, PATIENCE);
         let readers = Pool::new(READERS, embedded::options(&path).pragma("query_only", "ON"), PATIENCE);
         return Ok(Engine::Sqlite { writer, readers });

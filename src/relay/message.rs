@@ -96,14 +96,16 @@ impl Message {
     }
 }
 
-/// What is in a text besides lines of bearable length.
+/// What a text asks of the wire.
 struct Found {
+    /// A line begins with a dot.
     dots: bool,
+    /// Something in it is not ASCII.
     eight_bit: bool,
 }
 
-/// Checks the lines of a text that ends with CRLF; whether one begins with a dot. Looks at neighbours, whichever line they
-/// are of: a processor takes many at once.
+/// Checks the lines of a text that ends with CRLF. Looks at neighbours, whichever line they are of: a processor takes many
+/// at once.
 fn check(text: &[u8]) -> Result<Found, MalformedMessage> {
     let (mut torn, mut dots, mut eight_bit) = (text[0] == b'\n', text[0] == b'.', false);
     for (byte, next) in text.iter().zip(&text[1..]) {

@@ -11,7 +11,6 @@ use super::edition::{Edition, Part, choose};
 use super::headers::{Answers, DateField, field, list_unsubscribe, mailbox, one_line, unstructured};
 use super::job::{Job, Taken};
 use super::mailing::{Envelope, Mailing, Rendered};
-use super::message_helpers::OFFERS;
 use super::paths::{reply_by_mail, return_path, unsubscribe_by_mail};
 use super::problem::RenderError;
 use super::variables::BUILT_IN;
@@ -38,47 +37,51 @@ impl Scratch {
         (&self.subject, self.html.text(), self.text.text())
     }
 
-    /// Puts a recipient's values in place of the last one's.
+    /// Puts a recipient's values behind what all share, in place of the last one's where both have the same names.
     fn fill(&mut self, job: &Job<'_>, unsubscribe: &str) {
         let shared = &job.mailing.data;
-        let known = self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, shared));
         let data = self.data.get_or_insert_with(Context::null).data_mut();
-        if !known {
+        if !self.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, shared)) {
             *data = Value::Object(Map::clone(shared));
             self.owner = Some(shared.clone());
         }
         let Value::Object(map) = data else { unreachable!("it was made of a map") };
-        let attributes = &job.profile.attributes;
-        let of_all = |name: &str| name == OFFERS || name == "sender";
-        map.retain(|name, _| name == OFFERS || BUILT_IN.contains(&name.as_str()) || attributes.contains_key(name));
-        for (name, value) in attributes.iter().filter(|(name, _)| !of_all(name)) {
-            match value {
-                Value::Null => drop(map.swap_remove(name)),
-                Value::String(text) => put(map, name, text),
-                value => drop(map.insert(name.clone(), value.clone())),
-            }
-        }
-        put(map, "address", job.profile.address.as_str());
-        map.insert("score".into(), ((job.profile.score * 10.0).round() / 10.0).into());
-        put(map, "cluster", job.profile.cluster.as_deref().unwrap_or(""));
-        put(map, "unsubscribe_url", unsubscribe);
+        let reserved = |name: &str| shared.contains_key(name) || BUILT_IN.contains(&name);
+        let own = job.profile.attributes.iter().filter(|(name, value)| !value.is_null() && !reserved(name));
+        let mut built_in: Vec<(&str, Value)> = vec![
+            ("address", job.profile.address.as_str().into()),
+            ("score", ((job.profile.score * 10.0).round() / 10.0).into()),
+            ("cluster", job.profile.cluster.as_deref().unwrap_or("").into()),
+            ("unsubscribe_url", unsubscribe.into()),
+        ];
         for (name, path, purpose) in [
             ("preferences_url", "/p/", Purpose::Preferences),
             ("view_url", "/v/", Purpose::View),
             ("keep_url", "/k/", Purpose::Keep),
         ] {
             if job.mailing.names.built_in.contains(name) {
-                put(map, name, &job.page(path, purpose));
+                built_in.push((name, job.page(path, purpose).into()));
             }
+        }
+        let built_in = built_in.iter().map(|(name, value)| (*name, value));
+        let mut values = own.map(|(name, value)| (name.as_str(), value)).chain(built_in);
+        let mut places = map.iter_mut().skip(shared.len());
+        let same = values.clone().all(|(name, value)| {
+            places.next().filter(|(known, _)| *known == name).map(|(_, place)| put(value, place)).is_some()
+        });
+        if !same || places.next().is_some() {
+            let mut places = 0..;
+            map.retain(|_, _| places.next().is_some_and(|place| place < shared.len()));
+            map.extend(values.by_ref().map(|(name, value)| (name.to_owned(), value.clone())));
         }
     }
 }
 
-/// Writes a text into its place, into the memory of the one that stands there.
-fn put(map: &mut Map<String, Value>, name: &str, text: &str) {
-    match map.get_mut(name) {
-        Some(Value::String(old)) => text.clone_into(old),
-        _ => drop(map.insert(name.to_owned(), text.into())),
+/// Writes a value over another, a text into the other's memory.
+fn put(value: &Value, place: &mut Value) {
+    match (value, place) {
+        (Value::String(text), Value::String(old)) => text.clone_into(old),
+        (value, place) => *place = value.clone(),
     }
 }
 

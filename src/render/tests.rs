@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Mailing;
+use super::message_helpers::OFFERS;
 use super::testing::{campaign, compile, files, html, keyring, profile, project, render};
+use crate::domain::address::Address;
 use crate::domain::id::{RecipientId, RunId};
 use crate::domain::mail_path::{MailPath, MailUse};
 use crate::domain::profile::Profile;
@@ -138,23 +140,43 @@ fn a_scratch_carries_nothing_from_one_recipient_to_the_next() {
     assert_eq!(scratch.parts().1.trim_end(), "nobody".to_owned() + &pixel_of(scratch.parts().1));
 }
 
-#[test]
-fn within_a_campaign_everybody_gets_what_is_theirs() {
-    let mailing = compile("{{default city \"-\"}}|{{default age \"-\"}}|{{address}}|{{cluster}}|").unwrap();
-    let envelope =
-        super::Envelope { run: crate::domain::id::RunId(1), occasion: "", at: crate::domain::time::Micros(0) };
-    let mut scratch = super::Scratch::default();
-    let mut told = |attributes: Value, cluster: Option<&str>| {
-        let Value::Object(mut attributes) = attributes else { panic!("no map") };
-        attributes.insert("first_name".into(), "Anna".into());
-        let profile = Profile { attributes, cluster: cluster.map(str::to_owned), tracking: false, ..profile() };
-        mailing.render_explained(&profile, &envelope, &keyring(), &mut scratch).unwrap().html.trim_end().to_owned()
-    };
-    let address = profile().address;
-    assert_eq!(told(json!({"city": "Innsbruck", "age": 40}), Some("trail")), format!("Innsbruck|40|{address}|trail|"));
-    assert_eq!(told(json!({"city": "Graz", "cluster": "x"}), None), format!("Graz|-|{address}||"));
-    assert_eq!(told(json!({"age": null, "city": 7, "address": "y"}), None), format!("7|-|{address}||"));
-    assert_eq!(told(json!({"age": "9"}), None), format!("-|9|{address}||"));
+fn anybody() -> impl Strategy<Value = Profile> {
+    let value = prop_oneof![
+        Just(Value::Null),
+        "[a-c]{0,3}".prop_map(Value::from),
+        (0..9).prop_map(Value::from),
+        Just(json!(["x"])),
+        Just(json!({"y": 1})),
+    ];
+    let name =
+        prop::sample::select(vec!["city", "age", "sender", "view_url", "keep_url", "cluster", "address", OFFERS]);
+    let attributes = prop::collection::vec((name, value), 0..5);
+    (attributes, any::<bool>(), 1..99_i64, prop::option::of("[a-c]{1,2}")).prop_map(|(others, named, id, cluster)| {
+        let first_name = named.then(|| ("first_name", "Anna".into()));
+        let attributes = others.into_iter().chain(first_name).map(|(name, value)| (name.to_owned(), value)).collect();
+        let address = Address::from_normalised(format!("p{id}@example.org"));
+        Profile { recipient: RecipientId(id), address, attributes, cluster, score: id as f64, ..profile() }
+    })
+}
+
+proptest! {
+    /// The subject of each needs a first name, which not all have.
+    #[test]
+    fn whoever_was_written_to_before_leaves_no_trace(people in prop::collection::vec((anybody(), any::<bool>()), 1..8)) {
+        let all = "{{#each this}}{{@key}}={{this}};{{#each this}}{{@key}}={{this}},{{/each}}{{/each}}";
+        let mailings = [all.to_owned(), format!("{all}{{{{view_url}}}} {{{{default city \"-\"}}}} {{{{address}}}} {{{{score}}}}")]
+            .map(|template| compile(&template).unwrap());
+        let envelope = super::Envelope { run: RunId(1), occasion: "", at: crate::domain::time::Micros(0) };
+        let mut kept = super::Scratch::default();
+        for (person, other) in people {
+            let mailing = &mailings[usize::from(other)];
+            let [after, alone] = [&mut kept, &mut super::Scratch::default()].map(|scratch| {
+                let explained = mailing.render_explained(&person, &envelope, &keyring(), scratch);
+                explained.map(|explained| (explained.html, explained.text, explained.message)).map_err(|e| e.message)
+            });
+            prop_assert_eq!(after, alone);
+        }
+    }
 }
 
 fn pixel_of(html: &str) -> String {

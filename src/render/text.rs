@@ -24,11 +24,13 @@ struct Writer<'a> {
     tags: &'a [Tag],
     out: Traced,
     gap: Gap,
+    /// The line begins with spaces that stand for themselves, and has nothing else so far.
+    filled: bool,
 }
 
 /// The text template of an HTML template; `targets` says where the links lead, by their event.
 pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &BTreeMap<usize, String>) -> Traced {
-    let mut writer = Writer { source, tags, out: Traced::default(), gap: Gap::None };
+    let mut writer = Writer { source, tags, out: Traced::default(), gap: Gap::None, filled: false };
     let mut hidden_until = None;
     let mut link_starts: BTreeMap<usize, usize> = BTreeMap::new();
     for (i, event) in events.iter().enumerate() {
@@ -91,7 +93,9 @@ fn is_hidden(source: &Traced, start: &Start) -> bool {
 }
 
 impl Writer<'_> {
+    /// A line that is filled with spaces is a blank one.
     fn widen(&mut self, gap: Gap) {
+        let gap = if gap == Gap::Line && self.filled { Gap::Blank } else { gap };
         self.gap = self.gap.max(gap);
     }
 
@@ -106,7 +110,7 @@ impl Writer<'_> {
         let place = self.source.place(at);
         self.out.push(gap, place.clone());
         self.out.push(text, place);
-        self.gap = Gap::None;
+        (self.gap, self.filled) = (Gap::None, false);
     }
 
     fn text(&mut self, range: Range<usize>) {
@@ -140,7 +144,9 @@ impl Writer<'_> {
         let any = words.peek().is_some();
         while let Some(word) = words.next() {
             let fills = word.trim().is_empty();
-            if !fills {
+            if fills {
+                self.filled = self.gap >= Gap::Line;
+            } else {
                 self.write(&word, range.start);
             }
             if fills || words.peek().is_some() {
@@ -219,8 +225,22 @@ mod tests {
     #[test]
     fn spaces_that_fill_a_cell_are_a_space_between_words() {
         let html = "<table><tr><td>&nbsp;</td><td>one&nbsp;<b>big</b>&nbsp; &nbsp;<b>shoe</b></td><td>&nbsp;</td></tr>\
-            <tr><td>&nbsp;</td></tr><tr><td>two</td></tr></table>";
+            <tr><td>&nbsp;</td><td>two</td></tr></table>";
         assert_eq!(text_of(html), "one big shoe\ntwo\n");
+    }
+
+    #[test]
+    fn a_line_of_spaces_is_a_blank_line() {
+        for spacer in [
+            "<div>&nbsp;</div>",
+            "<br>&nbsp;<br>",
+            "<table><tr><td> &#8202; </td></tr></table>",
+            "<p>&nbsp; &nbsp;</p>",
+        ] {
+            assert_eq!(text_of(&format!("<div>Dear Anna,</div>{spacer}<div>Text</div>")), "Dear Anna,\n\nText\n");
+        }
+        let rows = "<table><tr><td>one</td></tr><tr><td>&nbsp;</td><td>&nbsp;</td></tr><tr><td>two</td></tr></table>";
+        assert_eq!(text_of(rows), "one\n\ntwo\n");
     }
 
     #[test]

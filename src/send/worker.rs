@@ -161,7 +161,7 @@ impl Worker {
 
     /// Gives the lane's messages away when the relay is down, and waits before the next try.
     async fn pause_after(&self, error: OpenError) {
-        let relay = &self.lane.relay.config().name;
+        let relay = &*self.lane.name;
         let told = error.without_words();
         if self.lane.is_up() {
             warn!(relay, error = told, "a connection to the relay cannot be opened");
@@ -281,7 +281,7 @@ impl Worker {
         let Some(scope) = plea(stage, reply) else { return };
         let enhanced = reply.enhanced.map(|code| format!(" {code}")).unwrap_or_default();
         let reason = format!("{}{enhanced} at {stage}", reply.code);
-        self.shared.throttle.refused(&self.lane.relay.config().name, domain, scope, reason);
+        self.shared.throttle.refused(&self.lane.name, domain, scope, reason);
     }
 
     async fn note(&mut self, job: &Job, outcome: Outcome) {

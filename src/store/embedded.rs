@@ -12,8 +12,11 @@ use super::PATIENCE;
 /// Pages in the log, 8 MB, after which it is written back and begun again. A commit that writes over an old one costs a
 /// third less than one that makes the file longer.
 const LOG_PAGES: &str = "2000";
-/// 64 MB, for transactions that change pages everywhere, many of which the next one changes again.
-pub(super) const LONGER_LOG: &str = "PRAGMA wal_autocheckpoint = 16000";
+/// KiB of pages that the writer keeps, whatever the size of the database; a reader keeps 2 MB.
+pub(super) const CACHE: &str = "-8192";
+/// For transactions that change pages everywhere, many of which the next one changes again: a log of 64 MB, and a cache
+/// that holds an index.
+pub(super) const BULK: &str = "PRAGMA wal_autocheckpoint = 16000; PRAGMA cache_size = -16384";
 
 /// WAL and `synchronous=FULL`: what was committed survives a power cut.
 pub(super) fn options(path: &Path) -> SqliteConnectOptions {

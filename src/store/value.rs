@@ -74,7 +74,8 @@ impl From<MessageState> for Value {
     fn from(state: MessageState) -> Self {
         static WORDS: LazyLock<[(MessageState, Arc<str>); MessageState::ALL.len()]> =
             LazyLock::new(|| MessageState::ALL.map(|state| (state, state.as_str().into())));
-        Self::Text(WORDS.iter().find(|(known, _)| *known == state).map(|(_, word)| word.clone()))
+        let word = WORDS.iter().find(|(known, _)| *known == state).map(|(_, word)| Arc::clone(word));
+        word.unwrap_or_else(|| state.as_str().into()).into()
     }
 }
 

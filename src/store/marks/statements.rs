@@ -217,7 +217,7 @@ pub(super) fn hush_erased(script: &mut Script, marks: &[Finish]) {
 pub(super) fn give_back(script: &mut Script, node: NodeId, now: Micros, returns: &[Return]) {
     let (values, mut args) = rows(returns, 5, |m| {
         let state = if m.due_at.is_some() { MessageState::Waiting } else { MessageState::Skipped };
-        args![m.message.run, m.message.recipient, state.as_str(), m.due_at, m.reason.clone()]
+        args![m.message.run, m.message.recipient, state, m.due_at, m.reason.clone()]
     });
     let n = args.len() + 1;
     args.push(now.into());

@@ -37,7 +37,7 @@ pub async fn write(
     for mark in finish.iter().filter(|mark| is_notice(mark.message)) {
         let kept = mark.attempt - i64::from(mark.state == MessageState::Waiting);
         let over = matches!(mark.state, MessageState::Accepted | MessageState::Rejected);
-        let (state, relay, reply) = (mark.state.as_str(), mark.relay.clone(), mark.reply.as_str());
+        let (state, relay, reply) = (mark.state, mark.relay.clone(), mark.reply.as_str());
         let id = mark.message.recipient;
         let values = args![state, kept, mark.at, relay, mark.code, reply, mark.due_at, over, id, mark.attempt, node];
         marks.push((id, None, FINISH, values));
@@ -45,7 +45,7 @@ pub async fn write(
     for mark in returns.iter().filter(|mark| is_notice(mark.message)) {
         let state = if mark.due_at.is_some() { MessageState::Waiting } else { MessageState::Skipped };
         let (over, id) = (state == MessageState::Skipped, mark.message.recipient);
-        let values = args![state.as_str(), mark.due_at, mark.reason.clone(), now, over, id, node];
+        let values = args![state, mark.due_at, mark.reason.clone(), now, over, id, node];
         marks.push((id, None, RETURN, values));
     }
     for mark in sending.iter().filter(|mark| is_notice(mark.message)) {
