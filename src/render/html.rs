@@ -144,7 +144,7 @@ fn reference(name: &str) -> Option<String> {
     let reference = format!("&{name};");
     let html = format!("<p>|{reference}|</p>");
     let text = html2text::config::plain_no_decorate().string_from_read(html.as_bytes(), 80).ok()?;
-    let text = text.trim().trim_matches('|');
+    let text = text.trim().strip_prefix('|')?.strip_suffix('|')?;
     (text != reference).then(|| text.to_owned())
 }
 
@@ -173,5 +173,6 @@ mod tests {
     #[test]
     fn character_references_are_decoded_once() {
         assert_eq!(decode("a&amp;amp;b &uuml;&#x41;&#66;&nbsp;&nope; &"), "a&amp;b üAB\u{a0}&nope; &");
+        assert_eq!(decode("a &#124; b&vert;|"), "a | b||");
     }
 }

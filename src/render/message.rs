@@ -37,7 +37,7 @@ impl Scratch {
         (&self.subject, self.html.text(), self.text.text())
     }
 
-    /// Puts a recipient's values behind what all share, in place of the last one's where both have the same names.
+    /// Puts a recipient's values behind what all share, in place of the last one's where both have the same names in the same order.
     fn fill(&mut self, job: &Job<'_>, unsubscribe: &str) {
         let shared = &job.mailing.data;
         let data = self.data.get_or_insert_with(Context::null).data_mut();
@@ -64,15 +64,15 @@ impl Scratch {
             }
         }
         let built_in = built_in.iter().map(|(name, value)| (*name, value));
-        let mut values = own.map(|(name, value)| (name.as_str(), value)).chain(built_in);
+        let values = own.map(|(name, value)| (name.as_str(), value)).chain(built_in);
         let mut places = map.iter_mut().skip(shared.len());
         let same = values.clone().all(|(name, value)| {
             places.next().filter(|(known, _)| *known == name).map(|(_, place)| put(value, place)).is_some()
         });
         if !same || places.next().is_some() {
-            let mut places = 0..;
-            map.retain(|_, _| places.next().is_some_and(|place| place < shared.len()));
-            map.extend(values.by_ref().map(|(name, value)| (name.to_owned(), value.clone())));
+            let mut numbers = 0..;
+            map.retain(|_, _| numbers.next().is_some_and(|number| number < shared.len()));
+            map.extend(values.map(|(name, value)| (name.to_owned(), value.clone())));
         }
     }
 }

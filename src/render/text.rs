@@ -24,13 +24,22 @@ struct Writer<'a> {
     tags: &'a [Tag],
     out: Traced,
     gap: Gap,
-    /// The line begins with spaces that stand for themselves, and has nothing else so far.
+    /// The line, or the cell, begins with spaces that stand for themselves, and has nothing else so far.
+    filled: bool,
+    rows: Vec<Row>,
+}
+
+/// A row of a table that is not over.
+struct Row {
+    /// What was written before it.
+    start: usize,
+    /// A cell of it is filled with spaces.
     filled: bool,
 }
 
 /// The text template of an HTML template; `targets` says where the links lead, by their event.
 pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &BTreeMap<usize, String>) -> Traced {
-    let mut writer = Writer { source, tags, out: Traced::default(), gap: Gap::None, filled: false };
+    let mut writer = Writer { source, tags, out: Traced::default(), gap: Gap::None, filled: false, rows: vec![] };
     let mut hidden_until = None;
     let mut link_starts: BTreeMap<usize, usize> = BTreeMap::new();
     for (i, event) in events.iter().enumerate() {
@@ -47,7 +56,7 @@ pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &
                     hidden_until = (i..events.len()).find(|end| events[*end] == Event::End(i));
                     continue;
                 }
-                writer.widen(gap_around(&start.name));
+                writer.begin(&start.name);
                 match start.name.as_str() {
                     "li" => writer.write("* ", start.at),
                     "hr" => writer.write("----------------------------------------", start.at),
@@ -66,7 +75,7 @@ pub(super) fn derive(source: &Traced, tags: &[Tag], events: &[Event], targets: &
                 if let (Some(target), Some(from)) = (targets.get(of), link_starts.remove(of)) {
                     writer.link(target, from, start.at);
                 }
-                writer.widen(gap_around(&start.name));
+                writer.end(&start.name);
             }
         }
     }
@@ -95,8 +104,40 @@ fn is_hidden(source: &Traced, start: &Start) -> bool {
 impl Writer<'_> {
     /// A line that is filled with spaces is a blank one.
     fn widen(&mut self, gap: Gap) {
-        let gap = if gap == Gap::Line && self.filled { Gap::Blank } else { gap };
+        let gap = if gap == Gap::Line && std::mem::take(&mut self.filled) { Gap::Blank } else { gap };
         self.gap = self.gap.max(gap);
+    }
+
+    fn begin(&mut self, name: &str) {
+        match name {
+            "td" | "th" => self.end_cell(),
+            "br" if self.gap >= Gap::Line => self.widen(Gap::Blank),
+            _ => {}
+        }
+        self.widen(gap_around(name));
+        if name == "tr" {
+            self.rows.push(Row { start: self.out.text().len(), filled: false });
+        }
+    }
+
+    fn end(&mut self, name: &str) {
+        match name {
+            "td" | "th" => self.end_cell(),
+            "tr" => {
+                self.end_cell();
+                let row = self.rows.pop();
+                self.filled = row.is_some_and(|row| row.filled && row.start == self.out.text().len());
+            }
+            _ => {}
+        }
+        self.widen(gap_around(name));
+    }
+
+    /// What fills a cell fills no line beside others: the whole row has to be filled for that.
+    fn end_cell(&mut self) {
+        if let Some(row) = self.rows.last_mut() {
+            row.filled |= std::mem::take(&mut self.filled);
+        }
     }
 
     fn write(&mut self, text: &str, at: usize) {
@@ -227,6 +268,10 @@ mod tests {
         let html = "<table><tr><td>&nbsp;</td><td>one&nbsp;<b>big</b>&nbsp; &nbsp;<b>shoe</b></td><td>&nbsp;</td></tr>\
             <tr><td>&nbsp;</td><td>two</td></tr></table>";
         assert_eq!(text_of(html), "one big shoe\ntwo\n");
+        let blocks = "<table><tr><td><div>one</div></td><td>&nbsp;</td></tr><tr><td>two<br></td><td>&nbsp;</td></tr>\
+            <tr><td>&nbsp;</td><td><div>three</div></td></tr></table>";
+        assert_eq!(text_of(blocks), "one\ntwo\nthree\n");
+        assert_eq!(text_of("<div>&nbsp;<b>one</b></div><div>two</div>"), "one\ntwo\n");
     }
 
     #[test]
@@ -236,11 +281,14 @@ mod tests {
             "<br>&nbsp;<br>",
             "<table><tr><td> &#8202; </td></tr></table>",
             "<p>&nbsp; &nbsp;</p>",
+            "<br><br>",
+            "<div><br></div>",
         ] {
             assert_eq!(text_of(&format!("<div>Dear Anna,</div>{spacer}<div>Text</div>")), "Dear Anna,\n\nText\n");
         }
         let rows = "<table><tr><td>one</td></tr><tr><td>&nbsp;</td><td>&nbsp;</td></tr><tr><td>two</td></tr></table>";
         assert_eq!(text_of(rows), "one\n\ntwo\n");
+        assert_eq!(text_of("<p>one<br>two</p><br><div>three<br></div>four"), "one\ntwo\n\nthree\nfour\n");
     }
 
     #[test]
