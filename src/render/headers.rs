@@ -162,11 +162,7 @@ impl DateField {
 /// Writes a field with one mailbox.
 pub(super) fn mailbox(field: &str, name: &str, address: &str, out: &mut String) {
     let name = one_line(name);
-    let breaks_out = |c: char| c.is_control() || c.is_whitespace() || "<>".contains(c);
-    let address = match address.contains(breaks_out) {
-        true => Cow::Owned(address.replace(breaks_out, "")),
-        false => Cow::Borrowed(address),
-    };
+    let address = address.replace(|c: char| c.is_control() || c.is_whitespace() || "<>".contains(c), "");
     if name.is_empty() {
         self::field(field, &address, out);
     } else if !name.is_ascii() || name.len() > FOLD / 2 {

@@ -37,7 +37,8 @@ impl Scratch {
         (&self.subject, self.html.text(), self.text.text())
     }
 
-    /// Puts a recipient's values behind what all share, in place of the last one's where both have the same names in the same order.
+    /// Puts a recipient's values behind what all share, in place of the last one's where both have the same names in the
+    /// same order.
     fn fill(&mut self, job: &Job<'_>, unsubscribe: &str) {
         let shared = &job.mailing.data;
         let data = self.data.get_or_insert_with(Context::null).data_mut();

@@ -344,7 +344,7 @@ async fn update(
         return Ok(());
     }
     let node = (state == MessageState::Claimed).then_some(claimant.node);
-    let mut args = args![claimant.run, state.as_str(), node, claimant.now];
+    let mut args = args![claimant.run, state, node, claimant.now];
     let (places, bound) = keys(args.len() + 1, people);
     args.extend(bound);
     let sql = format!(
